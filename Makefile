@@ -1,0 +1,50 @@
+# OpenTrail: every target sets up .venv by itself, without root.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: serve test check bench soak install lock clean
+
+serve: $(VENV)/.base
+	$(BIN)/opentrail serve
+
+install: $(VENV)/.base
+
+test: $(VENV)/.test
+	$(BIN)/python -m tests
+
+check: $(VENV)/.test
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/python -m tests
+
+bench: $(VENV)/.test
+	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest -m soak tests/fault
+
+$(VENV)/bin/python:
+	@command -v git >/dev/null && $(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "OpenTrail needs git, make and Python 3.11 or newer with venv. On Debian or Ubuntu:"; \
+	    echo "    apt-get install git make python3 python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: requirements/base.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements/base.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/.base
+	$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@
+
+# Maintainers: resolve the pins of pyproject.toml into hashed locks (needs uv).
+lock:
+	cd requirements && for extra in "" test; do \
+	  uv pip compile ../pyproject.toml build.in $${extra:+--extra $$extra} --universal --python-version 3.11 --generate-hashes \
+	    --no-header --no-annotate --no-emit-index-url --quiet -o $${extra:-base}.txt || exit 1; done
+
+clean:
+	rm -rf $(VENV)

@@ -1,0 +1,1 @@
+"""OpenTrail: the audit trail you own."""
