@@ -72,9 +72,9 @@ class PostgresDatabase:
 
     def connect(self) -> _Connection:
         """A new connection with the schema on its search path."""
-        startup = {"search_path": self.schema, "lock_timeout": "250ms", "statement_timeout": "10s", "application_name": "opentrail"}
+        startup = {"search_path": self.schema, "lock_timeout": "250ms", "statement_timeout": "10s"}
         try:
-            connection = pg8000.native.Connection(**self._arguments, timeout=30, startup_params=startup)
+            connection = pg8000.native.Connection(**self._arguments, timeout=30, application_name="opentrail", startup_params=startup)
         except Failed as error:
             raise Broken(reason(error)) from error
         with self._guard:
@@ -158,8 +158,7 @@ class _Connection:
             prepared = self._prepared.get(statement.text)
             if prepared is None:
                 if len(self._prepared) >= 512:
-                    _, oldest = self._prepared.popitem()
-                    oldest.close()
+                    self._prepared.pop(next(iter(self._prepared))).close()
                 prepared = self._prepared[statement.text] = self.native.prepare(statement.text)
             rows = prepared.run(**values)
         except Failed as error:
@@ -311,6 +310,6 @@ def translated(error: Exception) -> Exception:
         return Slow(reason(error))
     if state == "53100":
         return Full(reason(error))
-    if state.startswith(("42", "22", "0A")):
+    if state.startswith(("42", "22", "0A", "25")):
         return RuntimeError(f"wrong statement: {reason(error)} {error.args[0].get('M', '')}")
     return Broken(reason(error))
