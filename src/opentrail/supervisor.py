@@ -40,7 +40,10 @@ class Role:
         self.name = name
         environment = {**os.environ, "OPENTRAIL_ROLE_SETTINGS": msgspec.json.encode(settings).decode(), "OPENTRAIL_ROLE_PIPE": str(pipe)}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "opentrail.roles", name], env=environment, pass_fds=(pipe,), stdin=subprocess.DEVNULL
+            [sys.executable, "-m", "opentrail.roles", name],
+            env=environment,
+            pass_fds=(pipe,),
+            stdin=subprocess.DEVNULL,
         )
 
     def stop(self) -> None:
@@ -123,7 +126,7 @@ def answers(settings: Settings) -> bool:
         return True
     address = f"[{host}]" if ":" in host else host
     try:
-        with urllib.request.urlopen(f"http://{address}:{settings.port}/_opentrail/health", timeout=1) as answer:  # noqa: S310 - http to ourselves
+        with urllib.request.urlopen(f"http://{address}:{settings.port}/_opentrail/health", timeout=1) as answer:
             return "status" in json.load(answer)
     except urllib.error.HTTPError:
         return True

@@ -47,7 +47,9 @@ async def _make(
     gateway: Gateway, principal: Principal, region: str, service: str, operation: str, input: Mapping[str, Any], body: bytes
 ) -> Mapping[str, Any]:
     tools = gateway.tools
-    request = Request("CALL", "/", "", {"host": principal.service, "user-agent": principal.service}, b"", principal.service, tools.clock.now())
+    request = Request(
+        "CALL", "/", "", {"host": principal.service, "user-agent": principal.service}, b"", principal.service, tools.clock.now()
+    )
     call = Call(request, tools, tools.ids.uuid())
     found = gateway.services[service]
     call.set_target(Target(found, operation, "inner", found.operations[operation], region))

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
-from opentrail.store.database import Database
-from opentrail.store.lane import Lane
 from opentrail.gateway.body import Memory
 from opentrail.kernel import telemetry
+from opentrail.store.database import Database
 from opentrail.store.epoch import stored_epoch
 from opentrail.store.folder import Space
+from opentrail.store.lane import Lane
 from opentrail.store.sql import Snapshot
 
 T = TypeVar("T")
