@@ -7,10 +7,9 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from opentrail.calls.call import Call, Download, Request, Target, Upload
 from opentrail.contract import operation as contract_of
@@ -52,16 +51,17 @@ async def _make(
     )
     call = Call(request, tools, tools.ids.uuid())
     found = gateway.services[service]
-    call.set_target(Target(found, operation, "inner", found.operations[operation], region))
-    call.set_caller(principal)
+    call.set_target(Target(found, operation, "inner", found.operations[operation]))
+    call.set_caller(principal, region)
     spooled: Path | None = None
 
     async def walk(outcome: Outcome) -> None:
         nonlocal spooled
-        value = msgspec.convert(dict(input), contract_of(service, operation).input_type, from_attributes=True)
+        value = contract_of(service, operation).from_value(dict(input))
         if found.operations[operation].streams_in:
             spooled = tools.blobs / "spool" / tools.ids.hex(32)
-            value.Body = await gateway.run(lambda: spool(spooled, body), inner=True)
+            upload = await gateway.run(partial(spool, spooled, body), inner=True)
+            setattr(value, contract_of(service, operation).streamed, upload)
         call.set_input(value)
         await authorize(gateway, call, None, outcome)
         await perform(gateway, call, None, outcome)
