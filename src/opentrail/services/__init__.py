@@ -1,0 +1,1 @@
+"""The services, each a folder with one shape; none imports another."""
