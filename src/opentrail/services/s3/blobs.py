@@ -95,13 +95,14 @@ def _write(folder: Path, id: str, pieces: Iterable[tuple[Path, int, int]]) -> No
 
 
 def _copy(source: int, out: int, start: int, count: int) -> None:
-    """Copies bytes between files inside the kernel where it can."""
     while count:
-        done = os.sendfile(out, source, start, min(count, 1 << 24))
-        if done == 0:
+        chunk = os.pread(source, min(count, 1 << 20), start)
+        if not chunk:
             raise OSError(errno.EIO, "a blob is shorter than its row says")
-        start += done
-        count -= done
+        start += len(chunk)
+        count -= len(chunk)
+        while chunk:
+            chunk = chunk[os.write(out, chunk) :]
 
 
 def _ready(folder: Path, id: str) -> Path:

@@ -51,7 +51,7 @@ class Part(NamedTuple):
 _BUCKET = Sql("SELECT name, account, location, created, policy, tags FROM s3_bucket WHERE name = :name")
 BUCKETS = Sql(
     "SELECT name, account, location, created, policy, tags FROM s3_bucket"
-    " WHERE account = :account AND name > :after AND name >= :low AND name < :high AND (:region = '' OR location IN (:region, :alias))"
+    " WHERE account = :account AND name > :after AND name >= :low AND name < :high AND (:region = '*' OR location IN (:region, :alias))"
     " ORDER BY name LIMIT :count"
 )
 NEW_BUCKET = Sql("INSERT INTO s3_bucket (name, account, location, created) VALUES (:name, :account, :location, :created)")
