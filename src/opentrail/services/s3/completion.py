@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from opentrail.calls.call import Call
@@ -77,7 +78,7 @@ def chosen(input: Input, upload: Multipart, standing: dict[int, Part]) -> tuple[
     if not 1 <= len(listed) <= uploads.MOST_PARTS or any(item.PartNumber is None or item.ETag is None for item in listed):
         raise errors.malformed_xml()
     numbers = [item.PartNumber for item in listed]
-    if any(number >= follower for number, follower in zip(numbers, numbers[1:], strict=False)):
+    if any(number >= follower for number, follower in pairwise(numbers)):
         text = "The list of parts was not in ascending order. The parts list must be specified in order by part number."
         raise ServiceError("InvalidPartOrder", text)
     parts = tuple(_checked(item, upload, standing.get(item.PartNumber)) for item in listed)

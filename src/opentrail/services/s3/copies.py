@@ -85,6 +85,11 @@ def still(tx: Tx, source: Source) -> None:
         raise errors.operation_aborted()
 
 
+def too_large() -> ServiceError:
+    """The source of one copy has more than `MOST` bytes."""
+    return errors.invalid_request(f"The specified copy source is larger than the maximum allowable size for a copy source: {MOST}")
+
+
 def rights(call: Call, input: Input) -> Sequence[Right]:
     """s3:PutObject on the target and s3:GetObject on the source."""
     return (*objects.put_rights(call, input), source_right(input))
@@ -133,9 +138,7 @@ def _check(input: Input, source: Source) -> None:
             " metadata, storage class, website redirect location or encryption attributes."
         )
     if source.found.size > MOST:
-        raise errors.invalid_request(
-            f"The specified copy source is larger than the maximum allowable size for a copy source: {MOST}"
-        )
+        raise too_large()
     if input.ChecksumAlgorithm is not None and input.ChecksumAlgorithm not in checksums.OFFERED:
         raise ServiceError("InvalidRequest", "Checksum algorithm provided is unsupported.")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from opentrail.calls.call import Call, Upload
@@ -226,7 +226,7 @@ def _checksum(input: Input) -> tuple[str, str]:
     return algorithm, type or "COMPOSITE"
 
 
-def _checksum_members(upload: Multipart) -> Mapping[str, str]:
+def _checksum_members(upload: Multipart) -> dict[str, str]:
     return {"ChecksumAlgorithm": upload.algorithm, "ChecksumType": upload.type} if upload.algorithm else {}
 
 
@@ -248,7 +248,7 @@ def _copy_range(asked: str | None, size: int) -> tuple[int, int]:
             )
         first, count = found
     if count > copies.MOST:
-        raise errors.invalid_request(f"The specified copy source is larger than the maximum allowable size for a copy source: {copies.MOST}")
+        raise copies.too_large()
     return first, count
 
 
