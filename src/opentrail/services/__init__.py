@@ -1,1 +1,1 @@
-"""The services, each a folder with one shape; none imports another."""
+"""The services: one folder each, all of one shape. Services never import one another."""
