@@ -61,7 +61,7 @@ def read_source(snapshot: Snapshot, call: Call, input: Input) -> Source:
     owner = store.find_bucket(snapshot, bucket)
     if owner is None:
         raise errors.no_such_bucket(bucket)
-    names.touch(call, names.OBJECT_TYPE, names.object_arn(bucket, key))
+    names.touch(call, names.OBJECT_TYPE, names.object_arn(bucket, key), owner.account)
     names.touch(call, names.BUCKET_TYPE, names.bucket_arn(bucket), owner.account)
     if input.ExpectedSourceBucketOwner not in (None, owner.account):
         raise errors.access_denied()

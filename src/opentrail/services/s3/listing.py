@@ -151,8 +151,8 @@ def encoded(output: dict[str, Any], asked: str | None) -> dict[str, Any]:
 
 
 def _common(snapshot: Snapshot, call: Call, input: Input) -> tuple[store.Bucket, bytes, bytes]:
-    names.touch(call, names.OBJECT_TYPE, names.object_arn(input.Bucket, input.Prefix or ""))
     bucket = names.known_bucket(snapshot, call, input)
+    names.touch(call, names.OBJECT_TYPE, names.object_arn(input.Bucket, input.Prefix or ""), bucket.account)
     return bucket, _bytes(input.Prefix), _bytes(input.Delimiter)
 
 

@@ -99,7 +99,10 @@ def url(text: str) -> str:
 def known_bucket(snapshot: Snapshot, call: Call, input: Any) -> Bucket:
     """The bucket the input names, named in the record with its owner. Raises NoSuchBucket, or AccessDenied when the caller
     expects another owner."""
-    bucket = store.find_bucket(snapshot, input.Bucket)
+    return _known(store.find_bucket(snapshot, input.Bucket), call, input)
+
+
+def _known(bucket: Bucket | None, call: Call, input: Any) -> Bucket:
     touch(call, BUCKET_TYPE, bucket_arn(input.Bucket), bucket.account if bucket else "")
     if bucket is None:
         raise errors.no_such_bucket(input.Bucket)
@@ -110,8 +113,9 @@ def known_bucket(snapshot: Snapshot, call: Call, input: Any) -> Bucket:
 
 def known_for_object(snapshot: Snapshot, call: Call, input: Any) -> Bucket:
     """As `known_bucket` for operations on one object, which the record names first."""
-    touch(call, OBJECT_TYPE, object_arn(input.Bucket, input.Key))
-    return known_bucket(snapshot, call, input)
+    bucket = store.find_bucket(snapshot, input.Bucket)
+    touch(call, OBJECT_TYPE, object_arn(input.Bucket, input.Key), bucket.account if bucket else "")
+    return _known(bucket, call, input)
 
 
 def touch(call: Call, type: str, arn: str, account: str = "") -> None:

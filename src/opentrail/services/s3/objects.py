@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from opentrail.calls.call import Call, Download, Upload
+from opentrail.calls.call import Call, Download, Touched, Upload
 from opentrail.calls.operation import Input, Operation, Output, Right, right
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.s3 import blobs, checksums, conditions, errors, members, names, store
@@ -160,10 +160,9 @@ def prepare_delete_many(call: Call, input: Input) -> Input:
     arns = [names.object_arn(input.Bucket, item.Key) for item in items]
     if sum(map(len, arns)) > _ARN_BYTES:
         arns = [names.object_arn(input.Bucket, "")]
-    for arn in arns:
-        names.touch(call, names.OBJECT_TYPE, arn)
     with call.tools.read() as snapshot:
-        names.known_bucket(snapshot, call, input)
+        owner = names.known_bucket(snapshot, call, input).account
+    call.touched.extend(Touched(names.OBJECT_TYPE, arn, owner) for arn in dict.fromkeys(arns))
     return input
 
 
