@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import MetaData
+from sqlalchemy import BigInteger, Column, MetaData, SmallInteger, Table
 
 _NAMES = {"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"}
 
@@ -14,3 +14,11 @@ HISTORY = MetaData(naming_convention=_NAMES)
 
 DELIVERY = MetaData(naming_convention=_NAMES)
 """Plans and outcomes of log files and digests: written by the delivery followers alone."""
+
+state_epoch = Table(
+    "state_epoch",
+    MAIN,
+    Column("id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+)
+"""One row: how often rights changed. On PostgreSQL every web process reads it with a call's first statement."""
