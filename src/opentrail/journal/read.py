@@ -61,6 +61,6 @@ def at(snapshot: Snapshot, positions: Sequence[int]) -> dict[int, Entry]:
     """The entries at up to AT_ONCE positions, those that are still kept."""
     if not positions:
         return {}
-    padded = [*positions, *positions[:1] * (AT_ONCE - len(positions))]
-    rows = snapshot.all(_AT, **{f"p{i}": position for i, position in enumerate(padded)})
+    last = len(positions) - 1
+    rows = snapshot.all(_AT, **{f"p{i}": positions[min(i, last)] for i in range(AT_ONCE)})
     return {row[0]: Entry(*row) for row in rows}
