@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Output, Right
+from opentrail.calls.operation import Output, Right, Rights, right
 from opentrail.kernel import arn as arns
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.cloudtrail import names, store
@@ -112,3 +112,8 @@ def list_tags(snapshot: Snapshot, call: Call, input: Any) -> Output:
 def rights_to_list(call: Call, input: Any) -> Sequence[Right]:
     """cloudtrail:ListTags on each of the resources."""
     return [Right("cloudtrail:ListTags", given) for given in input.ResourceIdList]
+
+
+def on_resource(action: str) -> Rights:
+    """The right to an action on the resource that the input names."""
+    return right(action, lambda call, input: str(input.ResourceId))
