@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opentrail.calls.operation import Operation, Service, right
-from opentrail.services.cloudtrail import event_selectors, lookup, public_keys, tags, trail_logging, trail_status, trails
+from opentrail.services.cloudtrail import event_selectors, lookup, public_keys, trail_logging, trail_status, trail_tags, trails
 from opentrail.services.cloudtrail.audit import AUDIT, DATA_AUDIT
 from opentrail.services.cloudtrail.names import on_trail
 
@@ -55,9 +55,14 @@ _OPERATIONS = (
     ),
     Operation("ListPublicKeys", rights=right("cloudtrail:ListPublicKeys"), read=public_keys.list_public_keys),
     Operation("LookupEvents", rights=right("cloudtrail:LookupEvents"), read=lookup.lookup_events),
-    Operation("AddTags", rights=tags.on_resource("cloudtrail:AddTags"), prepare=tags.prepare_add, apply=tags.apply_add),
-    Operation("RemoveTags", rights=tags.on_resource("cloudtrail:RemoveTags"), prepare=tags.prepare_remove, apply=tags.apply_remove),
-    Operation("ListTags", rights=tags.rights_to_list, read=tags.list_tags),
+    Operation("AddTags", rights=trail_tags.on_resource("cloudtrail:AddTags"), prepare=trail_tags.prepare_add, apply=trail_tags.apply_add),
+    Operation(
+        "RemoveTags",
+        rights=trail_tags.on_resource("cloudtrail:RemoveTags"),
+        prepare=trail_tags.prepare_remove,
+        apply=trail_tags.apply_remove,
+    ),
+    Operation("ListTags", rights=trail_tags.rights_to_list, read=trail_tags.list_tags),
 )
 
 SERVICE = Service(
