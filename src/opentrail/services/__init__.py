@@ -1,0 +1,1 @@
+"""The services: one folder each, with one door (`service.py`). They never import one another."""
