@@ -85,6 +85,8 @@ class Audit:
     drop_output: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
     """Members whose presence is kept and whose value is replaced by HIDDEN_DUE_TO_SECURITY_REASONS."""
+    times: tuple[str, ...] = ()
+    """Kept members that hold seconds since 1970, which records write as `Jul 10, 2023 12:24:29 PM`."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Record names of top-level members where they are not the member's name with a small first letter."""
 
@@ -101,7 +103,7 @@ class ResourcePolicy:
     document: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """One service's door."""
 
@@ -117,6 +119,10 @@ class Service:
     """The prefix of its IAM actions: `cloudtrail`."""
     resource_policy: Callable[[Snapshot, str], ResourcePolicy | None] | None = None
     """Finds the policy of a resource by its ARN; None when the service has no resource policies."""
+    policy_holder: Callable[[str], str] = lambda arn: arn
+    """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
+    fhir: bool = False
+    """Whether the service answers FHIR's own REST protocol under /datastore/."""
     denied_code: str = "AccessDeniedException"
     """The service's code for a call that no policy allows."""
 

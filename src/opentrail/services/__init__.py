@@ -1,1 +1,1 @@
-"""The services: one folder each, with one door (`service.py`). They never import one another."""
+"""The services that OpenTrail offers, one package each; they never import one another."""
