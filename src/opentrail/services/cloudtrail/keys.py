@@ -11,6 +11,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat, load_der_private_key
 
+from opentrail.calls.call import Call
 from opentrail.kernel.sealing import Sealer
 from opentrail.store.sql import Snapshot, Sql, Tx
 
@@ -88,3 +89,10 @@ def keep(tx: Tx, made: SigningKey, at: float) -> None:
 
 def _purpose(account: str, region: str, fingerprint: str) -> str:
     return f"signing key {account} {region} {fingerprint}"
+
+
+def prepare(call: Call, region: str) -> SigningKey | None:
+    """A new pair for the caller's account in the region if one is due, to be kept by `keep` in the call's `apply`."""
+    with call.tools.read() as snapshot:
+        present = signing_key(snapshot, call.account, region, call.now)
+    return make_key(call.tools.sealer, call.account, region, call.now) if is_due(present, call.now) else None

@@ -22,10 +22,9 @@ trail_turn = Table(
     "trail_turn",
     MAIN,
     Column("account", String, primary_key=True),
-    Column("region", String, primary_key=True),
     Column("taken", BigInteger, nullable=False),
 )
-"""One row an account and region, counted up before trails there change: its row lock puts changes of several lanes in order."""
+"""One row an account, counted up before its trails change: its row lock puts changes of several lanes in order."""
 
 trail_version = Table(
     "trail_version",
