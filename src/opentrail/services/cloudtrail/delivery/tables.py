@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, SmallInteger, String, Table, text
 
+from opentrail.services.cloudtrail.tables import signing_key
 from opentrail.store.tables import DELIVERY
 
 log_file = Table(
@@ -102,3 +103,10 @@ delivery_status = Table(
 )
 """The latest attempt for each trail and kind (`log` or `digest`): when, the last success, the error code if it failed, and
 why the trail is stopped for good, empty while it is not."""
+
+own_signing_key = Table(
+    "signing_key",
+    DELIVERY,
+    *(Column(column.name, column.type, primary_key=column.primary_key, nullable=False) for column in signing_key.columns),
+)
+"""The keys that the followers' process made by itself, as those of the main database."""

@@ -100,3 +100,15 @@ def upgrade() -> None:
             sqlite_where=sa.text("delivered IS NULL"),
             postgresql_where=sa.text("delivered IS NULL"),
         )
+
+    op.create_table(
+        "signing_key",
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("public_der", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed_private", sa.LargeBinary(), nullable=False),
+        sa.Column("valid_from", sa.Float(), nullable=False),
+        sa.Column("valid_to", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("account", "region", "fingerprint", name=op.f("pk_signing_key")),
+    )
