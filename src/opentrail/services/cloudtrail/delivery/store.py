@@ -39,16 +39,16 @@ class Status(NamedTuple):
 
 
 _COLUMNS = ", ".join(LogFile._fields)
-_INSERT = Sql(f"INSERT INTO log_file ({_COLUMNS}) VALUES ({', '.join(':' + name for name in LogFile._fields)})")  # noqa: S608
+_INSERT = Sql(f"INSERT INTO log_file ({_COLUMNS}) VALUES ({', '.join(':' + name for name in LogFile._fields)})")
 _WAITING_TRAILS = Sql("SELECT DISTINCT trail FROM log_file WHERE delivered IS NULL ORDER BY trail")
 _WAITING = Sql(
-    f"SELECT {_COLUMNS} FROM log_file WHERE delivered IS NULL AND trail = :trail"  # noqa: S608
+    f"SELECT {_COLUMNS} FROM log_file WHERE delivered IS NULL AND trail = :trail"
     " ORDER BY first_position, object_key LIMIT :count"
 )
-_GET = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE object_key = :object_key")  # noqa: S608
+_GET = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE object_key = :object_key")
 _OLDEST_WAITING = Sql("SELECT MIN(first_position) FROM log_file WHERE delivered IS NULL")
 _DONE = Sql("UPDATE log_file SET delivered = :at WHERE object_key = :object_key AND delivered IS NULL")
-_OF_TRAIL = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE trail = :trail ORDER BY first_position, object_key")  # noqa: S608
+_OF_TRAIL = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE trail = :trail ORDER BY first_position, object_key")
 _STATUS = Sql("SELECT attempted, succeeded, error, stopped FROM delivery_status WHERE trail = :trail AND kind = :kind")
 _STOPPED = Sql("SELECT trail, kind, stopped FROM delivery_status WHERE stopped <> '' ORDER BY trail, kind")
 _SUCCEEDED = Sql(
