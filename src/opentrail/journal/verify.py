@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 from opentrail.journal.append import extend
-from opentrail.journal.read import after, head
+from opentrail.journal.read import DATA, Entry, after, head
+from opentrail.kernel.ambient import stamp
+from opentrail.record.schema import view
 from opentrail.store.sql import Snapshot
 
 _PAGE = 1_000
@@ -19,6 +23,16 @@ class Verdict(NamedTuple):
     root: bytes
     bad: int | None = None
     why: str = ""
+
+
+def _labelled(entry: Entry) -> bool:
+    """Whether the columns say what the record says: the hash covers the record alone."""
+    try:
+        seen = view(entry.record)
+    except msgspec.DecodeError:
+        return False
+    labels = (stamp(entry.time), entry.account, entry.region, entry.category == DATA)
+    return labels == (seen.eventTime, seen.recipientAccountId, seen.awsRegion, seen.eventCategory == "Data")
 
 
 def verify(snapshot: Snapshot) -> Verdict:
@@ -44,6 +58,8 @@ def checkpoint(snapshot: Snapshot, roots: dict[int, bytes]) -> Verdict:
                 return Verdict(position - top.first + 1, position, root, position + 1, "a position is missing")
             root = extend(root, entry.record)
             position = entry.position
+            if not _labelled(entry):
+                return Verdict(position - top.first + 1, position, root, position, "time, account, region or category are not the record's")
             if position in roots:
                 if roots[position] != root:
                     return Verdict(position - top.first + 1, position, root, fits + 1, f"a record up to {position} was changed")

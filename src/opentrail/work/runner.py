@@ -62,7 +62,7 @@ def attempt(work: Callable[[], None]) -> Exception | None:
         work()
     except DATABASE_ERRORS:
         raise
-    except Exception as error:  # noqa: BLE001 - see above
+    except Exception as error:
         return error
     return None
 
@@ -87,7 +87,7 @@ class Worker:
         except LeaseLost:
             log.warning("%s: another worker has taken over", self.task.name)
             return LENGTH / 3
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:
             return self._failed(error)
         self._backoff.reset()
         self.reason = ""

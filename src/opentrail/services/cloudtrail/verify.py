@@ -314,7 +314,7 @@ class _Verifier:
                 if value.logFiles or value.previousDigestSignature is not None:
                     self.found("digest-chain", digest.key, "it names no predecessor, yet is no starting digest")
                 elif place and digest.key not in planned:
-                    why = f"a chain begins after a pause since {chain[place - 1].value.digestEndTime}: the trail stopped or validation was off"
+                    why = f"a chain begins after a pause since {chain[place - 1].value.digestEndTime}"
                     self.found("chain-begins", digest.key, why)
                 continue
             before = here.get(named)
