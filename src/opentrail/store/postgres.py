@@ -27,7 +27,6 @@ _VALUES = re.compile(r"VALUES\s*(\([^()]*\))", re.IGNORECASE)
 _NAME = re.compile(r":([a-z_][a-z0-9_]*)")
 _WRITE_LOCK = 0x4F54_7261
 _LOCK = Sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
-_EPOCH = Sql("SELECT epoch FROM state_epoch WHERE id = 1")
 _MOVE = Sql("UPDATE state_epoch SET epoch = epoch + 1 WHERE id = 1")
 
 
@@ -278,13 +277,6 @@ class PostgresWriter:
     def close(self) -> None:
         self.rollback()
         self._connection.native.close()
-
-
-def epoch(view: PostgresView) -> int:
-    """The state epoch that the view sees."""
-    row = view.one(_EPOCH)
-    assert row is not None, "the first migration inserts the epoch"
-    return int(row[0])
 
 
 def sqlstate(error: Exception) -> str:
