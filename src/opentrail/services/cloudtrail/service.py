@@ -27,7 +27,7 @@ _OPERATIONS = (
         apply=trails.apply_delete,
     ),
     Operation("GetTrail", rights=on_trail("cloudtrail:GetTrail"), read=trails.get_trail),
-    Operation("DescribeTrails", rights=right("cloudtrail:DescribeTrails"), read=trails.describe_trails),
+    Operation("DescribeTrails", rights=right("cloudtrail:DescribeTrails"), read=trails.describe_trails, point=True),
     Operation("ListTrails", rights=right("cloudtrail:ListTrails"), read=trails.list_trails),
     Operation("GetTrailStatus", rights=on_trail("cloudtrail:GetTrailStatus"), read=trail_status.get_trail_status),
     Operation(
