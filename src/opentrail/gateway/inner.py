@@ -7,19 +7,24 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from opentrail.calls.call import Call, Download, Request, Target, Upload
 from opentrail.contract import operation as contract_of
 from opentrail.gateway.recording import Outcome, recorded
+from opentrail.gateway.rights import Standing
 from opentrail.gateway.state import Gateway
 from opentrail.gateway.steps.authorize import authorize
 from opentrail.gateway.steps.perform import perform
+from opentrail.identity.credentials import Credentials
+from opentrail.identity.decide import Grants
 from opentrail.kernel.errors import ServiceError
 from opentrail.kernel.principal import Principal
+
+SERVICE = Credentials("", Principal("AWSService", ""), Grants())
+"""What a service brings to a decision: no policies of its own."""
 
 _PATIENCE = 60.0
 _WHOLE = 64 * 1024 * 1024
@@ -52,16 +57,18 @@ async def _make(
     )
     call = Call(request, tools, tools.ids.uuid())
     found = gateway.services[service]
-    call.set_target(Target(found, operation, "inner", found.operations[operation], region))
-    call.set_caller(principal)
+    call.set_target(Target(found, operation, "inner", found.operations[operation]))
+    call.set_caller(principal, region)
     spooled: Path | None = None
 
     async def walk(outcome: Outcome) -> None:
         nonlocal spooled
-        value = msgspec.convert(dict(input), contract_of(service, operation).input_type, from_attributes=True)
+        call.standing = Standing(await gateway.epoch(), None, SERVICE)
+        value = contract_of(service, operation).from_value(dict(input))
         if found.operations[operation].streams_in:
             spooled = tools.blobs / "spool" / tools.ids.hex(32)
-            value.Body = await gateway.run(lambda: spool(spooled, body), inner=True)
+            upload = await gateway.run(partial(spool, spooled, body), inner=True)
+            setattr(value, contract_of(service, operation).streamed, upload)
         call.set_input(value)
         await authorize(gateway, call, None, outcome)
         await perform(gateway, call, None, outcome)

@@ -36,13 +36,15 @@ async def perform(gateway: Gateway, call: Call, source: Source | None, outcome: 
 
 def _read(call: Call, view: Any) -> Mapping[str, Any]:
     operation = call.target.operation
-    assert operation is not None and operation.read is not None
+    assert operation is not None
+    assert operation.read is not None
     return operation.read(view, call, call.input)
 
 
 def _apply(gateway: Gateway, call: Call, plan: Any, tx: LaneTx) -> Mapping[str, Any]:
     """The second half, in the lane: judges the rights again when they moved since, then applies the plan."""
     operation = call.target.operation
-    assert operation is not None and operation.apply is not None
+    assert operation is not None
+    assert operation.apply is not None
     authorize_again(gateway, call, tx)
     return operation.apply(tx, call, plan)
