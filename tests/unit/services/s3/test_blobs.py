@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def test_an_apply_that_is_undone_changes_nothing(s3: Server, bucket: str) -> Non
     call = s3.begin("PutObject", OWNER, "us-east-1", b"", {})
     plan = operation.prepare(call, s3.input("PutObject", {"Bucket": bucket, "Key": "k", "Body": b"new"}))
     assert operation.apply is not None
-    with pytest.raises(Crash), s3.database.write() as tx:
+    with contextlib.suppress(Crash), s3.database.write() as tx:
         operation.apply(tx, call, plan)
         raise Crash
     assert s3.rows("SELECT 1 FROM s3_garbage") == []
@@ -81,7 +82,7 @@ def test_an_apply_may_run_again(s3: Server, bucket: str) -> None:
     call = s3.begin("PutObject", OWNER, "us-east-1", b"", {})
     plan = operation.prepare(call, s3.input("PutObject", {"Bucket": bucket, "Key": "k", "Body": b"new"}))
     assert operation.apply is not None
-    with pytest.raises(Crash), s3.database.write() as tx:
+    with contextlib.suppress(Crash), s3.database.write() as tx:
         first = operation.apply(tx, call, plan)
         raise Crash
     with s3.database.write() as tx:
