@@ -100,8 +100,8 @@ class Server:
     def begin(self, name: str, account: str, region: str, body: bytes, headers: Mapping[str, str]) -> Call:
         request = Request("GET", "/", "", headers, body, "127.0.0.1", self.clock.now())
         call = Call(request, self.tools, "request")
-        call.set_target(Target(self.service, name, "rest-xml", self.service.operations[name], region))
-        call.set_caller(Principal("IAMUser", account, arn=f"arn:aws:iam::{account}:user/alice"))
+        call.set_target(Target(self.service, name, "rest-xml", self.service.operations[name]))
+        call.set_caller(Principal("IAMUser", account, arn=f"arn:aws:iam::{account}:user/alice"), region)
         self.last = call
         return call
 
