@@ -1,7 +1,7 @@
 """The composition root: settings -> databases, lane, services, followers -> the running roles. Read this first.
 
-    web    HTTP -> gateway -> recording(steps) -> lane -> journal
-    work   journal -> followers: Event history; log files and digests of trails
+web    HTTP -> gateway -> recording(steps) -> lane -> journal
+work   journal -> followers: Event history; log files and digests of trails
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from opentrail.gateway.asgi import asgi
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.resolve import Routes
 from opentrail.gateway.state import Gateway
-from opentrail.identity.policy import check_resource_policy
 from opentrail.identity.sessions import issue_service
 from opentrail.journal.append import append
 from opentrail.kernel import telemetry
@@ -45,6 +44,7 @@ from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import service as personalize
+from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
 from opentrail.services.sns import service as sns
 from opentrail.services.sts import service as sts
@@ -68,7 +68,7 @@ SERVICES: tuple[Service, ...] = (
     personalize.EVENTS,
     iam.SERVICE,
     sts.SERVICE,
-    s3.service(check_resource_policy),
+    s3.service(bucket_policies.check_document),
     sns.SERVICE,
 )
 
@@ -129,7 +129,7 @@ async def _serve_web(settings: Settings) -> int:
     await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
     clean = stopping.is_set()
     expiring.cancel()
-    server.stop()
+    server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait({serving}, timeout=_PATIENCE)
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
@@ -227,9 +227,7 @@ def workers(parts: Parts) -> list[Worker]:
             Following(delivery_plan.follower(parts.main, parts.installation, clock, settings.flush_interval), parts.main), parts.delivery
         ),
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
-        worker(
-            digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery
-        ),
+        worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
     ]
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 
 from opentrail import supervisor
 from opentrail.client.session import exports
-from opentrail.identity.bootstrap import Bootstrap, bootstrap
+from opentrail.identity.bootstrap import WrongMasterKey, ensure_accounts, profiles, write_private
 from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
@@ -35,7 +36,7 @@ def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
         prepare(settings, say)
         say(f"OpenTrail starts on {settings.url} ...")
         return supervisor.run(settings, ROLES[role], lambda: say(welcome(settings)))
-    except (FolderRefused, supervisor.StartFailed, Broken, PermissionError, ValueError) as error:
+    except (FolderRefused, supervisor.StartFailed, Broken, WrongMasterKey, PermissionError, ValueError) as error:
         raise Refused(str(error)) from error
     finally:
         if "lock" in locals():
@@ -48,22 +49,23 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> None:
 
     sealer = Sealer(load_master_key(settings.master_key, create=True))
     (settings.folder / "objects" / "spool").mkdir(parents=True, exist_ok=True)
+    if not settings.database:
+        warn_of_old_sqlite(say)
     for name in NAMES:
         database = open_database(settings, name, writable=True)
         if isinstance(database, SqliteDatabase):
             database.writer()
-            warn_of_old_sqlite(say)
         migrate(database, name)
         if name == "main":
             with database.write() as tx:
-                bootstrap(tx, Bootstrap(settings.account, settings.folder / "credentials", sealer, SystemIds(), SystemClock()))
+                ensure_accounts(tx, sealer, SystemIds(), SystemClock().now(), settings.account)
+                text = profiles(tx, sealer, settings.account)
+            write_private(settings.folder / "credentials", text)
         database.close()
 
 
 def warn_of_old_sqlite(say: Callable[[str], None]) -> None:
     """Names SQLite's WAL reset bug where it is present; one writing connection a file keeps clear of it."""
-    import sqlite3
-
     if sqlite3.sqlite_version_info < FIXED:
         say(f"note: SQLite {sqlite3.sqlite_version} has the WAL reset bug (fixed in 3.51.3); one writer per file keeps clear of it")
 

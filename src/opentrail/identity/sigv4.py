@@ -139,9 +139,7 @@ def verify(claim: Claim, request: Request, secret: str, streamed: bool = False) 
         return
     # Some signers put the query's text into the canonical request as it is sent. That binds it more tightly still.
     literal = literal_query(request.query)
-    if literal == query or not hmac.compare_digest(
-        _signature(key, claim, f"{request.method}\n{path}\n{literal}\n{tail}"), claim.signature
-    ):
+    if literal == query or not hmac.compare_digest(_signature(key, claim, f"{request.method}\n{path}\n{literal}\n{tail}"), claim.signature):
         raise Rejected("mismatch")
 
 
@@ -290,9 +288,7 @@ def _scope(credential: str) -> tuple[str, str, str, str]:
     # 2. the scope is whole
     parts = credential.split("/")
     if len(parts) != 5:
-        raise Rejected(
-            "malformed", "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
-        )
+        raise Rejected("malformed", "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")
     key, date, region, service, terminator = parts
     if terminator != TERMINATOR:
         raise Rejected("scope", "Credential should be scoped with a valid terminator: 'aws4_request'.")

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Output, Rights
 from opentrail.identity import store
+from opentrail.kernel.errors import ServiceError
 from opentrail.services.iam import common
 from opentrail.store.sql import Snapshot, Tx
 
@@ -36,14 +37,10 @@ def _put(kind: str, most: int, find: Find) -> Callable[[Tx, Call, Input], Output
     def apply(tx: Tx, call: Call, input: Input) -> Output:
         owner = find(tx, call, input)
         others = sum(
-            common.size(document)
-            for name, document in store.inline_policies(tx, owner.id)
-            if name.lower() != input.PolicyName.lower()
+            common.size(document) for name, document in store.inline_policies(tx, owner.id) if name.lower() != input.PolicyName.lower()
         )
         if others + common.size(input.PolicyDocument) > most:
-            raise common.limit(
-                "Maximum policy size of {most} bytes exceeded for {kind} {name}", most=most, kind=kind, name=owner.name
-            )
+            raise common.limit("Maximum policy size of {most} bytes exceeded for {kind} {name}", most=most, kind=kind, name=owner.name)
         store.put_policy(tx, owner.id, input.PolicyName, input.PolicyDocument)
         return {}
 
@@ -61,10 +58,8 @@ def _get(kind: str, find: Find) -> Callable[[Snapshot, Call, Input], Output]:
     return read
 
 
-def _missing(kind: str, name: str) -> common.ServiceError:
-    return common.ServiceError(
-        "NoSuchEntityException", "The {kind} policy with name {name} cannot be found.", status=404, kind=kind, name=name
-    )
+def _missing(kind: str, name: str) -> ServiceError:
+    return ServiceError("NoSuchEntityException", "The {kind} policy with name {name} cannot be found.", status=404, kind=kind, name=name)
 
 
 def _delete(kind: str, find: Find) -> Callable[[Tx, Call, Input], Output]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Output, ResourcePolicy, right
+from opentrail.identity import policy
 from opentrail.kernel import arn
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.s3 import buckets, checksums, members, names, store
@@ -107,6 +108,14 @@ def _policy(snapshot: Snapshot, call: Call, input: Input) -> str:
         error.members = {"BucketName": bucket.name}
         raise error
     return bucket.policy
+
+
+def check_document(document: str) -> None:
+    """The `CheckPolicy` of a running server: what identity's evaluation understands. Raises MalformedPolicy."""
+    try:
+        policy.validate(document, "resource")
+    except policy.Malformed as error:
+        raise ServiceError("MalformedPolicy", "{why}", why=error) from error
 
 
 def check(document: str, bucket: str) -> None:

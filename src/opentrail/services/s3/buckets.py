@@ -235,7 +235,5 @@ OPERATIONS = (
     Operation("GetBucketAcl", right("s3:GetBucketAcl", names.arn_of_bucket), read=acl, point=True),
     Operation("GetBucketTagging", right("s3:GetBucketTagging", names.arn_of_bucket), read=get_tags, point=True),
     Operation("PutBucketTagging", right("s3:PutBucketTagging", names.arn_of_bucket), prepare=prepare_put_tags, apply=apply_put_tags),
-    Operation(
-        "DeleteBucketTagging", right("s3:PutBucketTagging", names.arn_of_bucket), prepare=prepare_on_bucket, apply=apply_delete_tags
-    ),
+    Operation("DeleteBucketTagging", right("s3:PutBucketTagging", names.arn_of_bucket), prepare=prepare_on_bucket, apply=apply_delete_tags),
 )

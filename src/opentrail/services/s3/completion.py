@@ -12,9 +12,13 @@ from opentrail.services.s3 import blobs, checksums, conditions, errors, members,
 from opentrail.services.s3.store import Multipart, Object, Part
 from opentrail.store.sql import Tx
 
-COMPLETE = uploads.ON_UPLOAD | checksums.MEMBERS - {"ContentMD5", "ChecksumAlgorithm"} | {
-    *("MultipartUpload", "ChecksumType", "MpuObjectSize", "IfMatch", "IfNoneMatch"),
-}
+COMPLETE = (
+    uploads.ON_UPLOAD
+    | checksums.MEMBERS - {"ContentMD5", "ChecksumAlgorithm"}
+    | {
+        *("MultipartUpload", "ChecksumType", "MpuObjectSize", "IfMatch", "IfNoneMatch"),
+    }
+)
 _PART = frozenset({"ETag", "PartNumber", *(f"Checksum{name}" for name in checksums.OFFERED)})
 LEAST_PART = 5 * 1024**2
 """The least bytes of every part but the last."""

@@ -60,9 +60,7 @@ def invalid_request(text: str) -> ServiceError:
 
 
 def malformed_xml() -> ServiceError:
-    return ServiceError(
-        "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"
-    )
+    return ServiceError("MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
 
 
 def not_implemented(member: str) -> ServiceError:

@@ -62,9 +62,7 @@ def next_id(row: Row) -> Place:
     return bytes(row[0]), row[1] + "~"
 
 
-def walk(
-    fetch: Fetch, prefix: bytes, delimiter: bytes, place: Place, most: int, following: Callable[[Row], Place] = next_key
-) -> Page:
+def walk(fetch: Fetch, prefix: bytes, delimiter: bytes, place: Place, most: int, following: Callable[[Row], Place] = next_key) -> Page:
     """Lists from `place` on. Reads about as many rows as it lists: behind a common prefix it seeks instead of scanning."""
     page = Page([], [], False, place, b"")
     high = after(prefix)
@@ -201,7 +199,5 @@ def list_rights(action: str) -> Callable[[Call, Input], Sequence[Right]]:
 
 OPERATIONS = (
     Operation("ListObjects", list_rights("s3:ListBucket"), read=list_v1, data_type=names.OBJECT_TYPE),
-    Operation(
-        "ListObjectsV2", list_rights("s3:ListBucket"), read=list_v2, data_type=names.OBJECT_TYPE, event_name="ListObjects"
-    ),
+    Operation("ListObjectsV2", list_rights("s3:ListBucket"), read=list_v2, data_type=names.OBJECT_TYPE, event_name="ListObjects"),
 )

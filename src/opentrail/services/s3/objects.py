@@ -202,7 +202,5 @@ OPERATIONS = (
         apply=apply_delete,
         data_type=names.OBJECT_TYPE,
     ),
-    Operation(
-        "DeleteObjects", delete_many_rights, prepare=prepare_delete_many, apply=apply_delete_many, data_type=names.OBJECT_TYPE
-    ),
+    Operation("DeleteObjects", delete_many_rights, prepare=prepare_delete_many, apply=apply_delete_many, data_type=names.OBJECT_TYPE),
 )

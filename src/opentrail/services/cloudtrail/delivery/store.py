@@ -42,13 +42,13 @@ _COLUMNS = ", ".join(LogFile._fields)
 _INSERT = Sql(f"INSERT INTO log_file ({_COLUMNS}) VALUES ({', '.join(':' + name for name in LogFile._fields)})")
 _WAITING_TRAILS = Sql("SELECT DISTINCT trail FROM log_file WHERE delivered IS NULL ORDER BY trail")
 _WAITING = Sql(
-    f"SELECT {_COLUMNS} FROM log_file WHERE delivered IS NULL AND trail = :trail"
-    " ORDER BY first_position, object_key LIMIT :count"
+    f"SELECT {_COLUMNS} FROM log_file WHERE delivered IS NULL AND trail = :trail ORDER BY first_position, object_key LIMIT :count"
 )
 _GET = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE object_key = :object_key")
 _OLDEST_WAITING = Sql("SELECT MIN(first_position) FROM log_file WHERE delivered IS NULL")
 _DONE = Sql("UPDATE log_file SET delivered = :at WHERE object_key = :object_key AND delivered IS NULL")
 _OF_TRAIL = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE trail = :trail ORDER BY first_position, object_key")
+_OF_BUCKET = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE bucket = :bucket ORDER BY first_position, object_key")
 _STATUS = Sql("SELECT attempted, succeeded, error, stopped FROM delivery_status WHERE trail = :trail AND kind = :kind")
 _STOPPED = Sql("SELECT trail, kind, stopped FROM delivery_status WHERE stopped <> '' ORDER BY trail, kind")
 _SUCCEEDED = Sql(
@@ -98,6 +98,11 @@ def done(tx: Tx, object_key: str, at: float) -> None:
 def of_trail(snapshot: Snapshot, trail: str) -> list[LogFile]:
     """Every file ever planned for the trail, in order."""
     return [LogFile(*row) for row in snapshot.all(_OF_TRAIL, trail=trail)]
+
+
+def of_bucket(snapshot: Snapshot, bucket: str) -> list[LogFile]:
+    """The files of every trail that delivers into the bucket."""
+    return [LogFile(*row) for row in snapshot.all(_OF_BUCKET, bucket=bucket)]
 
 
 def status(snapshot: Snapshot, trail: str, kind: str) -> Status:

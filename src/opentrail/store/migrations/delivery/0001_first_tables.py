@@ -1,4 +1,4 @@
-"""Log files, digests and the followers' positions"""
+"""The first tables"""
 
 import sqlalchemy as sa
 from alembic import op
