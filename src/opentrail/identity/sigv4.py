@@ -232,7 +232,7 @@ def _from_header(request: Request, header: str) -> Claim:
     # 1. every part once
     parts: dict[str, str] = {}
     for part in rest.split(","):
-        name, equals, value = part.strip().partition("=")
+        name, equals, value = part.strip(" ").partition("=")
         if not equals or name in parts:
             raise Rejected("malformed", "Authorization header has a part that is repeated or is not KEY=VALUE.")
         parts[name] = value

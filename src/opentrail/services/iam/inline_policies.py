@@ -8,6 +8,7 @@ from urllib.parse import quote
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Output, Rights
 from opentrail.identity import store
+from opentrail.kernel.errors import ServiceError
 from opentrail.services.iam import common
 from opentrail.store.sql import Snapshot, Tx
 
@@ -61,8 +62,8 @@ def _get(kind: str, find: Find) -> Callable[[Snapshot, Call, Input], Output]:
     return read
 
 
-def _missing(kind: str, name: str) -> common.ServiceError:
-    return common.ServiceError(
+def _missing(kind: str, name: str) -> ServiceError:
+    return ServiceError(
         "NoSuchEntityException", "The {kind} policy with name {name} cannot be found.", status=404, kind=kind, name=name
     )
 
