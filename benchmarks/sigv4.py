@@ -1,6 +1,6 @@
 """What verifying a signature costs, against botocore signing the same requests in the same run; and what a decision costs.
 
-    python benchmarks/sigv4.py
+python benchmarks/sigv4.py
 """
 
 from __future__ import annotations

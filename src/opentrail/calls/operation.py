@@ -130,6 +130,11 @@ class Service:
     """Whether the service answers FHIR's own REST protocol under /datastore/."""
     denied_code: str = "AccessDeniedException"
     """The service's code for a call that no policy allows."""
+    invalid_code: str = ""
+    """The service's code for an input that breaks the model, where it differs from its protocol's usual one. Operations
+    that do not declare it keep the usual one."""
+    unchecked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Input members by operation that the model does not check, because the service answers with an error of its own."""
 
 
 def right(action: str, resource: Callable[[Call, Input], str] | None = None) -> Rights:

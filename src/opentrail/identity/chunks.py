@@ -117,9 +117,7 @@ class ChunkReader:
 
     def _close_chunk(self) -> None:
         if self._signed:
-            self._prove(
-                f"AWS4-HMAC-SHA256-PAYLOAD\n{self._context}{self._previous}\n{_EMPTY}\n{self._hash.hexdigest()}", self._expected
-            )
+            self._prove(f"AWS4-HMAC-SHA256-PAYLOAD\n{self._context}{self._previous}\n{_EMPTY}\n{self._hash.hexdigest()}", self._expected)
 
     def _trailer(self, line: bytes) -> None:
         if not line:

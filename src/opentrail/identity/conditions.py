@@ -177,9 +177,7 @@ def _date(compare: Callable[[float, float], bool]) -> Callable[[str, bool], Boun
     return _ordered(_seconds, compare, "a date and time in ISO 8601 or seconds since 1970")
 
 
-def _ordered(
-    parse: Callable[[str], float | None], compare: Callable[[float, float], bool], what: str
-) -> Callable[[str, bool], Bound]:
+def _ordered(parse: Callable[[str], float | None], compare: Callable[[float, float], bool], what: str) -> Callable[[str, bool], Bound]:
     def make(value: str, with_variables: bool) -> Bound:
         limit = parse(value)
         if limit is None:

@@ -100,9 +100,7 @@ def glob(pieces: Tokens) -> Match:
             runs[-1].append(token)
     if len(runs) <= 2 and ANY not in pieces:
         return _plain(["".join(token.text for token in run) for run in runs])
-    return _greedy(
-        [re.compile("".join(_regex(token) for token in run), re.DOTALL) for run in runs], [_length(run) for run in runs]
-    )
+    return _greedy([re.compile("".join(_regex(token) for token in run), re.DOTALL) for run in runs], [_length(run) for run in runs])
 
 
 def _regex(token: Token) -> str:
@@ -173,6 +171,4 @@ def _segments(pieces: Tokens) -> list[list[Token]]:
 def is_arn_pattern(pattern: str) -> bool:
     """Whether the pattern is `*` or has an ARN's six segments."""
     segments = _segments(tokens(pattern))
-    return pattern == "*" or (
-        len(segments) == 6 and segments[0] == [Token("text", "arn")] and all(segments[i] for i in (1, 2, 5))
-    )
+    return pattern == "*" or (len(segments) == 6 and segments[0] == [Token("text", "arn")] and all(segments[i] for i in (1, 2, 5)))

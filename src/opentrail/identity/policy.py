@@ -168,8 +168,7 @@ def _actions(raw: Mapping[str, Any], number: int) -> tuple[Bound, ...]:
                 f"Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.: statement {number}, {_shown(action)}"
             )
     return tuple(
-        patterns.bound(patterns.tokens(action.lower(), with_variables=False), patterns.glob)
-        for action in _texts(value, "Action", number)
+        patterns.bound(patterns.tokens(action.lower(), with_variables=False), patterns.glob) for action in _texts(value, "Action", number)
     )
 
 
@@ -183,9 +182,7 @@ def _resources(raw: Mapping[str, Any], number: int, with_variables: bool) -> tup
             raise Malformed(f'Resource {_shown(resource)} must be in ARN format or "*": statement {number}')
         unknown = [key for key in patterns.variables(resource) if with_variables and not known(key)]
         if unknown:
-            raise Malformed(
-                f"Resource of statement {number}: {_shown(unknown[0])} is not a policy variable that is evaluated here"
-            )
+            raise Malformed(f"Resource of statement {number}: {_shown(unknown[0])} is not a policy variable that is evaluated here")
         found.append(patterns.bound(patterns.tokens(resource, with_variables), patterns.arn_glob))
     return tuple(found)
 

@@ -58,9 +58,7 @@ def issue_service(sealer: Sealer, ids: Ids, service: str, account: str, source_a
     """Credentials with which a part of OpenTrail calls the gateway as the service `service` (`cloudtrail.amazonaws.com`), working
     for `account` because of the resource `source_arn`, for `life` seconds."""
     session = Session(created=now, expires=now + life)
-    principal = Principal(
-        "AWSService", account=account, service=service, source_arn=source_arn, source_account=account, session=session
-    )
+    principal = Principal("AWSService", account=account, service=service, source_arn=source_arn, source_account=account, session=session)
     return issue(sealer, ids, principal, "")
 
 

@@ -291,9 +291,7 @@ def _scope(credential: str) -> tuple[str, str, str, str]:
     # 2. the scope is whole
     parts = credential.split("/")
     if len(parts) != 5:
-        raise Rejected(
-            "malformed", "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term."
-        )
+        raise Rejected("malformed", "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term.")
     key, date, region, service, terminator = parts
     if terminator != TERMINATOR:
         raise Rejected("scope", "Credential should be scoped with a valid terminator: 'aws4_request'.")

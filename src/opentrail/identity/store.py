@@ -60,10 +60,10 @@ class AccessKey(NamedTuple):
 _ACCOUNT = Sql("SELECT id, created, sessions_since FROM identity_accounts WHERE id = :id")
 _ADD_ACCOUNT = Sql("INSERT INTO identity_accounts (id, created, sessions_since) VALUES (:id, :created, 0)")
 _USER_COLUMNS = "id, account, name, path, created, sessions_since"
-_USER = Sql(f"SELECT {_USER_COLUMNS} FROM identity_users WHERE account = :account AND folded = :folded")  # noqa: S608 (constants)
-_USER_BY_ID = Sql(f"SELECT {_USER_COLUMNS} FROM identity_users WHERE id = :id")  # noqa: S608
+_USER = Sql(f"SELECT {_USER_COLUMNS} FROM identity_users WHERE account = :account AND folded = :folded")
+_USER_BY_ID = Sql(f"SELECT {_USER_COLUMNS} FROM identity_users WHERE id = :id")
 _USERS = Sql(
-    f"SELECT {_USER_COLUMNS} FROM identity_users WHERE account = :account AND folded > :after"  # noqa: S608
+    f"SELECT {_USER_COLUMNS} FROM identity_users WHERE account = :account AND folded > :after"
     " AND substr(path, 1, :length) = :prefix ORDER BY folded LIMIT :count"
 )
 _ADD_USER = Sql(
@@ -74,10 +74,10 @@ _RENAME_USER = Sql("UPDATE identity_users SET name = :name, folded = :folded, pa
 _DROP_USER = Sql("DELETE FROM identity_users WHERE id = :id")
 _COUNT_USERS = Sql("SELECT count(*) FROM identity_users WHERE account = :account")
 _ROLE_COLUMNS = "id, account, name, path, created, sessions_since, description, longest, trust"
-_ROLE = Sql(f"SELECT {_ROLE_COLUMNS} FROM identity_roles WHERE account = :account AND folded = :folded")  # noqa: S608
-_ROLE_BY_ID = Sql(f"SELECT {_ROLE_COLUMNS} FROM identity_roles WHERE id = :id")  # noqa: S608
+_ROLE = Sql(f"SELECT {_ROLE_COLUMNS} FROM identity_roles WHERE account = :account AND folded = :folded")
+_ROLE_BY_ID = Sql(f"SELECT {_ROLE_COLUMNS} FROM identity_roles WHERE id = :id")
 _ROLES = Sql(
-    f"SELECT {_ROLE_COLUMNS} FROM identity_roles WHERE account = :account AND folded > :after"  # noqa: S608
+    f"SELECT {_ROLE_COLUMNS} FROM identity_roles WHERE account = :account AND folded > :after"
     " AND substr(path, 1, :length) = :prefix ORDER BY folded LIMIT :count"
 )
 _ADD_ROLE = Sql(
@@ -88,11 +88,10 @@ _CHANGE_ROLE = Sql("UPDATE identity_roles SET description = :description, longes
 _DROP_ROLE = Sql("DELETE FROM identity_roles WHERE id = :id")
 _COUNT_ROLES = Sql("SELECT count(*) FROM identity_roles WHERE account = :account")
 _KEY_COLUMNS = "id, account, owner, active, created, secret"
-_KEY = Sql(f"SELECT {_KEY_COLUMNS} FROM identity_access_keys WHERE id = :id")  # noqa: S608
-_KEYS = Sql(f"SELECT {_KEY_COLUMNS} FROM identity_access_keys WHERE owner = :owner ORDER BY created, id")  # noqa: S608
+_KEY = Sql(f"SELECT {_KEY_COLUMNS} FROM identity_access_keys WHERE id = :id")
+_KEYS = Sql(f"SELECT {_KEY_COLUMNS} FROM identity_access_keys WHERE owner = :owner ORDER BY created, id")
 _ADD_KEY = Sql(
-    "INSERT INTO identity_access_keys (id, account, owner, active, created, secret)"
-    " VALUES (:id, :account, :owner, 1, :created, :secret)"
+    "INSERT INTO identity_access_keys (id, account, owner, active, created, secret) VALUES (:id, :account, :owner, 1, :created, :secret)"
 )
 _SWITCH_KEY = Sql("UPDATE identity_access_keys SET active = :active WHERE id = :id")
 _DROP_KEY = Sql("DELETE FROM identity_access_keys WHERE id = :id")
@@ -111,8 +110,7 @@ _PUT_TAG = Sql(
 _DROP_TAG = Sql("DELETE FROM identity_tags WHERE owner = :owner AND folded = :folded")
 _DROP_TAGS = Sql("DELETE FROM identity_tags WHERE owner = :owner")
 _REVOKE = tuple(
-    Sql(f"UPDATE {table} SET sessions_since = :since WHERE id = :id")  # noqa: S608
-    for table in ("identity_accounts", "identity_users", "identity_roles")
+    Sql(f"UPDATE {table} SET sessions_since = :since WHERE id = :id") for table in ("identity_accounts", "identity_users", "identity_roles")
 )
 
 

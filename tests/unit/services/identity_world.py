@@ -40,7 +40,9 @@ def model(name: str) -> Any:
 def structure(shape: Any, value: Any) -> Any:
     """A plain value as operations get it: structures with every member, absent ones None."""
     if shape.type_name == "structure":
-        return SimpleNamespace(**{name: structure(member, (value or {}).get(name)) for name, member in shape.members.items()} if value is not None else {})
+        return SimpleNamespace(
+            **{name: structure(member, (value or {}).get(name)) for name, member in shape.members.items()} if value is not None else {}
+        )
     if shape.type_name == "list" and value is not None:
         return [structure(shape.member, each) for each in value]
     return value
@@ -54,7 +56,9 @@ class World:
         self.sealer, self.ids = Sealer(bytes(32)), SystemIds()
         with database.write() as tx:
             ensure_accounts(tx, self.sealer, self.ids, self.now, (HOME, AWAY))
-        self.tools = Tools(SystemClock(), self.ids, self.sealer, Settings(), cast(Calls, None), database.read, database.read, database.read, Path())
+        self.tools = Tools(
+            SystemClock(), self.ids, self.sealer, Settings(), cast(Calls, None), database.read, database.read, database.read, Path()
+        )
         self.last: Call | None = None
 
     def root(self, account: str = HOME) -> tuple[str, str]:

@@ -37,7 +37,10 @@ def test_every_operation_of_the_model_has_an_entry(service: Service) -> None:
 @pytest.mark.parametrize(("service", "name"), [(service, name) for service in (IAM, STS) for name in service.operations])
 def test_every_leaf_is_kept_or_dropped(service: Service, name: str) -> None:
     operation, audit = model(service.name).operation_model(name), service.audit[name]
-    for shape, keep, drop in ((operation.input_shape, audit.keep, audit.drop), (operation.output_shape, audit.keep_output, audit.drop_output)):
+    for shape, keep, drop in (
+        (operation.input_shape, audit.keep, audit.drop),
+        (operation.output_shape, audit.keep_output, audit.drop_output),
+    ):
         found = set(leaves(shape))
         if drop == ("*",):
             assert not keep

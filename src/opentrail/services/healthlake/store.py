@@ -36,9 +36,7 @@ _STORES = Sql(
     " ORDER BY created, id"
 )
 _COUNT = Sql("SELECT COUNT(*) FROM healthlake_datastore WHERE account = :account AND region = :region AND status <> 'DELETED'")
-_TOKEN = Sql(
-    f"SELECT {_COLUMNS}, token_input FROM healthlake_datastore WHERE account = :account AND region = :region AND token = :token"
-)
+_TOKEN = Sql(f"SELECT {_COLUMNS}, token_input FROM healthlake_datastore WHERE account = :account AND region = :region AND token = :token")
 _NEXT_KEY = Sql("SELECT COALESCE(MAX(key), 0) + 1 FROM healthlake_datastore")
 _INSERT = Sql(
     "INSERT INTO healthlake_datastore (id, key, account, region, name, status, created, token, token_input, configuration)"

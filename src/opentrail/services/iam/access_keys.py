@@ -36,10 +36,7 @@ def list_access_keys(snapshot: Snapshot, call: Call, input: Input) -> Output:
     owner, named = _owner(snapshot, call, input)
     keys = sorted(store.access_keys(snapshot, owner), key=lambda key: key.id)
     rows, more = common.listed(call, "ListAccessKeys", input, owner, keys, lambda key: str(key.id))
-    shown = [
-        {**named, "AccessKeyId": key.id, "Status": "Active" if key.active else "Inactive", "CreateDate": key.created}
-        for key in rows
-    ]
+    shown = [{**named, "AccessKeyId": key.id, "Status": "Active" if key.active else "Inactive", "CreateDate": key.created} for key in rows]
     return {"AccessKeyMetadata": shown, **more}
 
 

@@ -25,9 +25,7 @@ def no_such(what: str, name: str) -> ServiceError:
 
 def exists(what: str, name: str) -> ServiceError:
     """AWS's wording for a name that is taken."""
-    return ServiceError(
-        "EntityAlreadyExistsException", "{what} with name {name} already exists.", status=409, what=what, name=name
-    )
+    return ServiceError("EntityAlreadyExistsException", "{what} with name {name} already exists.", status=409, what=what, name=name)
 
 
 def conflict(text: str) -> ServiceError:
@@ -92,9 +90,7 @@ def own_name(call: Call) -> str:
     return caller.user_name
 
 
-def page(
-    call: Call, operation: str, input: Input, bound_to: object, rows: Sequence[Any], place: Callable[[Any], str]
-) -> dict[str, Any]:
+def page(call: Call, operation: str, input: Input, bound_to: object, rows: Sequence[Any], place: Callable[[Any], str]) -> dict[str, Any]:
     """IsTruncated and Marker of a page; `rows` holds one more than fits when there is more."""
     count = input.MaxItems or PAGE
     if len(rows) <= count:

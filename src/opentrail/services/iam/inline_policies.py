@@ -37,14 +37,10 @@ def _put(kind: str, most: int, find: Find) -> Callable[[Tx, Call, Input], Output
     def apply(tx: Tx, call: Call, input: Input) -> Output:
         owner = find(tx, call, input)
         others = sum(
-            common.size(document)
-            for name, document in store.inline_policies(tx, owner.id)
-            if name.lower() != input.PolicyName.lower()
+            common.size(document) for name, document in store.inline_policies(tx, owner.id) if name.lower() != input.PolicyName.lower()
         )
         if others + common.size(input.PolicyDocument) > most:
-            raise common.limit(
-                "Maximum policy size of {most} bytes exceeded for {kind} {name}", most=most, kind=kind, name=owner.name
-            )
+            raise common.limit("Maximum policy size of {most} bytes exceeded for {kind} {name}", most=most, kind=kind, name=owner.name)
         store.put_policy(tx, owner.id, input.PolicyName, input.PolicyDocument)
         return {}
 
@@ -63,9 +59,7 @@ def _get(kind: str, find: Find) -> Callable[[Snapshot, Call, Input], Output]:
 
 
 def _missing(kind: str, name: str) -> ServiceError:
-    return ServiceError(
-        "NoSuchEntityException", "The {kind} policy with name {name} cannot be found.", status=404, kind=kind, name=name
-    )
+    return ServiceError("NoSuchEntityException", "The {kind} policy with name {name} cannot be found.", status=404, kind=kind, name=name)
 
 
 def _delete(kind: str, find: Find) -> Callable[[Tx, Call, Input], Output]:

@@ -41,9 +41,7 @@ def session_policies(input: Input) -> tuple[str, ...]:
     if document is None:
         return ()
     if len(document) > POLICY_SIZE:
-        raise ServiceError(
-            "PackedPolicyTooLargeException", "The session policy is larger than {most} characters.", most=POLICY_SIZE
-        )
+        raise ServiceError("PackedPolicyTooLargeException", "The session policy is larger than {most} characters.", most=POLICY_SIZE)
     try:
         validate(document, "session")
     except Malformed as error:

@@ -33,9 +33,7 @@ def _rights(call: Call, input: Input) -> Sequence[Right]:
     tags = input.Tags or ()
     if tags:
         keys |= {"aws:requesttag/" + tag.Key.lower(): tag.Value for tag in tags} | {"aws:tagkeys": [tag.Key for tag in tags]}
-    actions = (
-        ["sts:AssumeRole"] + ["sts:TagSession"] * bool(tags) + ["sts:SetSourceIdentity"] * (input.SourceIdentity is not None)
-    )
+    actions = ["sts:AssumeRole"] + ["sts:TagSession"] * bool(tags) + ["sts:SetSourceIdentity"] * (input.SourceIdentity is not None)
     return [Right(action, input.RoleArn, keys) for action in actions]
 
 

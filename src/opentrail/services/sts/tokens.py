@@ -34,9 +34,7 @@ def get_session_token(snapshot: Snapshot, call: Call, input: Input) -> Output:
     common.refuse_unsupported(input, "SerialNumber", "TokenCode", "MinimumSessionTokenSize")
     caller = _long_term(call, "GetSessionToken")
     session = Session(call.now, _expires(call, input.DurationSeconds))
-    principal = Principal(
-        caller.kind, caller.account, caller.principal_id, caller.arn, user_name=caller.user_name, session=session
-    )
+    principal = Principal(caller.kind, caller.account, caller.principal_id, caller.arn, user_name=caller.user_name, session=session)
     return {"Credentials": common.credentials(call, principal, caller.principal_id)}
 
 

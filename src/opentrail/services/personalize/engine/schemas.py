@@ -124,9 +124,7 @@ def _read_record(text: str) -> dict[str, Any]:
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
-        raise InvalidInput(
-            "The schema is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno
-        ) from None
+        raise InvalidInput("The schema is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno) from None
     except RecursionError:
         raise InvalidInput("The schema is nested too deeply; Personalize schemas are flat.") from None
     if not isinstance(record, dict) or record.get("type") != "record":
