@@ -77,7 +77,7 @@ IDENTITY_TABLE: list[tuple[Document, str, str, bool]] = [
     (allow("s3:*", "arn:aws:s3:::WARDS/*"), "s3:GetObject", OBJECT, False),
     (allow("s3:*", "arn:aws:*:::wards/*"), "s3:GetObject", OBJECT, True),
     (allow("s3:*", "arn:aws:*:wards/a/1.json:x"), "s3:GetObject", OBJECT, False),
-    (allow("iam:*", f"arn:aws:iam::*:user/{{x}}"), "iam:GetUser", f"arn:aws:iam::{HOME}:user/{{x}}", True),
+    (allow("iam:*", "arn:aws:iam::*:user/{x}"), "iam:GetUser", f"arn:aws:iam::{HOME}:user/{{x}}", True),
     ({"Effect": "Allow", "NotAction": "iam:*", "Resource": "*"}, "s3:GetObject", OBJECT, True),
     ({"Effect": "Allow", "NotAction": ["s3:Get*", "iam:*"], "Resource": "*"}, "s3:GetObject", OBJECT, False),
     ({"Effect": "Allow", "Action": "s3:*", "NotResource": "arn:aws:s3:::secret/*"}, "s3:GetObject", OBJECT, True),
@@ -222,7 +222,11 @@ CONDITIONS: list[tuple[Document, Mapping[str, str | Sequence[str]], bool]] = [
     ({"ForAnyValue:StringLike": {"aws:TagKeys": ["a*"]}}, {}, False),
     ({"ForAnyValue:StringNotEquals": {"aws:TagKeys": ["a"]}}, {"aws:tagkeys": ["a", "b"]}, True),
     ({"StringEquals": {"aws:PrincipalTag/Team": "ward"}}, {"aws:principaltag/team": "ward"}, True),
-    ({"StringEquals": {"aws:PrincipalTag/team": "${aws:ResourceTag/team}"}}, {"aws:principaltag/team": "a", "aws:resourcetag/team": "a"}, True),
+    (
+        {"StringEquals": {"aws:PrincipalTag/team": "${aws:ResourceTag/team}"}},
+        {"aws:principaltag/team": "a", "aws:resourcetag/team": "a"},
+        True,
+    ),
     ({"StringEquals": {"aws:username": "nurse"}, "Bool": {"aws:SecureTransport": "true"}}, {"aws:username": "nurse"}, False),
     ({"StringEquals": {"aws:username": "nurse", "aws:RequestedRegion": "us-east-1"}}, {"aws:username": "nurse"}, False),
 ]  # fmt: skip

@@ -78,8 +78,8 @@ class World:
         given = structure(shape, input) if shape is not None else SimpleNamespace()
         operation = service.operations[name]
         call = self.last = Call(Request("POST", "/", "", {}, b"", "127.0.0.1", self.now), self.tools, "id")
-        call.set_target(Target(service, name, "query", operation, "eu-west-1"))
-        call.set_caller(credentials.principal)
+        call.set_target(Target(service, name, "query", operation))
+        call.set_caller(credentials.principal, "eu-west-1")
         call.set_input(given)
         self.authorize(call, credentials)
         if operation.read is not None:
