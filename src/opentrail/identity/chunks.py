@@ -69,7 +69,7 @@ class ChunkReader:
 
     def finish(self) -> dict[str, str]:
         """The trailing headers, after the last byte. Raises Rejected when the body is incomplete or its length is not the promised one."""
-        if self._state not in ("done", "trailers-over"):
+        if self._state not in ("done", "trailers-over") or self._buffer:
             raise Rejected("malformed", "The request body terminated unexpectedly")
         if self._given != self._promised:
             raise Rejected("malformed", "You did not provide the number of bytes specified by x-amz-decoded-content-length.")

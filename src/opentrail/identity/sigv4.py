@@ -137,9 +137,12 @@ def verify(claim: Claim, request: Request, secret: str, streamed: bool = False) 
     # 8. constant-time comparison
     if hmac.compare_digest(_signature(key, claim, f"{request.method}\n{path}\n{query}\n{tail}"), claim.signature):
         return
-    # Some signers put the query's text into the canonical request as it is sent. That binds it more tightly still.
+    # Some signers put path and query into the canonical request as they are sent. That binds them more tightly still.
     literal = literal_query(request.query)
-    if literal == query or not hmac.compare_digest(_signature(key, claim, f"{request.method}\n{path}\n{literal}\n{tail}"), claim.signature):
+    sent = request.path if claim.service in OBJECT_SIGNING else path
+    if (sent, literal) == (path, query) or not hmac.compare_digest(
+        _signature(key, claim, f"{request.method}\n{sent}\n{literal}\n{tail}"), claim.signature
+    ):
         raise Rejected("mismatch")
 
 
@@ -230,7 +233,7 @@ def _from_header(request: Request, header: str) -> Claim:
     # 1. every part once
     parts: dict[str, str] = {}
     for part in rest.split(","):
-        name, equals, value = part.strip().partition("=")
+        name, equals, value = part.strip(" ").partition("=")
         if not equals or name in parts:
             raise Rejected("malformed", "Authorization header has a part that is repeated or is not KEY=VALUE.")
         parts[name] = value

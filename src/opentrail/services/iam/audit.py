@@ -29,7 +29,8 @@ _ROLE_NEVER = (
     "Role.PermissionsBoundary.PermissionsBoundaryArn",
     "Role.RoleLastUsed.LastUsedDate",
     "Role.RoleLastUsed.Region",
-    "Role.SourceRoleTemplate",
+    "Role.SourceRoleTemplate.TemplateArn",
+    "Role.SourceRoleTemplate.TemplateMinorVersion",
 )
 _PAGE = ("Marker", "MaxItems")
 _TAGS = ("Tags[].Key", "Tags[].Value")

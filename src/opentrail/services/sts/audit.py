@@ -9,7 +9,7 @@ from opentrail.calls.operation import NOTHING, Audit
 
 _KEPT = ("Credentials.AccessKeyId", "Credentials.Expiration")
 _NEVER = ("Credentials.SecretAccessKey", "Credentials.SessionToken")
-_SIZES = ("SessionTokenUtilization.UtilizationPercent", "SessionTokenUtilization.Limit", "SessionTokenSize")
+_SIZES = ("SessionTokenUtilization", "SessionTokenSize")
 _TAGS = ("Tags[].Key", "Tags[].Value")
 
 _OFFERED = {

@@ -23,9 +23,9 @@ def denied(text: str) -> ServiceError:
     return ServiceError("AccessDenied", text, status=403)
 
 
-def invalid(text: str, **arguments: Any) -> ServiceError:
+def invalid(text: str, **arguments: object) -> ServiceError:
     """A value that the model allows and STS refuses."""
-    return ServiceError("ValidationError", text, **arguments)
+    return ServiceError("ValidationError", text, status=400, **arguments)
 
 
 def refuse_unsupported(input: Input, *members: str) -> None:
