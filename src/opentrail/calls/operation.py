@@ -69,6 +69,11 @@ class Operation:
     def read_only(self) -> bool:
         return self.read is not None
 
+    @property
+    def prepares(self) -> bool:
+        """Whether there is a first half to run."""
+        return self.prepare is not plan_is_input
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:

@@ -41,14 +41,14 @@ class Outcome:
     """Set by the perform step of a call that changes state: its second half, which the lane runs."""
 
 
-async def recorded(gateway: Gateway, call: Call, steps: Callable[[Gateway, Call, Outcome], Awaitable[None]]) -> Outcome:
+async def recorded(gateway: Gateway, call: Call, walk: Callable[[Outcome], Awaitable[None]]) -> Outcome:
     """Runs the steps of a call, writes its record, and returns its outcome only when the record is durable.
 
     Never raises for what the call did; a journal that cannot be written answers Unavailable.
     """
     outcome = Outcome()
     try:
-        await steps(gateway, call, outcome)
+        await walk(outcome)
     except Exception as error:  # the frame: every end of a call leaves by this exit
         outcome.error = as_answered(call, error)
         outcome.perform = None

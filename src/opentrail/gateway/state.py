@@ -10,9 +10,12 @@ from typing import Any, TypeVar
 
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
+from opentrail.gateway.body import Memory
+from opentrail.kernel import telemetry
 from opentrail.store.database import Database
+from opentrail.store.epoch import stored_epoch
+from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
-from opentrail.store.postgres import PostgresView, epoch
 from opentrail.store.sql import Snapshot
 
 T = TypeVar("T")
@@ -44,24 +47,33 @@ class Cached:
 @dataclass(slots=True)
 class Gateway:
     """One web process's gateway. `pool` reads and prepares; `inner_pool` does so for service-made calls, which a preparing
-    thread of `pool` waits for."""
+    thread of `pool` waits for. `thread` is the event loop's."""
 
     services: Mapping[str, Service]
     tools: Tools
     database: Database
     lane: Lane
+    space: Space
+    lags: Callable[[], Mapping[str, int]]
+    """Records that each follower has yet to take."""
+    troubles: Callable[[], list[str]]
+    """What else is wrong: a trail whose files cannot be delivered, a follower that stands still."""
     pool: ThreadPoolExecutor
     inner_pool: ThreadPoolExecutor
     loop: asyncio.AbstractEventLoop
+    thread: int
     cached: Cached = field(default_factory=Cached)
-    admits: Callable[[bool], str] = lambda read_only: ""
-    """Why no call (or, for False, no call that changes state) is served now; empty while all is well."""
+    memory: Memory = field(default_factory=Memory)
+
+    def admits(self, changes: bool) -> str:
+        """Why no call (or none that changes state) is served now; empty while all is well."""
+        return self.lane.failure or self.space.refuses(changes, self.tools.clock.monotonic())
 
     async def epoch(self) -> int:
         """The state epoch: in memory where this process is the only writer, read from PostgreSQL otherwise."""
         if self.database.dialect == "sqlite":
             return self.lane.epoch
-        return await self.read(lambda view: epoch(view) if isinstance(view, PostgresView) else 0)
+        return await self.read(stored_epoch)
 
     async def read(self, reads: Callable[[Snapshot], T], inner: bool = False) -> T:
         """Runs a function over a consistent view in a reader thread."""
@@ -75,3 +87,15 @@ class Gateway:
     async def run(self, work: Callable[[], T], inner: bool = False) -> T:
         """Runs a function in a reader thread."""
         return await self.loop.run_in_executor(self.inner_pool if inner else self.pool, work)
+
+    def health(self) -> dict[str, Any]:
+        """What /_opentrail/health says: `status` ok or failing, with the reasons."""
+        reasons = [reason for reason in (self.admits(True), *self.troubles()) if reason]
+        return {"status": "failing" if reasons else "ok", "reasons": reasons}
+
+    def measure(self) -> None:
+        """Brings the gauges of /_opentrail/metrics up to date."""
+        telemetry.lane_waiting.set(self.lane.waiting)
+        telemetry.free_bytes.set(self.space.free)
+        for name, lag in self.lags().items():
+            telemetry.follower_lag.labels(name).set(lag)

@@ -36,6 +36,21 @@ free_bytes = Gauge("opentrail_disk_free_bytes", "Free space in the data folder's
 downloads_broken = Counter("opentrail_downloads_broken", "Streamed answers that the client did not wait for.", registry=registry)
 
 
+_children: dict[tuple[str, str, int], Counter] = {}
+_times: dict[str, Histogram] = {}
+
+
+def count_call(service: str, operation: str, status: int, seconds: float) -> None:
+    """Counts an answered call. The labelled children are kept because looking them up costs more than counting."""
+    key = (service, operation, status)
+    child = _children.get(key)
+    if child is None:
+        child = _children[key] = calls_served.labels(service, operation, str(status))
+        _times.setdefault(service, call_seconds.labels(service))
+    child.inc()
+    _times[service].observe(seconds)
+
+
 def exposition() -> bytes:
     """Every metric in Prometheus's text format."""
     return generate_latest(registry)

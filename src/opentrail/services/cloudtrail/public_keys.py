@@ -14,6 +14,8 @@ from opentrail.store.sql import Snapshot
 def list_public_keys(snapshot: Snapshot, call: Call, input: Any) -> Output:
     """ListPublicKeys: the keys of this account and region that are valid at any moment of the range; without one, now.
 
+    Most are in the main database; those that the digests' process had to make by itself are in its own.
+
     The token is reserved: AWS accepts and ignores any, and all keys are in the one page.
     """
     end = call.now if input.EndTime is None else input.EndTime
@@ -21,6 +23,8 @@ def list_public_keys(snapshot: Snapshot, call: Call, input: Any) -> Output:
     if start > end:
         raise ServiceError("InvalidTimeRangeException", "StartTime must not be later than EndTime.")
     found = keys.keys_between(snapshot, call.account, call.region, start, end)
+    with call.tools.delivery() as own:
+        found += keys.keys_between(own, call.account, call.region, start, end)
     return {
         "PublicKeyList": [
             {
