@@ -32,4 +32,4 @@ def get_trail_status(snapshot: Snapshot, call: Call, input: Any) -> Output:
     if trail.stopped is not None:
         output |= {"StopLoggingTime": trail.stopped, "TimeLoggingStopped": stamp(trail.stopped)}
     with call.tools.delivery() as delivery:
-        return output | status_of(delivery, trail.arn)
+        return {**output, **status_of(delivery, trail.arn)}

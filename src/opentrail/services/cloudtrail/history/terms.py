@@ -52,15 +52,26 @@ def term(account: str, region: str, attribute: str = "", value: str = "") -> int
     return int.from_bytes(blake2b(text, digest_size=6).digest(), "little")
 
 
-_remembered = lru_cache(16_384)(term)
-
-
 def terms(account: str, region: str, view: View) -> set[int]:
     """Every term of a record."""
-    found = {_remembered(account, region), term(account, region, "EventId", view.eventID)}
-    for attribute, values in _REPEATED:
-        found.update([_remembered(account, region, attribute, value) for value in values(view) if value])
+    key = view.userIdentity.accessKeyId
+    found = {term(account, region, "EventId", view.eventID)}
+    found |= _of_call(account, region, view.eventName, view.eventSource, view.readOnly, view.user_name, key)
+    for resource in view.resources:
+        found |= _of_resource(account, region, resource.type, resource.ARN)
     return found
 
 
-_REPEATED = [(attribute, values) for attribute, values in ATTRIBUTES.items() if attribute != "EventId"]
+@lru_cache(16_384)
+def _of_call(account: str, region: str, name: str, source: str, read_only: bool, user: str, key: str) -> frozenset[int]:
+    """The terms that many records share."""
+    pairs = [("EventName", name), ("EventSource", source), ("ReadOnly", "true" if read_only else "false")]
+    pairs += [(attribute, value) for attribute, value in (("Username", user), ("AccessKeyId", key)) if value]
+    return frozenset({term(account, region), *(term(account, region, *pair) for pair in pairs)})
+
+
+@lru_cache(16_384)
+def _of_resource(account: str, region: str, type: str, arn: str) -> frozenset[int]:
+    """The terms of one resource."""
+    found = {term(account, region, "ResourceName", name) for name in resource_names(arn) if name}
+    return frozenset(found | {term(account, region, "ResourceType", type)} if type else found)
