@@ -106,8 +106,8 @@ class World:
         request = Request("POST", "/", "", {}, b"", "127.0.0.1", self.clock.time)
         call = Call(request, self.tools, "request-1")
         service: Any = None
-        call.set_target(Target(service, "Any", "json", None, region))
-        call.set_caller(Principal("Root", account, account, f"arn:aws:iam::{account}:root", "AKIAROOT"))
+        call.set_target(Target(service, "Any", "json", None))
+        call.set_caller(Principal("Root", account, account, f"arn:aws:iam::{account}:root", "AKIAROOT"), region)
         return call
 
     def read(self, operation: Callable[..., Any], region: str = REGION, account: str = ACCOUNT, **members: Any) -> Any:
