@@ -39,7 +39,7 @@ class Role:
     def __init__(self, name: str, settings: Settings, pipe: int) -> None:
         self.name = name
         environment = {**os.environ, "OPENTRAIL_ROLE_SETTINGS": msgspec.json.encode(settings).decode(), "OPENTRAIL_ROLE_PIPE": str(pipe)}
-        self.process = subprocess.Popen(
+        self.process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "opentrail.roles", name],
             env=environment,
             pass_fds=(pipe,),

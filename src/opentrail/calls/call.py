@@ -103,6 +103,8 @@ class Call:
     """additionalEventData of the record: transport facts and what the operation adds. Never content."""
     standing: Any = None
     """What identity knows of the caller's rights, and the state epoch of that knowledge. Set by authenticate."""
+    spooled: Path | None = None
+    """The file of a streamed body, removed after the call unless an operation moved it."""
     touched: list[Touched] = field(default_factory=list)
     """The resources of the record."""
 

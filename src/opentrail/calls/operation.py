@@ -62,6 +62,8 @@ class Operation:
     """A read of a few rows by key, run on the event loop on SQLite (measured: cheaper than a thread hop)."""
     streams_in: bool = False
     """The request body is spooled to disk and handed to `prepare` as an Upload in the payload member."""
+    unchecked: tuple[str, ...] = ()
+    """Input members that the model's constraints are not applied to, because the service has an error of its own for them."""
     global_region: str = ""
     """The awsRegion of the record for global services (`us-east-1` for IAM); empty: the call's region."""
 
@@ -128,8 +130,15 @@ class Service:
     """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
     fhir: bool = False
     """Whether the service answers FHIR's own REST protocol under /datastore/."""
+    invalid_code: str = ""
+    """The service's code for inputs that break the model's rules; its protocol's when empty."""
     denied_code: str = "AccessDeniedException"
     """The service's code for a call that no policy allows."""
+    invalid_code: str = ""
+    """The service's code for an input that breaks the model, where it differs from its protocol's usual one. Operations
+    that do not declare it keep the usual one."""
+    unchecked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Input members by operation that the model does not check, because the service answers with an error of its own."""
 
 
 def right(action: str, resource: Callable[[Call, Input], str] | None = None) -> Rights:

@@ -14,11 +14,17 @@ from typing import Any
 from opentrail.calls.call import Call, Download, Request, Target, Upload
 from opentrail.contract import operation as contract_of
 from opentrail.gateway.recording import Outcome, recorded
+from opentrail.gateway.rights import Standing
 from opentrail.gateway.state import Gateway
 from opentrail.gateway.steps.authorize import authorize
 from opentrail.gateway.steps.perform import perform
+from opentrail.identity.credentials import Credentials
+from opentrail.identity.decide import Grants
 from opentrail.kernel.errors import ServiceError
 from opentrail.kernel.principal import Principal
+
+SERVICE = Credentials("", Principal("AWSService", ""), Grants())
+"""What a service brings to a decision: no policies of its own."""
 
 _PATIENCE = 60.0
 _WHOLE = 64 * 1024 * 1024
@@ -57,6 +63,7 @@ async def _make(
 
     async def walk(outcome: Outcome) -> None:
         nonlocal spooled
+        call.standing = Standing(await gateway.epoch(), None, SERVICE)
         value = contract_of(service, operation).from_value(dict(input))
         if found.operations[operation].streams_in:
             spooled = tools.blobs / "spool" / tools.ids.hex(32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from opentrail.calls.call import Answer, Call, Request
 from opentrail.gateway.body import HungUp, Source
 from opentrail.gateway.protocols import encode_error
@@ -31,7 +33,11 @@ async def serve(gateway: Gateway, request: Request, source: Source) -> Answer:
     except ServiceError as error:
         telemetry.calls_unrecorded.labels("body").inc()
         return encode_error(call, error)
-    outcome = await recorded(gateway, call, lambda outcome: _walk(gateway, call, source, outcome))
+    try:
+        outcome = await recorded(gateway, call, lambda outcome: _walk(gateway, call, source, outcome))
+    finally:
+        if call.spooled is not None:
+            await gateway.run(partial(call.spooled.unlink, missing_ok=True))
     assert outcome.answer is not None, "the frame always leaves an answer"
     service, operation = (call.target.service.name, call.target.name) if call.resolved else ("unknown", "unknown")
     telemetry.count_call(service, operation, outcome.answer.status, gateway.tools.clock.monotonic() - started)

@@ -37,6 +37,8 @@ class Outcome:
     output: Mapping[str, Any] | None = None
     error: ServiceError | None = None
     answer: Answer | None = None
+    unrecorded: bool = False
+    """Set for one of many wrong signatures with the same key from the same source: counted, summed up in the next record."""
     perform: Perform | None = None
     """Set by the perform step of a call that changes state: its second half, which the lane runs."""
 
@@ -106,7 +108,7 @@ def conclude(gateway: Gateway, call: Call, outcome: Outcome) -> list[Fresh]:
     account whose resource was called. None for a request that CloudTrail would not record."""
     error = outcome.error
     outcome.answer = encode_error(call, error) if error is not None else encode(call, outcome.output or {})
-    if not call.resolved or not call.authenticated:
+    if not call.resolved or not call.authenticated or outcome.unrecorded:
         telemetry.calls_unrecorded.labels(error.code if error is not None else "anonymous").inc()
         return []
     facts = _facts(gateway, call, outcome)

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
 from opentrail.gateway.body import Memory
+from opentrail.gateway.resolve import Routes
+from opentrail.gateway.strangers import Strangers
 from opentrail.kernel import telemetry
 from opentrail.store.database import Database
 from opentrail.store.epoch import stored_epoch
@@ -50,6 +52,7 @@ class Gateway:
     thread of `pool` waits for. `thread` is the event loop's."""
 
     services: Mapping[str, Service]
+    routes: Routes
     tools: Tools
     database: Database
     lane: Lane
@@ -64,6 +67,7 @@ class Gateway:
     thread: int
     cached: Cached = field(default_factory=Cached)
     memory: Memory = field(default_factory=Memory)
+    strangers: Strangers = field(default_factory=Strangers)
 
     def admits(self, changes: bool) -> str:
         """Why no call (or none that changes state) is served now; empty while all is well."""

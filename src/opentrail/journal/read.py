@@ -40,7 +40,7 @@ AT_ONCE = 64
 """Positions that one `at` takes at most."""
 
 _AT = Sql(
-    "SELECT position, time, account, region, category, record FROM journal"  # noqa: S608
+    "SELECT position, time, account, region, category, record FROM journal"
     f" WHERE position IN ({', '.join(f':p{i}' for i in range(AT_ONCE))})"
 )
 

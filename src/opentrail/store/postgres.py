@@ -132,8 +132,7 @@ _CHUNK = 64
 def _repeated(statement: Sql, rows: int) -> Sql:
     """An `INSERT ... VALUES (...) [ON CONFLICT ...]` for that many rows in one round trip, parameters numbered by row."""
     match = _VALUES.search(statement.text)
-    if not match:
-        raise ValueError("many() takes INSERT statements with one list of values")
+    assert match is not None, "asked by the caller"
     start, end = match.span(1)
     values = ", ".join(_NAME.sub(rf":\1_{i}", match.group(1)) for i in range(rows))
     return Sql(statement.text[:start] + values + statement.text[end:])
@@ -203,6 +202,10 @@ class PostgresTx(PostgresView):
         return self._connection.changed_rows
 
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
+        if not _VALUES.search(statement.text):
+            for row in rows:
+                self._connection.execute(statement, row)
+            return
         done = 0
         while done < len(rows):
             size = min(_CHUNK, 1 << ((len(rows) - done).bit_length() - 1))

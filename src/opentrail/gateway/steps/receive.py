@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from opentrail.calls.call import Call, Request
 from opentrail.gateway.body import Source
+from opentrail.gateway.protocols import contract
 from opentrail.gateway.recording import Outcome
 from opentrail.gateway.resolve import resolve as resolve_request
 from opentrail.gateway.state import Gateway
-from opentrail.gateway.steps.decode import decode_input
+from opentrail.gateway.steps.decode import decoded
 from opentrail.identity import sigv4
 from opentrail.identity.chunks import ChunkReader
 from opentrail.identity.refusals import Rejected, refusal
@@ -28,7 +29,7 @@ async def receive_head(gateway: Gateway, request: Request, source: Source) -> Re
 def streams(gateway: Gateway, request: Request) -> bool:
     """Whether the request's head already names an operation that takes a streamed body."""
     try:
-        found = resolve_request(request, gateway.services)
+        found = resolve_request(request, gateway.routes)
     except ServiceError:
         return False
     operation = gateway.services[found.service].operations.get(found.operation)
@@ -54,8 +55,16 @@ async def receive(gateway: Gateway, call: Call, source: Source, outcome: Outcome
     except Rejected as rejected:
         raise refusal(rejected, "s3") from rejected
     if chunks is not None and chunks.trailers:
-        decode_input(call, call.request.headers | chunks.trailers)
-    setattr(call.input, call.contract.streamed, upload)
+        _add_trailers(call, chunks.trailers)
+    setattr(call.input, contract(call).streamed, upload)
+
+
+def _add_trailers(call: Call, trailers: Mapping[str, str]) -> None:
+    """Trailing headers count as headers: members that were absent are filled from them."""
+    again = decoded(call, {**call.request.headers, **trailers})
+    for name in again.__struct_fields__:
+        if getattr(call.input, name) is None:
+            setattr(call.input, name, getattr(again, name))
 
 
 def decoded_length(request: Request, source: Source) -> int:

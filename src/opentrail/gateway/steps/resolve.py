@@ -18,7 +18,7 @@ async def resolve(gateway: Gateway, call: Call, source: Source, outcome: Outcome
 def target_of(gateway: Gateway, call: Call) -> Target:
     """What the request calls. Raises ServiceError."""
     request = call.request
-    found = resolve_request(request, gateway.services)
+    found = resolve_request(request, gateway.routes)
     service = gateway.services[found.service]
     if found.protocol == "fhir":
         name, place = fhir.route(request)

@@ -107,7 +107,7 @@ def _plain(selector: EventSelector | AdvancedEventSelector) -> Any:
     return msgspec.json.decode(msgspec.json.encode(selector))
 
 
-def _invalid(template: str, **arguments: object) -> ServiceError:
+def _invalid(template: str, /, **arguments: Any) -> ServiceError:
     return ServiceError("InvalidEventSelectorsException", template, **arguments)
 
 

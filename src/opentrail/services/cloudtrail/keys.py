@@ -42,15 +42,15 @@ class SigningKey(NamedTuple):
 
 _COLUMNS = "account, region, fingerprint, public_der, sealed_private, valid_from, valid_to"
 _AT = Sql(
-    f"SELECT {_COLUMNS} FROM signing_key WHERE account = :account AND region = :region"  # noqa: S608
+    f"SELECT {_COLUMNS} FROM signing_key WHERE account = :account AND region = :region"
     " AND valid_from <= :at AND valid_to > :at ORDER BY valid_from DESC, fingerprint LIMIT 1"
 )
 _BETWEEN = Sql(
-    f"SELECT {_COLUMNS} FROM signing_key WHERE account = :account AND region = :region"  # noqa: S608
+    f"SELECT {_COLUMNS} FROM signing_key WHERE account = :account AND region = :region"
     " AND valid_from <= :last AND valid_to > :first ORDER BY valid_from, fingerprint"
 )
 _INSERT = Sql(
-    f"INSERT INTO signing_key ({_COLUMNS})"  # noqa: S608
+    f"INSERT INTO signing_key ({_COLUMNS})"
     " VALUES (:account, :region, :fingerprint, :public_der, :sealed_private, :valid_from, :valid_to)"
 )
 

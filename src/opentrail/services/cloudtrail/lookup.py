@@ -55,7 +55,7 @@ class Query(NamedTuple):
     pairs: Pairs
     low: int
     high: int
-    count: int
+    limit: int
     place: Place | None
 
 
@@ -68,10 +68,10 @@ def lookup_events(snapshot: Snapshot, call: Call, input: Any) -> Output:
     head = journal.head(snapshot).position if query.place is None else query.place.head
     with ExitStack() as opened:
         index = _close_enough(opened, call, head)
-        page = list(islice(_found(snapshot, index, call, query, head), query.count + 1))
-    output: dict[str, Any] = {"Events": [shown(entry, record) for entry, record in page[: query.count]]}
-    if len(page) > query.count:
-        last = page[query.count - 1][0]
+        page = list(islice(_found(snapshot, index, call, query, head), query.limit + 1))
+    output: dict[str, Any] = {"Events": [shown(entry, record) for entry, record in page[: query.limit]]}
+    if len(page) > query.limit:
+        last = page[query.limit - 1][0]
         place = Place(head, last.time, last.position)
         output["NextToken"] = paging.issue(call.tools.sealer, "LookupEvents", _bound(call, input), place)
     return output
@@ -83,11 +83,11 @@ def checked(call: Call, input: Any) -> Query:
         if input.EventCategory != "insight":
             raise ServiceError("InvalidEventCategoryException", "EventCategory must be insight, or absent for management events.")
         raise ServiceError("UnsupportedOperationException", "EventCategory insight is not offered by this server.")
-    count = PAGE if input.MaxResults is None else input.MaxResults
-    if not 1 <= count <= PAGE:
+    limit = PAGE if input.MaxResults is None else input.MaxResults
+    if not 1 <= limit <= PAGE:
         raise ServiceError("InvalidMaxResultsException", "MaxResults must be from 1 to {most}.", most=PAGE)
     low, high = _range(call, input)
-    return Query(_pairs(input), low, high, count, _place(call, input))
+    return Query(_pairs(input), low, high, limit, _place(call, input))
 
 
 def _range(call: Call, input: Any) -> tuple[int, int]:
@@ -154,7 +154,7 @@ def _found(snapshot: Snapshot, index: Snapshot, call: Call, query: Query, head: 
     terms = [term(call.account, call.region, key, value) for key, value in query.pairs] or [term(call.account, call.region)]
     hits = search.newest_first(index, terms, query.low, query.high, before)
     indexed = (hit for hit in hits if hit.position <= head)
-    for batch in _batches(merge(sorted(tail, reverse=True), indexed, reverse=True), query.count + 1):
+    for batch in _batches(merge(sorted(tail, reverse=True), indexed, reverse=True), query.limit + 1):
         entries = journal.at(snapshot, [hit.position for hit in batch if hit not in tail])
         for hit in batch:
             if hit in tail:

@@ -1,9 +1,10 @@
-"""CloudTrail's statements on trails and tags. Changes of an account's trails take turns, on several lanes too."""
+"""CloudTrail's statements on trails. Changes of an account's trails take turns, on several lanes too."""
 
 from __future__ import annotations
 
 from opentrail.services.cloudtrail import versions
 from opentrail.services.cloudtrail.versions import TrailConfiguration
+from opentrail.services.common import tags
 from opentrail.store.sql import Snapshot, Sql, Tx
 
 _TURN = Sql("INSERT INTO trail_turn (account, taken) VALUES (:account, 1) ON CONFLICT (account) DO UPDATE SET taken = trail_turn.taken + 1")
@@ -14,13 +15,6 @@ _PUT = Sql(
     " ON CONFLICT (arn) DO UPDATE SET configuration = excluded.configuration"
 )
 _DELETE = Sql("DELETE FROM trail WHERE arn = :arn")
-_TAGS = Sql("SELECT key, value FROM trail_tag WHERE trail_arn = :arn ORDER BY key")
-_TAG = Sql(
-    "INSERT INTO trail_tag (trail_arn, key, value) VALUES (:arn, :key, :value)"
-    " ON CONFLICT (trail_arn, key) DO UPDATE SET value = excluded.value"
-)
-_UNTAG = Sql("DELETE FROM trail_tag WHERE trail_arn = :arn AND key = :key")
-_UNTAG_ALL = Sql("DELETE FROM trail_tag WHERE trail_arn = :arn")
 
 
 def take_turn(tx: Tx, account: str) -> None:
@@ -50,21 +44,6 @@ def put(tx: Tx, trail: TrailConfiguration) -> None:
 def delete(tx: Tx, trail: TrailConfiguration) -> None:
     """Removes the trail and its tags; its versions stay."""
     tx.run(_DELETE, arn=trail.arn)
-    tx.run(_UNTAG_ALL, arn=trail.arn)
+    tags.clear(tx, trail.arn)
     versions.add(tx, trail, deleted=True)
     tx.rights_changed()
-
-
-def tags(snapshot: Snapshot, arn: str) -> dict[str, str]:
-    """The tags of a trail."""
-    return {row[0]: row[1] for row in snapshot.all(_TAGS, arn=arn)}
-
-
-def tag(tx: Tx, arn: str, tags: dict[str, str]) -> None:
-    """Sets tags of a trail."""
-    tx.many(_TAG, [{"arn": arn, "key": key, "value": value} for key, value in tags.items()])
-
-
-def untag(tx: Tx, arn: str, keys: list[str]) -> None:
-    """Removes tags of a trail; keys it does not have are no error."""
-    tx.many(_UNTAG, [{"arn": arn, "key": key} for key in keys])

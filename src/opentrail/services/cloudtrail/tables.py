@@ -1,4 +1,4 @@
-"""CloudTrail's tables in the main database: trails and what they were, their tags, the signing keys."""
+"""CloudTrail's tables in the main database: trails and what they were, the signing keys."""
 
 from __future__ import annotations
 
@@ -41,14 +41,6 @@ trail_version = Table(
 )
 """One row a change of a trail, its selectors or its logging, never removed. It holds for every record from `from_position`
 on, which is the position of the record of the call that made the change; that is NULL only inside the call's own batch."""
-
-trail_tag = Table(
-    "trail_tag",
-    MAIN,
-    Column("trail_arn", String, primary_key=True),
-    Column("key", String, primary_key=True),
-    Column("value", String, nullable=False),
-)
 
 signing_key = Table(
     "signing_key",

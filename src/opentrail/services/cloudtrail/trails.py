@@ -12,7 +12,7 @@ from opentrail.calls.operation import Output
 from opentrail.kernel import arn as arns
 from opentrail.kernel import paging
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.cloudtrail import admission, keys, names, store, tags
+from opentrail.services.cloudtrail import admission, keys, names, store, trail_tags
 from opentrail.services.cloudtrail.versions import TrailConfiguration
 from opentrail.store.sql import Snapshot, Tx
 
@@ -37,7 +37,7 @@ class Creation:
     """A trail to be made, its tags, and the signing key it needs if there is no good one yet."""
 
     trail: TrailConfiguration
-    tags: dict[str, str]
+    tags: list[tuple[str, str]]
     key: keys.SigningKey | None
 
 
@@ -56,7 +56,7 @@ def prepare_create(call: Call, input: Any) -> Creation:
     arn = names.trail_arn(call.region, call.account, input.Name)
     call.touch(names.TYPE, arn)
     settings = _settings(input)
-    tagged = tags.checked(input.TagsList)
+    tagged = trail_tags.checked(input.TagsList)
     trail = TrailConfiguration(
         name=input.Name, arn=arn, account=call.account, home_region=call.region, created=call.now, **{"bucket": "", **settings}
     )
@@ -72,7 +72,7 @@ def apply_create(tx: Tx, call: Call, plan: Creation) -> Output:
     store.take_turn(tx, call.account)
     _check_room(store.of_account(tx, call.account), plan.trail)
     store.put(tx, plan.trail)
-    store.tag(tx, plan.trail.arn, plan.tags)
+    trail_tags.put(tx, plan.trail.arn, plan.tags)
     if plan.key is not None:
         keys.keep(tx, plan.key, call.now)
     return shown(plan.trail)

@@ -106,7 +106,9 @@ def create(tx: Tx, call: Call, plan: Plan) -> Output:
         return _made(call, found)
     if store.datastore_count(tx, call.account, call.region) >= MOST:
         raise invalid("The account has {most} data stores in this region, which is the limit.", most=MOST)
-    store.insert_datastore(tx, plan.id, call.account, call.region, plan.name, call.now, plan.token, plan.token_input, plan.configuration)
+    store.insert_datastore(
+        tx, plan.id, call.account, call.region, plan.name, call.now, plan.token, plan.token_input, plan.configuration
+    )
     made = store.datastore(tx, plan.id)
     assert made is not None
     tags.put(tx, store_arn(made), plan.tags)

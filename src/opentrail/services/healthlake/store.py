@@ -36,7 +36,9 @@ _STORES = Sql(
     " ORDER BY created, id"
 )
 _COUNT = Sql("SELECT COUNT(*) FROM healthlake_datastore WHERE account = :account AND region = :region AND status <> 'DELETED'")
-_TOKEN = Sql(f"SELECT {_COLUMNS}, token_input FROM healthlake_datastore WHERE account = :account AND region = :region AND token = :token")
+_TOKEN = Sql(
+    f"SELECT {_COLUMNS}, token_input FROM healthlake_datastore WHERE account = :account AND region = :region AND token = :token"
+)
 _NEXT_KEY = Sql("SELECT COALESCE(MAX(key), 0) + 1 FROM healthlake_datastore")
 _INSERT = Sql(
     "INSERT INTO healthlake_datastore (id, key, account, region, name, status, created, token, token_input, configuration)"
@@ -81,7 +83,15 @@ def datastore_by_token(snapshot: Snapshot, account: str, region: str, token: str
 
 
 def insert_datastore(
-    tx: Tx, id: str, account: str, region: str, name: str | None, created: float, token: str | None, token_input: str, configuration: str
+    tx: Tx,
+    id: str,
+    account: str,
+    region: str,
+    name: str | None,
+    created: float,
+    token: str | None,
+    token_input: str,
+    configuration: str,
 ) -> None:
     """Adds an active data store."""
     row = tx.one(_NEXT_KEY)

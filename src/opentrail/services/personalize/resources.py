@@ -43,7 +43,9 @@ def find(snapshot: Snapshot, call: Call, kind: str, wanted: str) -> Resource:
     return found
 
 
-def create(tx: Tx, call: Call, kind: str, name: str, domain: str | None, body: str, given: list[tuple[str, str]] | None = None) -> Resource:
+def create(
+    tx: Tx, call: Call, kind: str, name: str, domain: str | None, body: str, given: list[tuple[str, str]] | None = None
+) -> Resource:
     """Adds an active resource. Raises ServiceError when the name is taken or the limit is reached."""
     made = Resource(arn_of(call, kind, name), kind, call.account, call.region, name, domain, "ACTIVE", call.now, call.now, body)
     call.touch(NAMES[kind], made.arn)
@@ -63,7 +65,9 @@ def delete(tx: Tx, call: Call, kind: str, wanted: str) -> None:
     tags.clear(tx, found.arn)
 
 
-def listed(snapshot: Snapshot, call: Call, input: Input, kind: str, member: str, summary: Callable[[Resource], dict[str, Any]]) -> Output:
+def listed(
+    snapshot: Snapshot, call: Call, input: Input, kind: str, member: str, summary: Callable[[Resource], dict[str, Any]]
+) -> Output:
     """One page of the caller's resources of a kind, oldest first."""
     operation, bound = call.target.name, (call.account, call.region)
     place = (0.0, "")
@@ -86,7 +90,9 @@ def checked_tags(given: Any) -> list[tuple[str, str]]:
     try:
         return tags.check((tag.tagKey, tag.tagValue) for tag in given or ())
     except tags.BadTags as error:
-        raise ServiceError("TooManyTagsException" if "at most" in str(error) else "InvalidInputException", "{rule}", rule=error) from error
+        raise ServiceError(
+            "TooManyTagsException" if "at most" in str(error) else "InvalidInputException", "{rule}", rule=error
+        ) from error
 
 
 def present(**members: Any) -> dict[str, Any]:

@@ -25,7 +25,9 @@ def _group(call: Call, input: Input) -> str:
 
 
 OPERATIONS = (
-    Operation("CreateSchema", right("personalize:CreateSchema", _new_schema), prepare=schemas.prepare_create, apply=schemas.create),
+    Operation(
+        "CreateSchema", right("personalize:CreateSchema", _new_schema), prepare=schemas.prepare_create, apply=schemas.create
+    ),
     Operation("DescribeSchema", right("personalize:DescribeSchema", _schema), read=schemas.describe, point=True),
     Operation("ListSchemas", right("personalize:ListSchemas"), read=schemas.list_all, point=True),
     Operation("DeleteSchema", right("personalize:DeleteSchema", _schema), apply=schemas.delete),
@@ -35,7 +37,9 @@ OPERATIONS = (
         prepare=dataset_groups.prepare_create,
         apply=dataset_groups.create,
     ),
-    Operation("DescribeDatasetGroup", right("personalize:DescribeDatasetGroup", _group), read=dataset_groups.describe, point=True),
+    Operation(
+        "DescribeDatasetGroup", right("personalize:DescribeDatasetGroup", _group), read=dataset_groups.describe, point=True
+    ),
     Operation("ListDatasetGroups", right("personalize:ListDatasetGroups"), read=dataset_groups.list_all, point=True),
     Operation("DeleteDatasetGroup", right("personalize:DeleteDatasetGroup", _group), apply=dataset_groups.delete),
 )

@@ -33,7 +33,7 @@ def _candidates(count: int) -> Sql:
     """Segments that have `count` terms, newest first: the segments in order, then one lookup by key for each term."""
     numbers = range(count)
     return Sql(
-        f"SELECT s.id, s.oldest, s.newest, {', '.join(f'p{i}.postings' for i in numbers)} FROM history_segment s"  # noqa: S608
+        f"SELECT s.id, s.oldest, s.newest, {', '.join(f'p{i}.postings' for i in numbers)} FROM history_segment s"
         + "".join(f" CROSS JOIN history_posting p{i}" for i in numbers)
         + " WHERE s.newest >= :low AND s.newest <= :high AND (s.newest < :newest OR s.id < :id) AND s.oldest <= :until"
         + "".join(f" AND p{i}.segment = s.id AND p{i}.term = :t{i}" for i in numbers)

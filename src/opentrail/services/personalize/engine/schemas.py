@@ -124,7 +124,9 @@ def _read_record(text: str) -> dict[str, Any]:
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
-        raise InvalidInput("The schema is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno) from None
+        raise InvalidInput(
+            "The schema is not JSON: line {line}, column {column}.", line=error.lineno, column=error.colno
+        ) from None
     except RecursionError:
         raise InvalidInput("The schema is nested too deeply; Personalize schemas are flat.") from None
     if not isinstance(record, dict) or record.get("type") != "record":
@@ -231,7 +233,10 @@ def _check_metadata(fields: tuple[Field, ...], name: str, rule: Mapping[str, Any
         raise InvalidInput("The {name} schema must have at least one metadata field.", name=name)
     if len(own) > rule["most_metadata"]:
         raise InvalidInput(
-            "The {name} schema has {n} metadata fields; at most {most} are allowed.", name=name, n=len(own), most=rule["most_metadata"]
+            "The {name} schema has {n} metadata fields; at most {most} are allowed.",
+            name=name,
+            n=len(own),
+            most=rule["most_metadata"],
         )
     if len(textual) > rule.get("most_textual", 0):
         raise InvalidInput(

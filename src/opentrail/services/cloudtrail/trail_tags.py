@@ -6,32 +6,35 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Output, Right
+from opentrail.calls.operation import Output, Right, Rights, right
 from opentrail.kernel import arn as arns
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.cloudtrail import names, store
+from opentrail.services.common import tags
 from opentrail.store.sql import Snapshot, Tx
 
-LIMIT = 50
-"""Tags a resource may have (AWS tagging limits)."""
 
-
-def checked(tags: Sequence[Any] | None) -> dict[str, str]:
+def checked(given: Sequence[Any] | None) -> list[tuple[str, str]]:
     """The tags of an input. Raises InvalidTagParameterException, TagsLimitExceededException."""
-    found: dict[str, str] = {}
-    for tag in tags or ():
-        if tag.Key in found:
-            raise ServiceError("InvalidTagParameterException", "The tag key {key} occurs more than once.", key=tag.Key)
-        if tag.Key.lower().startswith("aws:"):
-            raise ServiceError("InvalidTagParameterException", "Tag keys that begin with aws: are reserved.")
-        found[tag.Key] = tag.Value or ""
-    if len(found) > LIMIT:
+    found = [(tag.Key, tag.Value or "") for tag in given or ()]
+    if len(found) > tags.MOST:
         raise _too_many()
-    return found
+    try:
+        return tags.check(found)
+    except tags.BadTags as error:
+        raise ServiceError("InvalidTagParameterException", "The tags are not valid: {reason}.", reason=error) from error
+
+
+def put(tx: Tx, arn: str, wanted: list[tuple[str, str]]) -> None:
+    """Adds tags to a trail. Raises TagsLimitExceededException."""
+    try:
+        tags.put(tx, arn, wanted)
+    except tags.BadTags as error:
+        raise _too_many() from error
 
 
 def _too_many() -> ServiceError:
-    return ServiceError("TagsLimitExceededException", "A trail has at most {limit} tags.", limit=LIMIT)
+    return ServiceError("TagsLimitExceededException", "A trail has at most {limit} tags.", limit=tags.MOST)
 
 
 def taggable(call: Call, given: str) -> str:
@@ -56,37 +59,35 @@ def _unknown(arn: str) -> ServiceError:
     return ServiceError("ResourceNotFoundException", "The resource {arn} does not exist.", arn=arn)
 
 
-def prepare_add(call: Call, input: Any) -> tuple[str, dict[str, str]]:
+def prepare_add(call: Call, input: Any) -> tuple[str, list[tuple[str, str]]]:
     """AddTags: sets tags of a trail."""
     arn = taggable(call, input.ResourceId)
     call.touch(names.TYPE, arn)
     return arn, checked(input.TagsList)
 
 
-def apply_add(tx: Tx, call: Call, plan: tuple[str, dict[str, str]]) -> Output:
+def apply_add(tx: Tx, call: Call, plan: tuple[str, list[tuple[str, str]]]) -> Output:
     """AddTags."""
-    arn, tags = plan
+    arn, wanted = plan
     store.take_turn(tx, call.account)
     if store.find(tx, arn) is None:
         raise _unknown(arn)
-    if len(store.tags(tx, arn) | tags) > LIMIT:
-        raise _too_many()
-    store.tag(tx, arn, tags)
+    put(tx, arn, wanted)
     return {}
 
 
-def prepare_remove(call: Call, input: Any) -> tuple[str, dict[str, str]]:
+def prepare_remove(call: Call, input: Any) -> tuple[str, list[tuple[str, str]]]:
     """RemoveTags: removes tags of a trail, whatever their values."""
     return prepare_add(call, input)
 
 
-def apply_remove(tx: Tx, call: Call, plan: tuple[str, dict[str, str]]) -> Output:
+def apply_remove(tx: Tx, call: Call, plan: tuple[str, list[tuple[str, str]]]) -> Output:
     """RemoveTags."""
-    arn, tags = plan
+    arn, unwanted = plan
     store.take_turn(tx, call.account)
     if store.find(tx, arn) is None:
         raise _unknown(arn)
-    store.untag(tx, arn, list(tags))
+    tags.remove(tx, arn, [key for key, _ in unwanted])
     return {}
 
 
@@ -103,8 +104,7 @@ def list_tags(snapshot: Snapshot, call: Call, input: Any) -> Output:
             raise _unknown(arn)
     return {
         "ResourceTagList": [
-            {"ResourceId": arn, "TagsList": [{"Key": key, "Value": value} for key, value in store.tags(snapshot, arn).items()]}
-            for arn in arns
+            {"ResourceId": arn, "TagsList": [{"Key": key, "Value": value} for key, value in tags.tags_of(snapshot, arn)]} for arn in arns
         ]
     }
 
@@ -112,3 +112,8 @@ def list_tags(snapshot: Snapshot, call: Call, input: Any) -> Output:
 def rights_to_list(call: Call, input: Any) -> Sequence[Right]:
     """cloudtrail:ListTags on each of the resources."""
     return [Right("cloudtrail:ListTags", given) for given in input.ResourceIdList]
+
+
+def on_resource(action: str) -> Rights:
+    """The right to an action on the resource that the input names."""
+    return right(action, lambda call, input: str(input.ResourceId))
