@@ -50,8 +50,7 @@ _BETWEEN = Sql(
     " AND valid_from <= :last AND valid_to > :first ORDER BY valid_from, fingerprint"
 )
 _INSERT = Sql(
-    f"INSERT INTO signing_key ({_COLUMNS})"
-    " VALUES (:account, :region, :fingerprint, :public_der, :sealed_private, :valid_from, :valid_to)"
+    f"INSERT INTO signing_key ({_COLUMNS}) VALUES (:account, :region, :fingerprint, :public_der, :sealed_private, :valid_from, :valid_to)"
 )
 
 
