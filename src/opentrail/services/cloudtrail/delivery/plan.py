@@ -96,7 +96,7 @@ def planned(trails: Trails, entries: Sequence[Entry], installation: str, now: fl
             continue
         seen = view(entry.record)
         for span in spans:
-            if not span.selects(entry, seen):
+            if not span.selects(entry.account, entry.region, seen):
                 continue
             key = (span.trail.arn, entry.region, span.trail.bucket, span.trail.prefix)
             draft = open_drafts.get(key)

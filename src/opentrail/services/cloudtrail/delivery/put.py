@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from opentrail.calls.tools import Calls
-from opentrail.journal.read import Entry, after
+from opentrail.journal.read import records_of
 from opentrail.kernel import arn
 from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import ServiceError
@@ -16,7 +16,7 @@ from opentrail.kernel.principal import service_principal
 from opentrail.record.schema import view
 from opentrail.services.cloudtrail.delivery import files, store
 from opentrail.services.cloudtrail.delivery.store import LogFile
-from opentrail.services.cloudtrail.delivery.trails import Segments, Trails
+from opentrail.services.cloudtrail.delivery.trails import Trails
 from opentrail.store.database import Database
 from opentrail.store.sql import Snapshot, Tx
 from opentrail.work.backoff import Backoff, Chance
@@ -176,27 +176,36 @@ class LogFiles:
 
 
 def rebuilt(main: Snapshot, trails: Trails, file: LogFile) -> bytes:
-    """The file's uncompressed bytes, from the journal and the trail as it was at each position."""
-    segments = Segments(trails)
-    records: list[bytes] = []
+    """The file's uncompressed bytes, from the journal and the trail as it was at each position.
+
+    Most files hold every record of their account and region in their range. That is tried first: the planned count and hash
+    tell whether it is so, at a third of the cost of judging each record again.
+    """
+    records = [record for _, record in _in_range(main, file)]
+    if len(records) == file.records:
+        body = files.document(records)
+        if hashlib.sha256(body).hexdigest() == file.sha256:
+            return body
+    return files.document(_selected(main, trails, file))
+
+
+def _in_range(main: Snapshot, file: LogFile) -> Iterator[tuple[int, bytes]]:
     position = file.first_position - 1
-    while position < file.last_position:
-        page = after(main, position, _PAGE, file.last_position)
-        if not page:
-            break
-        records += [entry.record for entry in page if _belongs(segments, file, entry)]
-        position = page[-1].position
-    return files.document(records)
+    while page := records_of(main, file.account, file.region, position, file.last_position, _PAGE):
+        yield from page
+        position = page[-1][0]
 
 
-def _belongs(segments: Segments, file: LogFile, entry: Entry) -> bool:
-    """Whether the entry, in the file's range, is one of its records."""
-    spans = segments.at(entry)
-    if entry.account != file.account or entry.region != file.region:
-        return False
-    return any(
-        span.trail.arn == file.trail
-        and (span.trail.bucket, span.trail.prefix) == (file.bucket, file.prefix)
-        and span.selects(entry, view(entry.record))
-        for span in spans
-    )
+def _selected(main: Snapshot, trails: Trails, file: LogFile) -> Iterator[bytes]:
+    """The records that the trail selected while it named this bucket and prefix."""
+    spans = iter(trails.of(file.trail))
+    span = next(spans, None)
+    for position, record in _in_range(main, file):
+        while span is not None and position >= span.end:
+            span = next(spans, None)
+        if span is None or not span.logging or position < span.start:
+            continue
+        seen = view(record)
+        place = (span.trail.bucket, span.trail.prefix)
+        if place == (file.bucket, file.prefix) and span.selects(file.account, file.region, seen):
+            yield record

@@ -42,8 +42,7 @@ _COLUMNS = ", ".join(LogFile._fields)
 _INSERT = Sql(f"INSERT INTO log_file ({_COLUMNS}) VALUES ({', '.join(':' + name for name in LogFile._fields)})")
 _WAITING_TRAILS = Sql("SELECT DISTINCT trail FROM log_file WHERE delivered IS NULL ORDER BY trail")
 _WAITING = Sql(
-    f"SELECT {_COLUMNS} FROM log_file WHERE delivered IS NULL AND trail = :trail"
-    " ORDER BY first_position, object_key LIMIT :count"
+    f"SELECT {_COLUMNS} FROM log_file WHERE delivered IS NULL AND trail = :trail ORDER BY first_position, object_key LIMIT :count"
 )
 _GET = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE object_key = :object_key")
 _OLDEST_WAITING = Sql("SELECT MIN(first_position) FROM log_file WHERE delivered IS NULL")

@@ -27,9 +27,7 @@ class DigestRow(NamedTuple):
 _COLUMNS = ", ".join(DigestRow._fields)
 _FILE = ", ".join(LogFile._fields)
 _INSERT = Sql(f"INSERT INTO digest ({_COLUMNS}) VALUES ({', '.join(':' + name for name in DigestRow._fields)})")
-_LATEST = Sql(
-    f"SELECT {_COLUMNS} FROM digest WHERE trail = :trail AND region = :region ORDER BY end_time DESC LIMIT 1"
-)
+_LATEST = Sql(f"SELECT {_COLUMNS} FROM digest WHERE trail = :trail AND region = :region ORDER BY end_time DESC LIMIT 1")
 _GET = Sql(f"SELECT {_COLUMNS} FROM digest WHERE trail = :trail AND region = :region AND end_time = :end_time")
 _OF_TRAIL = Sql(f"SELECT {_COLUMNS} FROM digest WHERE trail = :trail ORDER BY region, end_time")
 _UNCOVERED = (
