@@ -116,10 +116,10 @@ def test_batches_are_bounded_by_bytes(world: World) -> None:
     follower = Follower("f", lambda tx, entries: sizes.append(len(entries)), most_bytes=1)
     lease = Lease(world.own, "f", "work", world.clock)
     assert lease.acquire()
-    world.calls(600)
+    world.calls(1_200)
     while Following(follower, world.main).step(lease):
         pass
-    assert sizes == [256, 256, 88]
+    assert sizes == [1_000, 200]
 
 
 def test_one_item_fails_and_the_others_go_on_but_the_database_stops_all() -> None:
