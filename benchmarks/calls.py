@@ -1,6 +1,6 @@
 """Journalled signed calls per second and CPU per call, against moto's server in the same run. Goals: 15 x, under 0.3 ms.
 
-    python -m benchmarks.calls
+python -m benchmarks.calls
 """
 
 from __future__ import annotations

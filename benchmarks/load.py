@@ -36,7 +36,9 @@ class Outcome:
         return sorted(self.latencies)[int(len(self.latencies) * share)]
 
 
-def signed(credentials: Credentials, region: str, service: str, url: str, target: str, version: str, bodies: Sequence[bytes]) -> list[bytes]:
+def signed(
+    credentials: Credentials, region: str, service: str, url: str, target: str, version: str, bodies: Sequence[bytes]
+) -> list[bytes]:
     """Raw HTTP requests for JSON operations, each with its own signature."""
     host = url.split("//")[1]
     made = []
@@ -109,5 +111,3 @@ async def _run(port: int, requests: Sequence[bytes], connections: int, pid: int)
     await asyncio.gather(*(worker() for _ in range(connections)))
     wall = time.perf_counter() - started
     return Outcome(len(latencies), wall, cpu(pid) - before, latencies, statuses)
-
-

@@ -39,6 +39,8 @@ class Right:
     resource: str = "*"
     keys: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """Further condition keys (lower case) beside the global ones, such as s3:x-amz-acl."""
+    new: bool = False
+    """The resource is about to be made: if another's has the name, the operation says so, not that one's policy."""
 
 
 Rights = Callable[[Call, Input], Sequence[Right]]
@@ -62,6 +64,8 @@ class Operation:
     """A read of a few rows by key, run on the event loop on SQLite (measured: cheaper than a thread hop)."""
     streams_in: bool = False
     """The request body is spooled to disk and handed to `prepare` as an Upload in the payload member."""
+    unchecked: tuple[str, ...] = ()
+    """Input members that the model does not check, because the service answers with an error of its own."""
     global_region: str = ""
     """The awsRegion of the record for global services (`us-east-1` for IAM); empty: the call's region."""
 
@@ -133,8 +137,6 @@ class Service:
     invalid_code: str = ""
     """The service's code for an input that breaks the model, where it differs from its protocol's usual one. Operations
     that do not declare it keep the usual one."""
-    unchecked: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Input members by operation that the model does not check, because the service answers with an error of its own."""
 
 
 def right(action: str, resource: Callable[[Call, Input], str] | None = None) -> Rights:

@@ -43,7 +43,7 @@ async def authorize_call(gateway: Gateway, call: Call) -> None:
 
 async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right) -> ResourcePolicy | None:
     """The policy of the right's resource, from the cache of this epoch or the database."""
-    if service.resource_policy is None or right.resource == "*":
+    if service.resource_policy is None or right.new or right.resource == "*":
         return None
     holder = service.policy_holder(right.resource)
     key = ("policy", service.name, holder)
@@ -77,7 +77,7 @@ def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
 
 
 def _policy_now(tx: LaneTx, service: Service, right: Right) -> ResourcePolicy | None:
-    if service.resource_policy is None or right.resource == "*":
+    if service.resource_policy is None or right.new or right.resource == "*":
         return None
     return service.resource_policy(tx, service.policy_holder(right.resource))
 

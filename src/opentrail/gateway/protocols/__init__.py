@@ -41,8 +41,8 @@ def encode_error(call: Call, error: ServiceError) -> Answer:
 def contract(call: Call) -> OperationContract:
     """The contract of a resolved call."""
     target = call.target
-    service = target.service
-    return contract_of(service.name, target.name, service.invalid_code, service.unchecked.get(target.name, ()))
+    unchecked = target.operation.unchecked if target.operation is not None else ()
+    return contract_of(target.service.name, target.name, target.service.invalid_code, unchecked)
 
 
 def guess(request: Request, error: ServiceError) -> str:

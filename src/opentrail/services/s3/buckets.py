@@ -24,7 +24,7 @@ def create_rights(call: Call, input: Input) -> Sequence[Right]:
     """s3:CreateBucket with the headers that policies compare."""
     asked = {"s3:x-amz-acl": input.ACL, "s3:locationconstraint": _constraint(input) or None}
     keys = {name: value for name, value in asked.items() if value is not None}
-    return (Right("s3:CreateBucket", names.arn_of_bucket(call, input), keys),)
+    return (Right("s3:CreateBucket", names.arn_of_bucket(call, input), keys, new=True),)
 
 
 def prepare_create(call: Call, input: Input) -> Input:

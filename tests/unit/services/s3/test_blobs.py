@@ -91,9 +91,7 @@ def test_an_apply_may_run_again(s3: Server, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("function", ["write", "fsync", "rename"])
-def test_joining_that_fails_leaves_the_parts_and_no_piece(
-    s3: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, function: str
-) -> None:
+def test_joining_that_fails_leaves_the_parts_and_no_piece(s3: Server, bucket: str, monkeypatch: pytest.MonkeyPatch, function: str) -> None:
     on = {"Bucket": bucket, "Key": "k", "UploadId": s3.do("CreateMultipartUpload", Bucket=bucket, Key="k")["UploadId"]}
     parts = [{"PartNumber": 1, "ETag": s3.do("UploadPart", **on, PartNumber=1, Body=b"1234")["ETag"]}]
     (part,) = stored(s3)
@@ -130,9 +128,7 @@ def test_bytes_and_name_are_durable_before_the_row(s3: Server, bucket: str, monk
     assert steps[-3:] == ["sync file", "rename", "sync folder"]
 
 
-def test_garbage_goes_after_an_hour_and_survives_an_interrupted_sweep(
-    s3: Server, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_garbage_goes_after_an_hour_and_survives_an_interrupted_sweep(s3: Server, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     s3.do("PutObject", Bucket=bucket, Key="k", Body=b"1")
     s3.do("PutObject", Bucket=bucket, Key="k", Body=b"2")
     old = {row[0] for row in s3.rows("SELECT blob FROM s3_garbage")}

@@ -30,9 +30,7 @@ def begin(s3: Server, **values: Any) -> dict[str, Any]:
 
 
 def send(s3: Server, on: dict[str, Any], *bodies: bytes) -> list[dict[str, Any]]:
-    return [
-        {"PartNumber": i, "ETag": s3.do("UploadPart", **on, PartNumber=i, Body=body)["ETag"]} for i, body in enumerate(bodies, 1)
-    ]
+    return [{"PartNumber": i, "ETag": s3.do("UploadPart", **on, PartNumber=i, Body=body)["ETag"]} for i, body in enumerate(bodies, 1)]
 
 
 @given(st.lists(st.binary(), min_size=1, max_size=5))
