@@ -34,14 +34,14 @@ class ErrorShape:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OperationContract:
-    """What is known of one operation. `input` is a msgspec struct with the model's member names, all keyword-only:
+    """What is known of one operation. `input_type` is a msgspec struct with the model's member names, all keyword-only:
     optional absent members are None, times epoch seconds, blobs bytes, JSON values text.
     """
 
     service: str
     name: str
     model: OperationModel
-    input: type[msgspec.Struct]
+    input_type: type[msgspec.Struct]
     errors: Mapping[str, ErrorShape]
     """By name and by code."""
     invalid_code: str
@@ -79,7 +79,7 @@ class OperationContract:
         """The input from plain Python values (blobs as bytes, times as numbers). Raises ServiceError."""
         self.refuse_event_stream()
         try:
-            made = msgspec.convert(value, self.input)
+            made = msgspec.convert(value, self.input_type)
             if not self._recursive and (self._finish is None or self._finish(made)):
                 return made
         except (msgspec.ValidationError, RecursionError, ValueError):
@@ -99,12 +99,12 @@ class OperationContract:
 
     def _explain(self, value: Any) -> Any:
         """Raises the ServiceError of a value that failed; returns the input when the walk finds a way through."""
-        assert self._shape is not None or self.input is not None
+        assert self._shape is not None or self.input_type is not None
         try:
             if self._shape is None:
                 if not isinstance(value, dict):
                     raise walk.Mistyped("", "an object")
-                return self.input()
+                return self.input_type()
             found = walk.violations(self._shape, value, self.unchecked, self.streamed, self.open_enums)
         except walk.Mistyped as error:
             if not error.path:
@@ -116,7 +116,7 @@ class OperationContract:
         if found:
             raise walk.message(found, self.invalid_code)
         try:
-            made = msgspec.convert(value, self.input)
+            made = msgspec.convert(value, self.input_type)
         except msgspec.ValidationError:
             raise ServiceError(self.unreadable_code, "The input cannot be read.") from None
         if self._finish is not None:
@@ -161,7 +161,7 @@ def operation(service: str, name: str, invalid_code: str = "", unchecked: tuple[
         service=service,
         name=name,
         model=model,
-        input=input,
+        input_type=input,
         errors=errors,
         invalid_code=_invalid_code(protocol, invalid_code, errors),
         unreadable_code={"query": "MalformedInput", "rest-xml": "MalformedXML"}.get(protocol, "SerializationException"),
