@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -139,7 +139,7 @@ def too_deep(body: bytes, code: str) -> None:
             depth -= 1
 
 
-@lru_cache(maxsize=None)
+@cache
 def operation(service: str, name: str, invalid_code: str = "", unchecked: tuple[str, ...] = ()) -> OperationContract:
     """The contract of an operation of a botocore model, compiled on first use.
 

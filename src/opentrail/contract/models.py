@@ -7,7 +7,7 @@ becomes an object.
 from __future__ import annotations
 
 import gzip
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any, TypedDict
 
@@ -83,13 +83,13 @@ def _raw(service: str) -> bytes:
     return gzip.decompress(folder.joinpath(versions[-1], "service-2.json.gz").read_bytes())
 
 
-@lru_cache(maxsize=None)
+@cache
 def front(service: str) -> _Front:
     """Metadata and operations of a service without its shapes: enough to tell what is called."""
     return msgspec.json.decode(_raw(service), type=_Front)
 
 
-@lru_cache(maxsize=None)
+@cache
 def model(service: str) -> ServiceModel:
     """The service's model, every shape included. About 15 ms for the largest, once."""
     return ServiceModel(msgspec.json.decode(_raw(service), type=_Model), service)

@@ -74,7 +74,7 @@ def message(found: list[Violation], code: str) -> ServiceError:
     """AWS's one error for them all. Values, and paths through map keys, are content."""
     count = len(found)
     parts: list[str] = []
-    arguments: dict[str, object] = {}
+    arguments: dict[str, Any] = {}
     for n, item in enumerate(found[:LISTED]):
         arguments[f"p{n}"] = Content(item.path) if item.personal else item.path
         arguments[f"c{n}"] = item.rule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple, Protocol
 
 from opentrail.calls.call import Request
@@ -45,7 +45,7 @@ class UnknownCall(ServiceError):
     """A request that calls nothing known; `protocol` is the one its caller speaks, `service` empty when that is unknown too."""
 
     def __init__(self, protocol: str, service: str, code: str, template: str, /, status: int = 400, **arguments: object) -> None:
-        super().__init__(code, template, status, **arguments)
+        super().__init__(code, template, status=status, **arguments)
         self.protocol = protocol
         self.service = service
 
@@ -195,7 +195,7 @@ def _match(request: Request, service: str) -> Resolved | None:
     return Resolved(service, route.operation, _rest(service), labels)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _table(service: str) -> tuple[Mapping[str, tuple[_Route, ...]], frozenset[str]]:
     """The routes of a REST service by method, and the names of its sub-resources."""
     model, methods, subresources = models.model(service), dict[str, tuple[_Route, ...]](), set[str]()

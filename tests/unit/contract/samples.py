@@ -29,7 +29,7 @@ SERVICES = {
 """Model names to signing names."""
 
 _TEMPLATES = (
-    "a", "1", "aZ9", "/", "/a/", "12:30", "s3://bucket-a/key", "v1", "rate(1 day)", "rate(12 days)", "o-a1b2c3d4e5",
+    "a", "1", "123456789012", "aZ9", "/", "/a/", "12:30", "s3://bucket-a/key", "v1", "rate(1 day)", "rate(12 days)", "o-a1b2c3d4e5",
     "p-a1b2c3d4e5", "o-a1b2c3d4e5/r-abcd/", "http://host/a", "https://host/a?b=c#d", "name.amazonaws.com", "arn:aws:x",
     "arn:aws:iam::123456789012:role/worker", "arn:aws:personalize:us-east-1:123456789012:dataset/a",
     "arn:aws:kms:us-east-1:123456789012:key/abc", "arn:aws:lambda:us-east-1:123456789012:function:work",
@@ -44,7 +44,7 @@ def text(shape: Shape, chance: random.Random, plain: bool = False) -> str:
     """A string that the shape allows."""
     if getattr(shape, "enum", None):
         return chance.choice(shape.enum)
-    low, high = int(shape.metadata.get("min", 0)), int(shape.metadata.get("max", 40))
+    low, high = int(shape.metadata.get("min", 0)), int(shape.metadata.get("max", 120))
     pattern = shape.metadata.get("pattern")
     length = chance.randint(max(low, 1), max(min(high, low + 20), 1))
     if pattern is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -36,7 +36,7 @@ def encode_error(contract: OperationContract | None, error: ServiceError, reques
     return Answer(fault.status, (("content-type", kind), ("x-amzn-requestid", request_id), ("x-amzn-errortype", fault.name)), body)
 
 
-@lru_cache(maxsize=None)
+@cache
 def content_type(contract: OperationContract) -> str:
     """The media type of the contract's JSON version."""
     return f"application/x-amz-json-{contract.model.metadata.get('jsonVersion', '1.1')}"

@@ -17,7 +17,7 @@ from opentrail.kernel.errors import ServiceError
 def decode(request: Request, contract: OperationContract, labels: Mapping[str, str]) -> Any:
     """The input struct of a request. Raises ServiceError."""
     shape = contract.model.input_shape
-    if shape is None or not any("location" in member.serialization for member in shape.members.values()) and not rest.payload(shape):
+    if shape is None or (not any("location" in member.serialization for member in shape.members.values()) and not rest.payload(shape)):
         return contract.from_json(request.body)
     contract.refuse_event_stream()
     value = rest.located(contract, shape, request, labels)

@@ -14,13 +14,13 @@ from botocore.parsers import create_parser
 from botocore.serialize import create_serializer
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.contract import samples
 
 from opentrail.contract import operation
 from opentrail.contract.models import model
 from opentrail.contract.outputs import check_output
 from opentrail.gateway import resolve as resolving
 from opentrail.gateway.protocols import json, query, rest_json, rest_xml
+from tests.unit.contract import samples
 
 MODULES = {"json": json, "query": query, "rest_json": rest_json, "rest_xml": rest_xml}
 WIRE = {"json": "json", "query": "query", "rest_json": "rest-json", "rest_xml": "rest-xml"}
@@ -60,13 +60,13 @@ def test_every_operation_is_known() -> None:
 
 
 @pytest.mark.parametrize("service", samples.SERVICES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_what_botocore_writes_is_resolved_and_read(service: str, seed: int) -> None:
     chance = random.Random(seed)
     for name in model(service).operation_names:
         contract = operation(service, name)
-        if contract.event_stream:
+        if contract.event_stream or name in ALIASES:
             continue
         protocol = resolving.protocol_of(service)
         shape = contract.model.input_shape
@@ -93,7 +93,7 @@ def expected(sent: Any, shape: Any) -> Any:
 
 
 @pytest.mark.parametrize("service", samples.SERVICES)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=2, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_what_is_written_botocore_reads(service: str, seed: int) -> None:
     chance = random.Random(seed)
@@ -123,6 +123,8 @@ def same(read: Any, written: Any, shape: Any, url: bool, member: str = "") -> bo
     if kind == "structure":
         keys = {k for k, v in read.items() if v not in ({}, [], "", b"")} | {k for k, v in written.items() if v not in ({}, [], "", b"")}
         return all(same(read.get(k), written.get(k), shape.members[k], url, k) for k in keys)
+    if read is None or written is None:
+        return False
     if kind == "list":
         return len(read) == len(written) and all(same(r, w, shape.member, url) for r, w in zip(read, written, strict=True))
     if kind == "map":
