@@ -33,7 +33,8 @@ _TEMPLATES = (
     "p-a1b2c3d4e5", "o-a1b2c3d4e5/r-abcd/", "http://host/a", "https://host/a?b=c#d", "name.amazonaws.com", "arn:aws:x",
     "arn:aws:iam::123456789012:role/worker", "arn:aws:personalize:us-east-1:123456789012:dataset/a",
     "arn:aws:kms:us-east-1:123456789012:key/abc", "arn:aws:lambda:us-east-1:123456789012:function:work",
-    "arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/" + "a" * 32, "arn:aws:s3:::a", "arn:aws:healthlake:us-east-1:123456789012:datastore/a",
+    "arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/" + "a" * 32, "arn:aws:s3:::a",
+    "arn:aws:healthlake:us-east-1:123456789012:datastore/a",
     "a" * 32, "+12345678901", "ab", "abc", "bucket/key", "alias/abc",
 )  # fmt: skip
 _ALPHABETS = (string.ascii_lowercase, string.digits, string.ascii_uppercase + string.digits, string.ascii_letters + string.digits + "-_.")

@@ -128,8 +128,6 @@ def same(read: Any, written: Any, shape: Any, url: bool, member: str = "") -> bo
     if kind == "list":
         return len(read) == len(written) and all(same(r, w, shape.member, url) for r, w in zip(read, written, strict=True))
     if kind == "map":
-        if shape.serialization.get("location") == "headers":
-            written = {k.lower(): v for k, v in written.items()}
         return read.keys() == written.keys() and all(same(read[k], written[k], shape.value, url) for k in read)
     if kind == "timestamp":
         return read.timestamp() == written
