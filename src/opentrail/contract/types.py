@@ -48,7 +48,7 @@ class Types:
     def struct(self, name: str, shape: StructureShape | None, unchecked: tuple[str, ...], streamed: str) -> type[msgspec.Struct]:
         """The input type of an operation; `unchecked` members are free of constraints, `streamed` holds anything."""
         members = shape.members if shape is not None else {}
-        required = set(shape.required_members) - set(unchecked) if shape is not None else set()
+        required = set(shape.required_members) - set(unchecked) - {streamed} if shape is not None else set()
         types = {member: Any if member == streamed else self.of(inner, member not in unchecked) for member, inner in members.items()}
         return _struct(name, types, required)
 

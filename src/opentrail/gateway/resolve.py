@@ -44,7 +44,7 @@ class Resolved(NamedTuple):
 class UnknownCall(ServiceError):
     """A request that calls nothing known; `protocol` is the one its caller speaks, `service` empty when that is unknown too."""
 
-    def __init__(self, protocol: str, service: str, code: str, template: str, /, status: int = 400, **arguments: Any) -> None:
+    def __init__(self, protocol: str, service: str, code: str, template: str, /, status: int = 400, **arguments: object) -> None:
         super().__init__(code, template, status=status, **arguments)
         self.protocol = protocol
         self.service = service
@@ -167,7 +167,9 @@ def _by_path(request: Request, candidates: tuple[str, ...]) -> Resolved:
         service = _only(candidates)
         raise UnknownCall(_guess(request), service, "UnknownOperationException", "The request names no operation.", 404)
     if _rest(spoken[-1]) == "rest_xml":
-        raise UnknownCall("rest_xml", spoken[-1], "MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
+        raise UnknownCall(
+            "rest_xml", spoken[-1], "MethodNotAllowed", "The specified method is not allowed against this resource.", 405
+        )
     raise UnknownCall("rest_json", _only(candidates), "UnknownOperationException", "No operation has this method and path.", 404)
 
 

@@ -25,11 +25,9 @@ def fields(request: Request) -> dict[str, str]:
     code = "MalformedQueryString"
     try:
         body = request.body.decode("utf-8")
-        pairs = [
-            pair
-            for text in (request.query, body)
-            for pair in parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS)
-        ]
+        pairs: list[tuple[str, str]] = []
+        for text in (request.query, body):
+            pairs += parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=FIELDS)
     except UnicodeDecodeError:
         raise ServiceError(code, "The request is not valid UTF-8.") from None
     except ValueError:
@@ -64,9 +62,8 @@ def _value(shape: Shape, tree: Tree, name: str) -> Any:
         items = tree if shape.serialization.get("flattened") else tree.get(shape.member.serialization.get("name", "member"), {})
         return [_value(shape.member, item, name) for item in _numbered(items, name)]
     if kind == "map":
-        return dict(
-            _pair(shape, item, name) for item in _numbered(tree if shape.serialization.get("flattened") else tree.get("entry", {}), name)
-        )
+        entries = tree if shape.serialization.get("flattened") else tree.get("entry", {})
+        return dict(_pair(shape, item, name) for item in _numbered(entries, name))
     if "" not in tree:
         raise ServiceError("MalformedInput", "The value of {name} must be {kind}.", name=name, kind=f"of type {kind}")
     return scalars.read(shape, tree[""], name, "MalformedInput")

@@ -81,8 +81,7 @@ def _header(shape: Shape, text: str, member: str, code: str) -> Any:
 
 def _split(text: str) -> list[str]:
     """The items of a list in a header; quoted ones may hold commas."""
-    items: list[str] = []
-    at = 0
+    items, at = list[str](), 0
     while at < len(text):
         match = _QUOTED.match(text, at)
         if match is None:

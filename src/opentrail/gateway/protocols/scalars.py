@@ -58,8 +58,7 @@ def read_time(text: str) -> float | None:
     if match := _ISO.match(text) or _DATE.match(text):
         parts = [*match.groups(), *([None] * 5)][:8]
         try:
-            year, month, day, hour, minute, second = (int(part or 0) for part in parts[:6])
-            whole = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+            whole = datetime(*(int(part or 0) for part in parts[:6]), tzinfo=UTC)  # type: ignore[arg-type, misc]
         except ValueError:
             return None
         zone = parts[7] or "Z"
