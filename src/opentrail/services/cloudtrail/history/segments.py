@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-FULL = 32_768
+FULL = 16_384
 """Records in a segment at most."""
 
 TERM_BITS = 48
