@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from opentrail.kernel.ambient import Clock
-from opentrail.store.database import Database
+from opentrail.store.database import Broken, Database
 from opentrail.store.sql import Snapshot, Sql, Tx
 
 LENGTH = 30.0
@@ -65,6 +65,17 @@ class Lease:
         self._clock = clock
         self._fence: int | None = None
         self._until = 0.0
+        self.broken = False
+        """Whether a transaction of the database ended with an unknown outcome."""
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Tx]:
+        try:
+            with self.database.write() as tx:
+                yield tx
+        except Broken:
+            self.broken = True
+            raise
 
     def acquire(self) -> bool:
         """Takes the lease when it is free, expired or this holder's own; False while another has it. Renews one that is held
@@ -75,7 +86,7 @@ class Lease:
                 with self.write():
                     pass
             return True
-        with self.database.write() as tx:
+        with self._transaction() as tx:
             tx.run(_MAKE, name=self.name)
             row = tx.one(_ROW, name=self.name)
             assert row is not None, "the row was just made"
@@ -91,7 +102,7 @@ class Lease:
     def write(self) -> Iterator[Tx]:
         """A transaction that commits only while the lease is held, and renews it. Raises LeaseLost."""
         until = self._clock.now() + LENGTH
-        with self.database.write() as tx:
+        with self._transaction() as tx:
             if self._fence is None or tx.run(_CONFIRM, name=self.name, fence=self._fence, until=until) != 1:
                 self._fence = None
                 raise LeaseLost(self.name)
@@ -113,6 +124,6 @@ class Lease:
         """Lets others work at once. Harmless when the lease is not held."""
         if self._fence is None:
             return
-        with self.database.write() as tx:
+        with self._transaction() as tx:
             tx.run(_CONFIRM, name=self.name, fence=self._fence, until=0.0)
         self._fence = None

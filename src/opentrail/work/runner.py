@@ -95,7 +95,7 @@ class Worker:
 
     def _failed(self, error: Exception) -> float:
         self.reason = described(error)
-        if isinstance(error, Broken) and not self._durable:
+        if self.lease.broken and not self._durable:
             # After a failed fsync the file may lack what the next commit would report as written.
             self.ended = True
             log.error("%s: ended until restart: %s", self.task.name, self.reason)

@@ -67,10 +67,20 @@ def test_a_failure_is_seen_without_its_content(world: World, caplog: pytest.LogC
     assert "Smith" not in caplog.text + working.health.reason
 
 
-def test_a_broken_file_ends_the_task_until_restart(world: World) -> None:
-    working = worker(world, Doing(Broken("SQLITE_IOERR_FSYNC")))
+def test_a_file_that_broke_while_writing_ends_the_task_until_restart(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise Broken("SQLITE_IOERR_FSYNC")
+
+    working = worker(world, Doing())
+    monkeypatch.setattr(world.own.writer(), "commit", broken)
     assert working.once() == float("inf")
     assert working.health == ("doing", 0, "Broken: SQLITE_IOERR_FSYNC", True)
+
+
+def test_a_database_that_cannot_be_read_for_a_while_is_tried_again(world: World) -> None:
+    working = worker(world, Doing(Broken("SQLITE_CANTOPEN"), False))
+    assert working.once() == 0.25
+    assert working.once() == 7.0
 
 
 def test_threads_start_wake_and_stop(world: World) -> None:
