@@ -154,8 +154,8 @@ def questions(journal: SqliteDatabase, history: SqliteDatabase, count: int, file
 
     def ask(*pairs: tuple[str, str], **members: Any) -> Any:
         call = Call(Request("POST", "/", "", {}, b"", "127.0.0.1", time.time()), tools, "request")
-        call.set_target(Target(cast(Any, None), "LookupEvents", "json", None, REGION))
-        call.set_caller(Principal("Root", ACCOUNT))
+        call.set_target(Target(cast(Any, None), "LookupEvents", "json", None))
+        call.set_caller(Principal("Root", ACCOUNT), REGION)
         attributes = [SimpleNamespace(AttributeKey=key, AttributeValue=value) for key, value in pairs]
         absent = dict.fromkeys(("StartTime", "EndTime", "EventCategory", "MaxResults", "NextToken"))
         with journal.read() as snapshot:

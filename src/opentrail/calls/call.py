@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from opentrail.kernel.principal import Principal
 
 if TYPE_CHECKING:
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
     from opentrail.calls.tools import Tools
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What came in, as it came.
 
     `path` and `query` are the raw, still percent-encoded texts; `headers` maps lower-case names to values (repeated

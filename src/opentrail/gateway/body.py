@@ -67,8 +67,16 @@ class Source:
         """The body, at most `limit` bytes. Raises TooLarge, HungUp, Unavailable."""
         if self.declared is not None and self.declared > limit:
             raise TooLarge(limit)
-        pieces: list[bytes] = []
-        size = 0
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise HungUp
+        first: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            if len(first) > limit:
+                raise TooLarge(limit)
+            return first
+        memory.take(len(first))
+        pieces, size = [first], len(first)
         try:
             async for piece in self._pieces():
                 memory.take(len(piece))
@@ -78,7 +86,7 @@ class Source:
                     raise TooLarge(limit)
         finally:
             memory.give(size)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return b"".join(pieces)
 
     async def spool(self, file: Path, limit: int, chunks: ChunkDecoder | None) -> Upload:
         """Writes the body to `file`, fsynced, and measures it. `chunks` takes the framing of aws-chunked bodies off.

@@ -11,12 +11,16 @@ from opentrail.gateway.state import Gateway
 from opentrail.identity.context import request_keys
 from opentrail.identity.credentials import Credentials, load_credentials
 from opentrail.identity.decide import Decision, decide
+from opentrail.identity.patterns import Keys
 from opentrail.identity.policy import compiled
 from opentrail.identity.refusals import Rejected
 from opentrail.identity.sigv4 import Claim
 from opentrail.kernel.errors import ServiceError
 from opentrail.store.database import LaneTx
 from opentrail.store.sql import Snapshot
+
+_NO_KEYS: Keys = {}
+"""Enough where there is no policy whose conditions could ask for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +86,14 @@ def judge(call: Call, credentials: Credentials, rights: Sequence[Right], policie
     """Raises ServiceError for the first right that is not granted."""
     if not rights:
         return
-    keys = request_keys(call.request, call.caller, credentials.tags, call.region, call.request.peer)
+    keys: dict[str, str] | None = None
     for right, policy in zip(rights, policies, strict=True):
         document = compiled(policy.document) if policy is not None and policy.document else None
         owner = policy.owner if policy is not None else ""
-        held = {**keys, **right.keys} if right.keys else keys
+        held: Keys = _NO_KEYS
+        if document is not None or credentials.grants.identity or credentials.grants.session:
+            keys = keys or request_keys(call.request, call.caller, credentials.tags, call.region, call.request.peer)
+            held = {**keys, **right.keys}
         decision = decide(call.caller, credentials.grants, right.action, right.resource, held, document, owner)
         if not decision.allowed:
             raise denied(call, right, decision)

@@ -43,6 +43,10 @@ _AT = Sql(
     "SELECT position, time, account, region, category, record FROM journal"
     f" WHERE position IN ({', '.join(f':p{i}' for i in range(AT_ONCE))})"
 )
+_RECORDS_OF = Sql(
+    "SELECT position, record FROM journal WHERE position > :position AND position <= :last"
+    " AND account = :account AND region = :region ORDER BY position LIMIT :count"
+)
 
 
 def head(snapshot: Snapshot) -> Head:
@@ -64,3 +68,8 @@ def at(snapshot: Snapshot, positions: Sequence[int]) -> dict[int, Entry]:
     last = len(positions) - 1
     rows = snapshot.all(_AT, **{f"p{i}": positions[min(i, last)] for i in range(AT_ONCE)})
     return {row[0]: Entry(*row) for row in rows}
+
+
+def records_of(snapshot: Snapshot, account: str, region: str, position: int, last: int, count: int) -> list[tuple[int, bytes]]:
+    """Position and record of the next `count` entries of an account and region after `position`, up to and including `last`."""
+    return snapshot.all(_RECORDS_OF, account=account, region=region, position=position, last=last, count=count)

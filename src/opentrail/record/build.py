@@ -37,8 +37,7 @@ class Action:
     """A data event, not a management event."""
 
 
-@dataclass(slots=True)
-class Facts:
+class Facts(msgspec.Struct):
     """What happened in one call. `time` is its completion in seconds since 1970; `resources` are (ARN, type, account)."""
 
     action: Action

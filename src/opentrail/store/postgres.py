@@ -144,6 +144,8 @@ class _Connection:
     def __init__(self, connection: pg8000.native.Connection) -> None:
         self.native = connection
         self._prepared: dict[str, pg8000.native.PreparedStatement] = {}
+        self.changed_rows = 0
+        """Rows that the last statement changed."""
 
     def command(self, text: str) -> None:
         try:
@@ -159,14 +161,10 @@ class _Connection:
                     self._prepared.pop(next(iter(self._prepared))).close()
                 prepared = self._prepared[statement.text] = self.native.prepare(statement.text)
             rows = prepared.run(**values)
+            self.changed_rows = prepared._context.row_count
         except Failed as error:
             raise translated(error) from error
         return [tuple(row) for row in rows] if rows else []
-
-    @property
-    def changed_rows(self) -> int:
-        count: int = self.native.row_count
-        return count
 
 
 class PostgresView:

@@ -11,7 +11,7 @@ from opentrail.store.database import Database
 from opentrail.store.sql import Snapshot, Tx
 from opentrail.work.lease import Lease
 
-_PAGE = 256
+_PAGE = 1_000
 
 Entries = Sequence[Entry]
 Prepare = Callable[[Entries], Any]

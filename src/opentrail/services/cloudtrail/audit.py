@@ -53,7 +53,7 @@ _SELECTORS = (
 
 
 def _reads(*keep: str, drop: tuple[str, ...] = ()) -> Audit:
-    return Audit(keep=keep, drop=drop, drop_output=("*",))
+    return Audit(keep=keep, drop=drop, drop_output=("*",), times=tuple(member for member in keep if member.endswith("Time")))
 
 
 OFFERED = {

@@ -106,7 +106,7 @@ def _pairs(input: Any) -> Pairs:
         key, value = attribute.AttributeKey, attribute.AttributeValue
         if key not in ATTRIBUTES:
             raise ServiceError("InvalidLookupAttributesException", "AttributeKey must be one of {keys}.", keys=", ".join(ATTRIBUTES))
-        if not 1 <= len(value) <= 2000:
+        if value is None or not 1 <= len(value) <= 2000:
             raise ServiceError("InvalidLookupAttributesException", "AttributeValue of {key} must have 1 to 2000 characters.", key=key)
         if key == "ReadOnly" and value not in ("true", "false"):
             raise ServiceError("InvalidLookupAttributesException", "AttributeValue of ReadOnly must be true or false.")

@@ -27,7 +27,7 @@ _OPERATIONS = (
         apply=trails.apply_delete,
     ),
     Operation("GetTrail", rights=on_trail("cloudtrail:GetTrail"), read=trails.get_trail),
-    Operation("DescribeTrails", rights=right("cloudtrail:DescribeTrails"), read=trails.describe_trails),
+    Operation("DescribeTrails", rights=right("cloudtrail:DescribeTrails"), read=trails.describe_trails, point=True),
     Operation("ListTrails", rights=right("cloudtrail:ListTrails"), read=trails.list_trails),
     Operation("GetTrailStatus", rights=on_trail("cloudtrail:GetTrailStatus"), read=trail_status.get_trail_status),
     Operation(
@@ -47,6 +47,7 @@ _OPERATIONS = (
         rights=on_trail("cloudtrail:PutEventSelectors", "TrailName"),
         prepare=event_selectors.prepare_put,
         apply=event_selectors.apply_put,
+        unchecked=("EventSelectors",),
     ),
     Operation(
         "GetEventSelectors",
@@ -54,7 +55,12 @@ _OPERATIONS = (
         read=event_selectors.get_event_selectors,
     ),
     Operation("ListPublicKeys", rights=right("cloudtrail:ListPublicKeys"), read=public_keys.list_public_keys),
-    Operation("LookupEvents", rights=right("cloudtrail:LookupEvents"), read=lookup.lookup_events),
+    Operation(
+        "LookupEvents",
+        rights=right("cloudtrail:LookupEvents"),
+        read=lookup.lookup_events,
+        unchecked=("LookupAttributes", "MaxResults", "EventCategory"),
+    ),
     Operation("AddTags", rights=trail_tags.on_resource("cloudtrail:AddTags"), prepare=trail_tags.prepare_add, apply=trail_tags.apply_add),
     Operation(
         "RemoveTags",

@@ -42,6 +42,11 @@ def find(snapshot: Snapshot, resource: str) -> ResourcePolicy | None:
     return ResourcePolicy(bucket.account, bucket.policy) if bucket else None
 
 
+def holder(resource: str) -> str:
+    """The ARN of the bucket that carries the policy for a bucket or an object."""
+    return resource.partition("/")[0]
+
+
 def operations(check_policy: CheckPolicy) -> tuple[Operation, ...]:
     """The operations; `check_policy` judges documents before they are stored."""
 

@@ -26,5 +26,7 @@ def service(check_policy: bucket_policies.CheckPolicy) -> Service:
         signing_names=("s3",),
         action_prefix="s3",
         resource_policy=bucket_policies.find,
+        policy_holder=bucket_policies.holder,
+        invalid_code="InvalidArgument",
         denied_code="AccessDenied",
     )

@@ -187,7 +187,8 @@ def test_a_far_index_is_waited_for_and_then_the_call_is_throttled(world: World, 
     monkeypatch.setattr(lookup, "TAIL", 10)
     world.record(*some(5, 11))
     assert error_of(lambda: world.read(lookup_events))[0] == "ThrottlingException"
-    monkeypatch.setattr(lookup.time, "sleep", lambda seconds: world.follow(world.entries()[:5]))
+    first = world.entries()[:5]
+    monkeypatch.setattr(lookup.time, "sleep", lambda seconds: world.follow(first))
     assert paged(world, ()) == expected(world.entries(), ())
 
 

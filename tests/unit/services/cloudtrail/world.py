@@ -20,25 +20,26 @@ from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer
 from opentrail.kernel.settings import Settings
 from opentrail.services.cloudtrail import tables as trail_tables
+from opentrail.services.cloudtrail.delivery import tables as delivery_tables
 from opentrail.services.cloudtrail.history import tables as history_tables
 from opentrail.services.cloudtrail.history.index import index
 from opentrail.services.common import tables as common_tables
 from opentrail.store.migrate import engine
 from opentrail.store.postgres import PostgresDatabase
 from opentrail.store.sqlite import SqliteDatabase
-from opentrail.store.tables import HISTORY, MAIN
+from opentrail.store.tables import DELIVERY, HISTORY, MAIN
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NOW = 1_790_000_000.0
 
 Database = SqliteDatabase | PostgresDatabase
-USED = (trail_tables, history_tables, common_tables)
+USED = (trail_tables, history_tables, common_tables, delivery_tables)
 """The modules whose import declares the tables that `create` makes."""
 
 
-def create(main: Database, history: Database) -> None:
+def create(main: Database, history: Database, delivery: Database) -> None:
     """Makes whatever tables are missing."""
-    for database, metadata in ((main, MAIN), (history, HISTORY)):
+    for database, metadata in ((main, MAIN), (history, HISTORY), (delivery, DELIVERY)):
         with engine(database).begin() as connection:
             if isinstance(database, PostgresDatabase):
                 connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{database.schema}"'))
@@ -86,7 +87,7 @@ class Input(SimpleNamespace):
 class World:
     """Everything an operation needs."""
 
-    def __init__(self, main: Database, history: Database, blobs: Path) -> None:
+    def __init__(self, main: Database, history: Database, delivery: Database, blobs: Path) -> None:
         self.main, self.history = main, history
         self.clock, self.s3 = Clock(), S3()
         self.sealer = Sealer(bytes(32))
@@ -98,7 +99,7 @@ class World:
             calls=self.s3,
             read=main.read,
             history=history.read,
-            delivery=main.read,
+            delivery=delivery.read,
             blobs=blobs,
         )
 
@@ -106,8 +107,8 @@ class World:
         request = Request("POST", "/", "", {}, b"", "127.0.0.1", self.clock.time)
         call = Call(request, self.tools, "request-1")
         service: Any = None
-        call.set_target(Target(service, "Any", "json", None, region))
-        call.set_caller(Principal("Root", account, account, f"arn:aws:iam::{account}:root", "AKIAROOT"))
+        call.set_target(Target(service, "Any", "json", None))
+        call.set_caller(Principal("Root", account, account, f"arn:aws:iam::{account}:root", "AKIAROOT"), region)
         return call
 
     def read(self, operation: Callable[..., Any], region: str = REGION, account: str = ACCOUNT, **members: Any) -> Any:

@@ -11,7 +11,6 @@ from typing import Any
 
 import botocore.session
 import msgspec
-from sqlalchemy import Table
 
 from opentrail.calls.call import Call, Download, Request, Target, Upload
 from opentrail.calls.tools import Tools
@@ -20,12 +19,11 @@ from opentrail.kernel.sealing import Sealer
 from opentrail.kernel.settings import Settings
 from opentrail.services.s3 import blobs, tables
 from opentrail.services.s3.service import service
-from opentrail.store.migrate import engine
 from opentrail.store.sql import Sql
-from opentrail.store.tables import MAIN
 from tests.conftest import Database
 
 MODEL = botocore.session.get_session().get_service_model("s3")
+TABLES = [tables.bucket, tables.object_, tables.upload, tables.part, tables.garbage]
 OWNER, OTHER = "111122223333", "444455556666"
 
 
@@ -81,8 +79,6 @@ class Server:
     """The operations over a database and a folder."""
 
     def __init__(self, database: Database, folder: Path, now: float) -> None:
-        found: list[Table] = [getattr(tables, name) for name in ("bucket", "object_", "upload", "part", "garbage")]
-        MAIN.create_all(engine(database), tables=found, checkfirst=True)
         self.database = database
         self.clock = Ticking(now)
         self.folder = folder
@@ -104,8 +100,8 @@ class Server:
     def begin(self, name: str, account: str, region: str, body: bytes, headers: Mapping[str, str]) -> Call:
         request = Request("GET", "/", "", headers, body, "127.0.0.1", self.clock.now())
         call = Call(request, self.tools, "request")
-        call.set_target(Target(self.service, name, "rest-xml", self.service.operations[name], region))
-        call.set_caller(Principal("IAMUser", account, arn=f"arn:aws:iam::{account}:user/alice"))
+        call.set_target(Target(self.service, name, "rest-xml", self.service.operations[name]))
+        call.set_caller(Principal("IAMUser", account, arn=f"arn:aws:iam::{account}:user/alice"), region)
         self.last = call
         return call
 

@@ -10,13 +10,18 @@ import gzip
 import hashlib
 import string
 import time
-from collections.abc import Iterable
+import zlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
 OPEN, SEPARATOR, CLOSE = b'{"Records":[', b",", b"]}"
 """The envelope of real files: nothing but the records."""
 
 LARGEST = 50_000_000
 """Most bytes of a file before compression (user guide: 50 MB)."""
+
+LEVEL = 6
+"""Of compression: the default of gzip."""
 
 STAMP_STEP = 300
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -57,11 +62,40 @@ def object_key(prefix: str, account: str, region: str, stamp: int, name: str) ->
     return f"{folder(prefix, account, 'CloudTrail', region, stamp)}{account}_CloudTrail_{region}_{minute}_{name}.json.gz"
 
 
-def document(records: Iterable[bytes]) -> bytes:
-    """The uncompressed file."""
-    return OPEN + SEPARATOR.join(records) + CLOSE
+class Packed(NamedTuple):
+    """A file ready to put: one gzip member, and what it holds. `sha256` is of the uncompressed bytes."""
+
+    body: bytes
+    sha256: str
+    records: int
+
+
+class Packer:
+    """Packs a file page by page, so that the uncompressed bytes are never all in memory."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._zip = zlib.compressobj(LEVEL, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+        self._out: list[bytes] = []
+        self._records = 0
+
+    def add(self, records: Sequence[bytes]) -> None:
+        """The next records; none is fine."""
+        if records:
+            self._write((SEPARATOR if self._records else OPEN) + SEPARATOR.join(records))
+            self._records += len(records)
+
+    def close(self) -> Packed:
+        """The whole file."""
+        self._write(CLOSE if self._records else OPEN + CLOSE)
+        self._out.append(self._zip.flush())
+        return Packed(b"".join(self._out), self._hash.hexdigest(), self._records)
+
+    def _write(self, part: bytes) -> None:
+        self._hash.update(part)
+        self._out.append(self._zip.compress(part))
 
 
 def packed(body: bytes) -> bytes:
     """One gzip member without time or name."""
-    return gzip.compress(body, compresslevel=6, mtime=0)
+    return gzip.compress(body, compresslevel=LEVEL, mtime=0)

@@ -21,7 +21,8 @@ from opentrail.work.follower import Follower
 
 NAME = "delivery"
 
-_FRAME = len(files.OPEN) + len(files.CLOSE)
+_FRAME = len(files.OPEN) + len(files.CLOSE) - len(files.SEPARATOR)
+_HASHED_AT_ONCE = 64
 _BATCH_ENTRIES = 200_000
 _BATCH_BYTES = 48_000_000
 
@@ -45,24 +46,33 @@ class _Draft:
     records: int = 0
     oldest: int = 2**62
     newest: int = 0
-    hash: hashlib._Hash = field(default_factory=lambda: hashlib.sha256(files.OPEN))
+    hash: hashlib._Hash = field(default_factory=hashlib.sha256)
+    waiting: list[bytes] = field(default_factory=list)
 
     def fits(self, entry: Entry) -> bool:
-        return self.size + len(entry.record) + 1 <= files.LARGEST
+        return self.size + len(entry.record) + len(files.SEPARATOR) <= files.LARGEST
 
     def add(self, entry: Entry) -> None:
-        if self.records:
-            self.hash.update(files.SEPARATOR)
-            self.size += 1
-        self.hash.update(entry.record)
-        self.size += len(entry.record)
-        self.records += 1
+        self.waiting.append(entry.record)
+        self.size += len(entry.record) + len(files.SEPARATOR)
         self.last = entry.position
-        self.oldest = min(self.oldest, entry.time)
-        self.newest = max(self.newest, entry.time)
+        if entry.time < self.oldest:
+            self.oldest = entry.time
+        if entry.time > self.newest:
+            self.newest = entry.time
+        if len(self.waiting) == _HASHED_AT_ONCE:
+            self.hash_waiting()
+
+    def hash_waiting(self) -> None:
+        """Hashes what was gathered, in one piece: a call of the hash for each record would cost as much as the hash."""
+        if self.waiting:
+            self.hash.update((files.SEPARATOR if self.records else files.OPEN) + files.SEPARATOR.join(self.waiting))
+            self.records += len(self.waiting)
+            self.waiting.clear()
 
     def planned(self, installation: str, now: float) -> LogFile:
         trail = self.span.trail
+        self.hash_waiting()
         self.hash.update(files.CLOSE)
         stamp = files.stamp_of(now)
         name = files.unique_name(installation, trail.arn, self.region, self.first)
@@ -96,7 +106,7 @@ def planned(trails: Trails, entries: Sequence[Entry], installation: str, now: fl
             continue
         seen = view(entry.record)
         for span in spans:
-            if not span.selects(entry, seen):
+            if not span.selects(entry.account, entry.region, seen):
                 continue
             key = (span.trail.arn, entry.region, span.trail.bucket, span.trail.prefix)
             draft = open_drafts.get(key)

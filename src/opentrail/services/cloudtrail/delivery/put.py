@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from opentrail.calls.tools import Calls
-from opentrail.journal.read import Entry, after
+from opentrail.journal.read import records_of
 from opentrail.kernel import arn
 from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import ServiceError
 from opentrail.kernel.principal import service_principal
 from opentrail.record.schema import view
 from opentrail.services.cloudtrail.delivery import files, store
+from opentrail.services.cloudtrail.delivery.files import Packed
 from opentrail.services.cloudtrail.delivery.store import LogFile
-from opentrail.services.cloudtrail.delivery.trails import Segments, Trails
+from opentrail.services.cloudtrail.delivery.trails import Trails
 from opentrail.store.database import Database
 from opentrail.store.sql import Snapshot, Tx
 from opentrail.work.backoff import Backoff, Chance
@@ -41,7 +41,7 @@ class Stopped(Exception):
 
 
 class Parcel(NamedTuple):
-    """One object to put, `body` still uncompressed."""
+    """One object to put; `body` as it is stored: one gzip member."""
 
     trail: str
     bucket: str
@@ -143,7 +143,7 @@ def put_object(calls: Calls, parcel: Parcel) -> None:
             "ContentEncoding": "gzip",
             "Metadata": dict(parcel.metadata),
         },
-        files.packed(parcel.body),
+        parcel.body,
     )
 
 
@@ -166,37 +166,47 @@ class LogFiles:
         file = store.get(own, str(id[0]))
         with self._main.read() as main:
             self._trails.refresh(main)
-            body = rebuilt(main, self._trails, file)
-        if hashlib.sha256(body).hexdigest() != file.sha256:
+            packed = rebuilt(main, self._trails, file)
+        if packed is None:
             raise Stopped(f"the journal no longer gives the planned bytes of {file.object_key}")
-        return Parcel(file.trail, file.bucket, file.object_key, body, {})
+        return Parcel(file.trail, file.bucket, file.object_key, packed.body, {})
 
     def done(self, tx: Tx, id: Id, at: float) -> None:
         store.done(tx, str(id[0]), at)
 
 
-def rebuilt(main: Snapshot, trails: Trails, file: LogFile) -> bytes:
-    """The file's uncompressed bytes, from the journal and the trail as it was at each position."""
-    segments = Segments(trails)
-    records: list[bytes] = []
+def rebuilt(main: Snapshot, trails: Trails, file: LogFile) -> Packed | None:
+    """The planned file, from the journal and the trail as it was at each position; None when the journal gives other bytes.
+
+    Most files hold every record of their account and region in their range. That is tried first, without judging each
+    record again: the planned hash tells whether it is so.
+    """
+    for pages in (_in_range(main, file), _selected(main, trails, file)):
+        packer = files.Packer()
+        for page in pages:
+            packer.add([record for _, record in page])
+        packed = packer.close()
+        if packed.sha256 == file.sha256:
+            return packed
+    return None
+
+
+def _in_range(main: Snapshot, file: LogFile) -> Iterator[list[tuple[int, bytes]]]:
+    """The records of the file's account and region in its range, page by page."""
     position = file.first_position - 1
-    while position < file.last_position:
-        page = after(main, position, _PAGE, file.last_position)
-        if not page:
-            break
-        records += [entry.record for entry in page if _belongs(segments, file, entry)]
-        position = page[-1].position
-    return files.document(records)
+    while page := records_of(main, file.account, file.region, position, file.last_position, _PAGE):
+        yield page
+        position = page[-1][0]
 
 
-def _belongs(segments: Segments, file: LogFile, entry: Entry) -> bool:
-    """Whether the entry, in the file's range, is one of its records."""
-    spans = segments.at(entry)
-    if entry.account != file.account or entry.region != file.region:
-        return False
-    return any(
-        span.trail.arn == file.trail
-        and (span.trail.bucket, span.trail.prefix) == (file.bucket, file.prefix)
-        and span.selects(entry, view(entry.record))
-        for span in spans
-    )
+def _selected(main: Snapshot, trails: Trails, file: LogFile) -> Iterator[list[tuple[int, bytes]]]:
+    """Those of them that the trail selected while it named this bucket and prefix."""
+    spans = [
+        span for span in trails.of(file.trail) if span.logging and (span.trail.bucket, span.trail.prefix) == (file.bucket, file.prefix)
+    ]
+
+    def belongs(position: int, record: bytes) -> bool:
+        return any(span.start <= position < span.end and span.selects(file.account, file.region, view(record)) for span in spans)
+
+    for page in _in_range(main, file):
+        yield [entry for entry in page if belongs(*entry)]

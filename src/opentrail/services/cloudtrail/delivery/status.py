@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opentrail.calls.operation import Output
+from typing import Any
+
 from opentrail.kernel.ambient import stamp
 from opentrail.services.cloudtrail.delivery import store
 from opentrail.store.sql import Snapshot
@@ -10,7 +11,7 @@ from opentrail.store.sql import Snapshot
 LOG, DIGEST = "log", "digest"
 
 
-def status_of(snapshot: Snapshot, trail_arn: str) -> Output:
+def status_of(snapshot: Snapshot, trail_arn: str) -> dict[str, Any]:
     """The members of GetTrailStatus that delivery knows, by their wire names: times as seconds since 1970, errors as S3's
     codes while the latest attempt failed, absent when there is nothing to say. The two legacy members are texts."""
     log, digest = store.status(snapshot, trail_arn, LOG), store.status(snapshot, trail_arn, DIGEST)

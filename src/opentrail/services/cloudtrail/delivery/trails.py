@@ -32,14 +32,14 @@ class Span:
     own: tuple[str, ...]
     """What the ARNs of all objects start with that the trail itself has put so far."""
 
-    def selects(self, entry: Entry, view: View) -> bool:
+    def selects(self, account: str, region: str, view: View) -> bool:
         """Whether the record, which lies in this span, goes into the trail's log files.
 
         A trail never delivers the records of its own deliveries: a PutObject made by CloudTrail of an object below a place
         (bucket, prefix, account) that the trail delivers to or has delivered to. Trails that share the place share the rule;
         otherwise each flush would make the next one's record.
         """
-        if not self.trail.covers(entry.account, entry.region, view.eventSource) or not self.wants(view):
+        if not self.trail.covers(account, region, view.eventSource) or not self.wants(view):
             return False
         return not (is_delivery(view) and any(resource.ARN.startswith(self.own) for resource in view.resources))
 

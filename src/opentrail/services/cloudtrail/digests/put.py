@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from opentrail.services.cloudtrail.delivery.files import packed
 from opentrail.services.cloudtrail.delivery.put import Id, Parcel
 from opentrail.services.cloudtrail.digests import store
 from opentrail.services.cloudtrail.digests.document import ALGORITHM, SIGNATURE, SIGNATURE_ALGORITHM
@@ -24,7 +25,7 @@ class Digests:
     def parcel(self, own: Snapshot, id: Id) -> Parcel:
         row = store.get(own, str(id[0]), str(id[1]), int(id[2]))
         metadata = {SIGNATURE: row.signature, SIGNATURE_ALGORITHM: ALGORITHM}
-        return Parcel(row.trail, row.bucket, row.object_key, row.body, metadata)
+        return Parcel(row.trail, row.bucket, row.object_key, packed(row.body), metadata)
 
     def done(self, tx: Tx, id: Id, at: float) -> None:
         store.done(tx, str(id[0]), str(id[1]), int(id[2]), at)

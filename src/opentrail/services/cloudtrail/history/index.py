@@ -1,7 +1,7 @@
 """The follower of Event history: puts the journal's management records into the index.
 
 Every batch becomes a segment; small neighbours are merged as they pile up, so that at any time there are few segments and
-each record was written a handful of times (the idea of log-structured merge trees).
+each record was written a handful of times (the idea of log-structured merge trees). A batch merges at most once: it is short.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _add(tx: Tx, entries: Sequence[Entry]) -> None:
     records = [(e.time, e.position, terms(e.account, e.region, view(e.record))) for e in entries if e.category == MANAGEMENT]
     if records:
         store.add(tx, segments.build(entries[0].position, entries[-1].position, records))
-        while due := pile(store.sizes(tx, _RECENT)):
+        if due := pile(store.sizes(tx, _RECENT)):
             merged = segments.merge([store.load(tx, id) for id in due])
             for id in due:
                 store.remove(tx, id)

@@ -48,10 +48,7 @@ def _next(waiting: list[tuple[int, int, int, Iterator[Hit]]]) -> Hit:
 
 def _hits(snapshot: Snapshot, candidate: Candidate, low: int, high: int, before: Hit | None) -> Iterator[Hit]:
     """The hits of one segment, newest first."""
-    shared = segments.common(candidate.postings)
-    if not shared:
-        return
-    id, oldest = candidate.id, candidate.oldest
+    id, oldest, shared = candidate.id, candidate.oldest, candidate.numbers
     inside = low <= oldest and candidate.newest <= high and (before is None or candidate.newest < before.time)
     if inside and segments.count(shared) <= _FEW:
         for number in segments.descending(shared):

@@ -1,37 +1,48 @@
 """What a segment of the index holds, as values. Pure.
 
 A segment covers a range of positions. Its records are numbered from 0 in the order of (eventTime, position): the *number*.
-`places` says time and position of every number, *postings* say which numbers have a term. Newest first is then simply
+`places` says time and position of every number, an *entry* says that a number has a term. Newest first is then simply
 from the greatest number down, a range of time is a range of numbers, and several attributes are an intersection of
 numbers: no lookup, however its attributes are spread, does more than a few operations a segment.
+
+Stored, the entries of frequent terms are a bitmap each; all others lie sorted in buckets by the term's first bits, so that
+writing a thousand different values writes a few rows.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 FULL = 32_768
 """Records in a segment at most."""
 
-SPARSE = 128
-"""Postings up to this many are a list of numbers (two bytes each); more are a bitmap of at most FULL / 8 bytes."""
+TERM_BITS = 48
+"""Bits of a term."""
 
-_LIST, _BITMAP = b"l", b"b"
+BUCKETS = 512
+"""Rows for infrequent terms; a bitmap's key is its term plus this."""
+
+_BUCKET_SHIFT = 64 - 9
+_STEP = 64
 _TIME_SHIFT = 32
+
+Numbers = list[int] | int
+"""Ascending numbers, or an integer whose bits are set at them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Records from position `first` to `last`. `places` are ascending; terms map to ascending numbers."""
+    """Records from position `first` to `last`. `places` and `entries` (term << 16 | number) are ascending."""
 
     first: int
     last: int
     oldest: int
-    places: array[int]
-    postings: Mapping[int, Sequence[int]]
+    places: Sequence[int]
+    entries: Sequence[int]
 
     @property
     def newest(self) -> int:
@@ -42,15 +53,14 @@ def build(first: int, last: int, records: Iterable[tuple[int, int, Iterable[int]
     """The segment of records given as (time, position, terms). At least one record, at most FULL."""
     ordered = sorted(records, key=lambda record: record[:2])
     oldest = ordered[0][0]
-    postings: dict[int, list[int]] = {}
-    for number, (_, _, terms) in enumerate(ordered):
-        for term in terms:
-            postings.setdefault(term, []).append(number)
-    return Segment(first, last, oldest, array("Q", (place(oldest, first, time, at) for time, at, _ in ordered)), postings)
+    places = [place(oldest, first, time, position) for time, position, _ in ordered]
+    entries = [term << 16 | number for number, (_, _, terms) in enumerate(ordered) for term in terms]
+    entries.sort()
+    return Segment(first, last, oldest, places, entries)
 
 
 def merge(parts: Sequence[Segment]) -> Segment:
-    """One segment in place of adjoining ones."""
+    """One segment in place of adjoining ones, given in the order of positions."""
     first, last, oldest = parts[0].first, parts[-1].last, min(part.oldest for part in parts)
     moved = [
         (place(oldest, first, time_of(part.oldest, at), position_of(part.first, at)), which, number)
@@ -58,16 +68,14 @@ def merge(parts: Sequence[Segment]) -> Segment:
         for number, at in enumerate(part.places)
     ]
     moved.sort()
-    renumbered = [array("L", bytes(array("L").itemsize * len(part.places))) for part in parts]
+    renumbered = [[0] * len(part.places) for part in parts]
     for number, (_, which, was) in enumerate(moved):
         renumbered[which][was] = number
-    postings: dict[int, list[int]] = {}
+    entries: list[int] = []
     for numbers, part in zip(renumbered, parts, strict=True):
-        for term, had in part.postings.items():
-            postings.setdefault(term, []).extend([numbers[number] for number in had])
-    for found in postings.values():
-        found.sort()
-    return Segment(first, last, oldest, array("Q", (at for at, _, _ in moved)), postings)
+        entries += [entry ^ (was := entry & 0xFFFF) | numbers[was] for entry in part.entries]
+    entries.sort()
+    return Segment(first, last, oldest, [at for at, _, _ in moved], entries)
 
 
 def place(oldest: int, first: int, time: int, position: int) -> int:
@@ -85,41 +93,6 @@ def position_of(first: int, place: int) -> int:
     return first + (place & 0xFFFFFFFF)
 
 
-def encode(numbers: Sequence[int]) -> bytes:
-    """Postings as they are stored."""
-    if len(numbers) <= SPARSE:
-        return _LIST + array("H", numbers).tobytes()
-    bits = bytearray(numbers[-1] // 8 + 1)
-    for number in numbers:
-        bits[number >> 3] |= 1 << (number & 7)
-    return _BITMAP + bytes(bits)
-
-
-def decode(postings: bytes) -> list[int]:
-    """The numbers of stored postings, ascending."""
-    if postings[:1] == _LIST:
-        return array("H", postings[1:]).tolist()
-    bits = bin(int.from_bytes(postings[1:], "little"))[:1:-1]
-    return [number for number, bit in enumerate(bits) if bit == "1"]
-
-
-def common(postings: Sequence[bytes]) -> bytes:
-    """The postings that all of the given ones have in common, in stored form; empty when there are none."""
-    lists = [p for p in postings if p[:1] == _LIST]
-    bitmaps = [p for p in postings if p[:1] == _BITMAP]
-    if not lists:
-        shared = int.from_bytes(bitmaps[0][1:], "little")
-        for bitmap in bitmaps[1:]:
-            shared &= int.from_bytes(bitmap[1:], "little")
-        return _BITMAP + shared.to_bytes(len(bitmaps[0]), "little") if shared else b""
-    numbers = array("H", lists[0][1:]).tolist()
-    for other in lists[1:]:
-        numbers = sorted(set(numbers).intersection(array("H", other[1:])))
-    for bitmap in bitmaps:
-        numbers = [n for n in numbers if (n >> 3) + 1 < len(bitmap) and bitmap[(n >> 3) + 1] >> (n & 7) & 1]
-    return _LIST + array("H", numbers).tobytes() if numbers else b""
-
-
 def below(places: Sequence[int], oldest: int, first: int, time: int, position: int) -> int:
     """How many places lie before (time, position)."""
     if time < oldest:
@@ -127,17 +100,91 @@ def below(places: Sequence[int], oldest: int, first: int, time: int, position: i
     return bisect_left(places, (time - oldest) << _TIME_SHIFT | min(max(position - first, 0), 0xFFFFFFFF))
 
 
-def count(postings: bytes) -> int:
-    """How many numbers stored postings hold."""
-    return len(postings) // 2 if postings[:1] == _LIST else int.from_bytes(postings[1:], "little").bit_count()
+def rows(entries: Sequence[int]) -> list[tuple[int, bytes]]:
+    """The entries as they are stored: by ascending keys, first the buckets that are not empty, then the bitmaps."""
+    rare: list[int] = []
+    bitmaps: list[tuple[int, bytes]] = []
+    start = 0
+    for term in sorted({entries[i] >> 16 for i in range(0, len(entries) - _STEP, _STEP) if entries[i] >> 16 == entries[i + _STEP] >> 16}):
+        low, high = _span(entries, term)
+        rare += entries[start:low]
+        bitmaps.append((BUCKETS + term, _bitmap(entries[low:high])))
+        start = high
+    rare += entries[start:]
+    edges = [bisect_left(rare, bucket << _BUCKET_SHIFT) for bucket in range(BUCKETS)] + [len(rare)]
+    buckets = [(key, array("Q", rare[low:high]).tobytes()) for key, (low, high) in enumerate(pairwise(edges)) if low < high]
+    return buckets + bitmaps
 
 
-def descending(postings: bytes, start: int = 0, end: int = FULL) -> Iterator[int]:
-    """The numbers of stored postings from `end` (exclusive) down to `start`."""
-    if postings[:1] == _LIST:
-        yield from (number for number in reversed(array("H", postings[1:])) if start <= number < end)
+def entries_of(rows: Iterable[tuple[int, bytes]]) -> list[int]:
+    """The entries in stored rows."""
+    entries: list[int] = []
+    for key, stored in rows:
+        if key < BUCKETS:
+            entries.extend(array("Q", stored))
+        else:
+            term = (key - BUCKETS) << 16
+            bits = bin(int.from_bytes(stored, "little"))[:1:-1]
+            entries += [term | number for number, bit in enumerate(bits) if bit == "1"]
+    entries.sort()
+    return entries
+
+
+def keys(term: int) -> tuple[int, int]:
+    """The keys of the two rows that may hold a term: its bucket and its bitmap."""
+    return term >> (TERM_BITS - 9), BUCKETS + term
+
+
+def numbers_of(term: int, bucket: bytes | None, bitmap: bytes | None) -> Numbers:
+    """The numbers that have a term, from its two rows."""
+    if bitmap is not None:
+        return int.from_bytes(bitmap, "little")
+    if bucket is None:
+        return []
+    entries = memoryview(bucket).cast("Q")
+    low, high = _span(entries, term)
+    return [entry & 0xFFFF for entry in entries[low:high]]
+
+
+def common(found: Sequence[Numbers]) -> Numbers:
+    """The numbers that all have."""
+    lists = [numbers for numbers in found if isinstance(numbers, list)]
+    bitmaps = [numbers for numbers in found if isinstance(numbers, int)]
+    shared = bitmaps[0] if bitmaps else 0
+    for bitmap in bitmaps[1:]:
+        shared &= bitmap
+    if not lists:
+        return shared
+    few = min(lists, key=len)
+    for other in lists:
+        if other is not few:
+            few = sorted(set(few).intersection(other))
+    return [number for number in few if shared >> number & 1] if bitmaps else few
+
+
+def count(numbers: Numbers) -> int:
+    """How many numbers there are."""
+    return len(numbers) if isinstance(numbers, list) else numbers.bit_count()
+
+
+def descending(numbers: Numbers, start: int = 0, end: int = FULL) -> Iterator[int]:
+    """The numbers from `end` (exclusive) down to `start`."""
+    if isinstance(numbers, list):
+        yield from (number for number in reversed(numbers) if start <= number < end)
         return
-    bits = int.from_bytes(postings[1:], "little") & ((1 << end) - 1)
+    bits = numbers & ((1 << end) - 1)
     while (number := bits.bit_length() - 1) >= start:
         yield number
         bits ^= 1 << number
+
+
+def _span(entries: Sequence[int], term: int) -> tuple[int, int]:
+    low = bisect_left(entries, term << 16)
+    return low, bisect_left(entries, (term + 1) << 16, low)
+
+
+def _bitmap(entries: Sequence[int]) -> bytes:
+    bits = bytearray((entries[-1] & 0xFFFF) // 8 + 1)
+    for entry in entries:
+        bits[(entry & 0xFFFF) >> 3] |= 1 << (entry & 7)
+    return bytes(bits)

@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from opentrail.services.cloudtrail.history import segments
-from opentrail.services.cloudtrail.history.segments import Segment
+from opentrail.services.cloudtrail.history.segments import Numbers, Segment
 from opentrail.store.sql import Snapshot, Sql, Tx
 
 MOST_TERMS = 8
 """Terms that one search combines at most."""
 
-_CHUNK = 64
+_FIRST, _CHUNK = 4, 64
+"""Segments read at first, which mostly hold the whole page, and at a time after that."""
 
 _HEAD = Sql("SELECT position FROM history_head WHERE id = 1")
 _MOVE = Sql("INSERT INTO history_head (id, position) VALUES (1, :position) ON CONFLICT (id) DO UPDATE SET position = excluded.position")
@@ -30,13 +31,16 @@ _PLACE = Sql("SELECT substr(places, :start, 8) FROM history_segment WHERE id = :
 
 
 def _candidates(count: int) -> Sql:
-    """Segments that have `count` terms, newest first: the segments in order, then one lookup by key for each term."""
+    """Segments newest first, and for each of `count` terms its bucket and its bitmap: lookups by key from each segment."""
     numbers = range(count)
     return Sql(
-        f"SELECT s.id, s.oldest, s.newest, {', '.join(f'p{i}.postings' for i in numbers)} FROM history_segment s"
-        + "".join(f" CROSS JOIN history_posting p{i}" for i in numbers)
-        + " WHERE s.newest >= :low AND s.newest <= :high AND (s.newest < :newest OR s.id < :id) AND s.oldest <= :until"
-        + "".join(f" AND p{i}.segment = s.id AND p{i}.term = :t{i}" for i in numbers)
+        f"SELECT s.id, s.oldest, s.newest, {', '.join(f'b{i}.postings, m{i}.postings' for i in numbers)} FROM history_segment s"
+        + "".join(
+            f" LEFT JOIN history_posting b{i} ON b{i}.segment = s.id AND b{i}.term = :bucket{i}"
+            f" LEFT JOIN history_posting m{i} ON m{i}.segment = s.id AND m{i}.term = :bitmap{i}"
+            for i in numbers
+        )
+        + " WHERE s.newest >= :low AND s.newest <= :newest AND (s.newest < :newest OR s.id < :id) AND s.oldest <= :high"
         + " ORDER BY s.newest DESC, s.id DESC LIMIT :count"
     )
 
@@ -45,12 +49,12 @@ _CANDIDATES = {count: _candidates(count) for count in range(1, MOST_TERMS + 1)}
 
 
 class Candidate(NamedTuple):
-    """A segment that has every term searched for, and its postings of each."""
+    """A segment, and which of its numbers have every term searched for."""
 
     id: int
     oldest: int
     newest: int
-    postings: Sequence[bytes]
+    numbers: Numbers
 
 
 def indexed_to(snapshot: Snapshot) -> int:
@@ -73,22 +77,17 @@ def load(tx: Tx, id: int) -> Segment:
     """A whole segment."""
     row = tx.one(_ONE, id=id)
     assert row is not None, "asked for by an id just read"
-    postings = {term: segments.decode(bytes(found)) for term, found in tx.all(_POSTINGS, id=id)}
-    return Segment(id, row[0], row[1], array("Q", bytes(row[2])), postings)
+    entries = segments.entries_of((key, bytes(stored)) for key, stored in tx.all(_POSTINGS, id=id))
+    return Segment(id, row[0], row[1], array("Q", bytes(row[2])), entries)
 
 
 def add(tx: Tx, segment: Segment) -> None:
     """Stores a segment."""
-    places = segment.places.tobytes()
+    places = array("Q", segment.places).tobytes()
     size = len(segment.places)
     tx.run(_ADD, id=segment.first, last=segment.last, oldest=segment.oldest, newest=segment.newest, size=size, places=places)
-    tx.many(
-        _ADD_POSTINGS,
-        [
-            {"segment": segment.first, "term": term, "postings": segments.encode(segment.postings[term])}
-            for term in sorted(segment.postings)
-        ],
-    )
+    rows = segments.rows(segment.entries)
+    tx.many(_ADD_POSTINGS, [{"segment": segment.first, "term": key, "postings": stored} for key, stored in rows])
 
 
 def remove(tx: Tx, id: int) -> None:
@@ -103,17 +102,20 @@ def expired(tx: Tx, before: int, count: int) -> list[int]:
 
 
 def candidates(snapshot: Snapshot, terms: Sequence[int], low: int, high: int) -> Iterator[Candidate]:
-    """Segments with every term and records that may lie between the times, in descending order of their newest record."""
+    """Segments with records that have every term and may lie between the times, in descending order of their newest record."""
     statement = _CANDIDATES[len(terms)]
-    values = {f"t{i}": term for i, term in enumerate(terms)}
-    newest, id = 2**62, 2**62
+    keys = [segments.keys(term) for term in terms]
+    values = {f"bucket{i}": key[0] for i, key in enumerate(keys)} | {f"bitmap{i}": key[1] for i, key in enumerate(keys)}
+    newest, id, count = 2**62, 2**62, _FIRST
     while True:
-        rows = snapshot.all(statement, low=low, high=newest, newest=newest, id=id, until=high, count=_CHUNK, **values)
+        rows = snapshot.all(statement, low=low, high=high, newest=newest, id=id, count=count, **values)
         for row in rows:
-            yield Candidate(row[0], row[1], row[2], [bytes(postings) for postings in row[3:]])
-        if len(rows) < _CHUNK:
+            found = segments.common([segments.numbers_of(term, row[3 + 2 * i], row[4 + 2 * i]) for i, term in enumerate(terms)])
+            if found:
+                yield Candidate(row[0], row[1], row[2], found)
+        if len(rows) < count:
             return
-        id, newest = rows[-1][0], rows[-1][2]
+        id, newest, count = rows[-1][0], rows[-1][2], _CHUNK
 
 
 def places(snapshot: Snapshot, id: int) -> array[int]:

@@ -38,4 +38,4 @@ history_posting = Table(
     Column("postings", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
-"""One row a segment and term: which of the segment's records have it. Clustered by segment: writing only ever appends."""
+"""Which of a segment's records have which terms, as `segments.rows` says. Clustered by segment: writing only ever appends."""

@@ -1,13 +1,14 @@
-"""The eight attributes of Event history: what a record has of each, and the 63-bit terms under which the index finds it.
+"""The eight attributes of Event history: what a record has of each, and the 48-bit terms under which the index finds it.
 
-A resource is found by its ARN, by what follows the account in it, by the last two parts of that and by the last one: a patient by
-`arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/0a1b/r4/Patient/7`, `datastore/fhir/0a1b/r4/Patient/7`, `Patient/7`, `7`.
+A resource is found by its ARN, by the ARN's last two parts and by its last part: a patient by
+`arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/0a1b/r4/Patient/7`, by `Patient/7` and by `7`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from hashlib import blake2b
 
 from opentrail.record.schema import View
@@ -33,9 +34,8 @@ def resource_names(arn: str) -> tuple[str, ...]:
     """Every name under which a resource is found, each once."""
     if not arn.startswith("arn:"):
         return (arn,)
-    resource = arn.split(":", 5)[-1]
-    parts = [part for part in _PARTS.split(resource) if part]
-    return tuple(dict.fromkeys((arn, resource, "/".join(parts[-2:]), *parts[-1:])))
+    parts = [part for part in _PARTS.split(arn.split(":", 5)[-1]) if part]
+    return tuple(dict.fromkeys((arn, "/".join(parts[-2:]), *parts[-1:])))
 
 
 def matches(view: View, pairs: Pairs) -> bool:
@@ -46,15 +46,32 @@ def matches(view: View, pairs: Pairs) -> bool:
 def term(account: str, region: str, attribute: str = "", value: str = "") -> int:
     """The term of an attribute's value in one account's history of one region; without attribute, of every record there.
 
-    Two values may share a term, once in 2**63: who searches checks the records found.
+    Two values may share a term, once in 2**48: who searches checks the records found.
     """
     text = f"{account} {region} {attribute} {value}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=8).digest(), "little") >> 1
+    return int.from_bytes(blake2b(text, digest_size=6).digest(), "little")
 
 
 def terms(account: str, region: str, view: View) -> set[int]:
     """Every term of a record."""
-    found = {term(account, region)}
-    for attribute, values in ATTRIBUTES.items():
-        found.update(term(account, region, attribute, value) for value in values(view) if value)
+    key = view.userIdentity.accessKeyId
+    found = {term(account, region, "EventId", view.eventID)}
+    found |= _of_call(account, region, view.eventName, view.eventSource, view.readOnly, view.user_name, key)
+    for resource in view.resources:
+        found |= _of_resource(account, region, resource.type, resource.ARN)
     return found
+
+
+@lru_cache(16_384)
+def _of_call(account: str, region: str, name: str, source: str, read_only: bool, user: str, key: str) -> frozenset[int]:
+    """The terms that many records share."""
+    pairs = [("EventName", name), ("EventSource", source), ("ReadOnly", "true" if read_only else "false")]
+    pairs += [(attribute, value) for attribute, value in (("Username", user), ("AccessKeyId", key)) if value]
+    return frozenset({term(account, region), *(term(account, region, *pair) for pair in pairs)})
+
+
+@lru_cache(16_384)
+def _of_resource(account: str, region: str, type: str, arn: str) -> frozenset[int]:
+    """The terms of one resource."""
+    found = {term(account, region, "ResourceName", name) for name in resource_names(arn) if name}
+    return frozenset(found | {term(account, region, "ResourceType", type)} if type else found)
