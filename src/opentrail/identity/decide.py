@@ -6,7 +6,7 @@ The rules, in this order; the first that applies decides:
 2. A service acting for itself: yes if the resource's policy allows it.
 3. An anonymous caller: yes if the resource's policy allows everyone.
 4. Caller of the resource's own account (or an action without an owner): yes if the resource's policy names the caller itself,
-   or if its identity side allows it and its session policies do too.
+   or if its identity side allows it (for a role's trust policy: and that policy allows the caller or its account).
 5. Caller of another account: yes if the resource's policy allows the caller or its account, and the caller's identity side allows it too.
 6. Otherwise no; and what the identity side allows, a session's policies must allow too.
 
@@ -83,6 +83,8 @@ def decide(
     if not owner or owner == principal.account:
         if given.caller and (given.session or session == _ALLOW):
             return _YES
+        if policy is not None and policy.trust and given.verdict != _ALLOW:
+            return _NO_RESOURCE
     # 5. another account
     elif given.verdict != _ALLOW:
         return _NO_RESOURCE

@@ -64,6 +64,11 @@ class Policy:
     statements: tuple[Statement, ...]
     broken: bool = False
 
+    @property
+    def trust(self) -> bool:
+        """A role's trust policy, which speaks of no resource: without its word nobody gets in, whatever else allows it."""
+        return all(statement.resources is None for statement in self.statements)
+
 
 @lru_cache(maxsize=4096)
 def compiled(document: str) -> Policy:
@@ -180,6 +185,8 @@ def _resources(raw: Mapping[str, Any], number: int, with_variables: bool) -> tup
     for resource in _texts(value, "Resource", number):
         if not patterns.is_arn_pattern(resource):
             raise Malformed(f'Resource {_shown(resource)} must be in ARN format or "*": statement {number}')
+        if with_variables and "NotResource" in raw and patterns.variables(resource):
+            raise Malformed(f"NotResource of statement {number}: a variable there would match everything when it has no value")
         unknown = [key for key in patterns.variables(resource) if with_variables and not known(key)]
         if unknown:
             raise Malformed(f"Resource of statement {number}: {_shown(unknown[0])} is not a policy variable that is evaluated here")

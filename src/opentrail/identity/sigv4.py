@@ -119,11 +119,14 @@ def read_claim(request: Request, now: float) -> Claim:
 def verify(claim: Claim, request: Request, secret: str, streamed: bool = False) -> None:
     """Obligations 5 to 8 with the secret key of `claim.access_key`. Raises Rejected.
 
-    With `streamed` the body is not looked at: hand what comes of it to `check_streamed` or a chunk reader.
+    With `streamed` the body is not looked at: hand what comes of it to `check_streamed` or a chunk reader. Without it a
+    chunked payload is refused, since nobody would check its chunks.
     """
     # 5. the payload is covered
     payload = claim.payload
-    if not streamed and (not payload or (payload not in STREAMING and payload != UNSIGNED)):
+    if not streamed and payload in STREAMING:
+        raise Rejected("bad-payload-hash")
+    if not streamed and payload != UNSIGNED:
         computed = sha256(request.body).hexdigest() if request.body else _EMPTY
         if payload and payload != computed:
             raise Rejected("payload")

@@ -284,6 +284,7 @@ REFUSED: list[tuple[str, Kind, str]] = [
     (policy(allow(Condition={"StringEquals": {"aws:username": []}})), "identity", "must have a value"),
     (policy(allow(Condition={"StringEquals": {"aws:username": "${aws:other}"}})), "identity", "not a policy variable"),
     (policy(allow(resource="arn:aws:s3:::a/${aws:other}")), "identity", "not a policy variable"),
+    (policy({"Effect": "Allow", "Action": "*", "NotResource": "arn:aws:s3:::a/${aws:username}"}), "identity", "NotResource"),
     (policy(allow(Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/99"}})), "identity", "not an address"),
     (policy(allow(Condition={"NumericEquals": {"s3:max-keys": "ten"}})), "identity", "not a number"),
     (policy(allow(Condition={"DateLessThan": {"aws:CurrentTime": "soon"}})), "identity", "not a date"),

@@ -295,3 +295,17 @@ def test_each_family_of_protocols_has_its_own_code(why: str, family: Family, cod
     error = refusal(Rejected(why), family)  # type: ignore[arg-type]
     assert (error.code, error.status) == (code, status)
     assert error.for_caller()
+
+
+def test_a_chunked_payload_is_accepted_only_where_its_chunks_are_checked() -> None:
+    headers = {"X-Amz-Content-SHA256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}
+    aws = AWSRequest("PUT", "http://h/bucket/key", headers=headers, data=b"")
+    signer = SigV4Auth(Credentials(KEY, SECRET), "s3", "us-east-1")
+    with mock.patch("botocore.auth.get_current_datetime", return_value=MOMENT):
+        signer.add_auth(aws)
+    sent = {name.lower(): str(value) for name, value in aws.headers.items()} | {"host": "h"}
+    request = Request("PUT", "/bucket/key", "", sent, b"", "", NOW)
+    claim = read_claim(request, NOW)
+    verify(claim, request, SECRET, streamed=True)
+    with pytest.raises(Rejected, match="bad-payload-hash"):
+        verify(claim, request, SECRET)
