@@ -167,9 +167,7 @@ def _by_path(request: Request, candidates: tuple[str, ...]) -> Resolved:
         service = _only(candidates)
         raise UnknownCall(_guess(request), service, "UnknownOperationException", "The request names no operation.", 404)
     if _rest(spoken[-1]) == "rest_xml":
-        raise UnknownCall(
-            "rest_xml", spoken[-1], "MethodNotAllowed", "The specified method is not allowed against this resource.", 405
-        )
+        raise UnknownCall("rest_xml", spoken[-1], "MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
     raise UnknownCall("rest_json", _only(candidates), "UnknownOperationException", "No operation has this method and path.", 404)
 
 

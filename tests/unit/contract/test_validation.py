@@ -32,8 +32,9 @@ def test_all_violations_are_named_and_values_stay_out_of_the_record() -> None:
     assert HIDDEN in error.for_record()
 
 
-@pytest.mark.parametrize("body",
-    [b"[", b"[]", b'"\xff"', b'{"DatastoreName":"\\ud800"}', b"[" * 9999, b'{"a":' * 65 + b"1" + b"}" * 65, b"NaN"])
+@pytest.mark.parametrize(
+    "body", [b"[", b"[]", b'"\xff"', b'{"DatastoreName":"\\ud800"}', b"[" * 9999, b'{"a":' * 65 + b"1" + b"}" * 65, b"NaN"]
+)
 def test_unreadable_bodies(body: bytes) -> None:
     assert refused(body).code == "SerializationException"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from dataclasses import replace
+from msgspec.structs import replace
 from unittest import mock
 from urllib.parse import quote, urlsplit
 
