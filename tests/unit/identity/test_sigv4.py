@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from msgspec.structs import replace
 from unittest import mock
 from urllib.parse import quote, urlsplit
 
@@ -13,6 +12,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from opentrail.calls.call import Request
 from opentrail.identity.refusals import Family, Rejected, refusal
