@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import ResourcePolicy, Right, Service
@@ -23,8 +24,7 @@ _NO_KEYS: Keys = {}
 """Enough where there is no policy whose conditions could ask for one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """What is known of the caller's rights, and at which state epoch. `claim` is None for service-made calls."""
 
     epoch: int
