@@ -47,10 +47,10 @@ def fhir_error(status: int, issue: str, template: str, **arguments: object) -> S
 
 
 def active(snapshot: Snapshot, call: Call, id: str) -> store.Datastore:
-    """The caller's active data store. Raises ServiceError."""
-    found = datastores.own(snapshot, call, id)
-    if found.status != "ACTIVE":
-        raise datastores.not_found(id)
+    """The caller's active data store. Raises ServiceError, 404 as FHIR has it (the control plane's own answer is a 400)."""
+    found = store.datastore(snapshot, id)
+    if found is None or (found.account, found.region, found.status) != (call.account, call.region, "ACTIVE"):
+        raise fhir_error(404, "not-found", "FHIR Data Store with id {id} not found.", id=id)
     call.touch(datastores.TYPE, datastores.store_arn(found))
     return found
 
