@@ -48,9 +48,9 @@ def fhir_error(status: int, issue: str, template: str, **arguments: object) -> S
 
 def active(snapshot: Snapshot, call: Call, id: str) -> store.Datastore:
     """The caller's active data store. Raises ServiceError."""
-    found = datastores.own(snapshot, call, id)
-    if found.status != "ACTIVE":
-        raise datastores.not_found(id)
+    found = store.datastore(snapshot, id)
+    if found is None or found.account != call.account or found.region != call.region or found.status != "ACTIVE":
+        raise fhir_error(404, "not-found", "FHIR Data Store with id {id} not found.", id=id)
     call.touch(datastores.TYPE, datastores.store_arn(found))
     return found
 
