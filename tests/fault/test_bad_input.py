@@ -10,6 +10,7 @@ import random
 import socket
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -149,3 +150,175 @@ def assert_quiet(server: live.Server) -> None:
     assert not faults, faults[:10]
     [health] = live.send_all(server.port, [b"GET /_opentrail/health HTTP/1.1\r\nhost: a\r\n\r\n"], 1)
     assert health.status == 200, health.body
+
+
+def post(server: live.Server, body: bytes, service: str = "cloudtrail", **headers: str) -> Sent:
+    lines = {"host": f"127.0.0.1:{server.port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return Sent("POST", "/", "", tuple(lines.items()), body, service)
+
+
+def one(server: live.Server, sent: Sent, payload: str = "") -> Got:
+    [got] = live.send_all(server.port, [live.raw(live.signed(sent, server.credentials, payload))], 1)
+    return got
+
+
+TARGET = "CloudTrail_20131101.LookupEvents"
+JSON = {"x_amz_target": TARGET, "content_type": "application/x-amz-json-1.1"}
+
+
+@pytest.mark.parametrize("target", ["", ".", "Nope.LookupEvents", "CloudTrail_20131101.Nope", "CloudTrail_20131101", "x" * 9000, "\xe9"])
+def test_unknown_targets(server: live.Server, target: str) -> None:
+    got = one(server, post(server, b"{}", x_amz_target=target, content_type="application/x-amz-json-1.1"))
+    assert got.status in (400, 404)
+    assert error_of(got, "json") == "UnknownOperationException"
+
+
+@pytest.mark.parametrize(
+    ("signing", "method", "path", "body", "code"),
+    [
+        ("nope", "POST", "/", b"", "UnknownOperationException"),
+        ("iam", "POST", "/", b"Action=Nope&Version=2010-05-08", "InvalidAction"),
+        ("iam", "POST", "/", b"", "MissingAction"),
+        ("sts", "GET", "/x/y", b"", "UnknownOperationException"),
+        ("s3", "PATCH", "/box/key", b"", "MethodNotAllowed"),
+        ("personalize", "POST", "/nope", b"{}", "UnknownOperationException"),
+        ("healthlake", "PATCH", "/datastore/x/r4/metadata/a", b"", "not-supported"),
+        ("healthlake", "GET", "/datastore/x", b"", "UnknownOperationException"),
+    ],
+)
+def test_calls_of_nothing_known(server: live.Server, signing: str, method: str, path: str, body: bytes, code: str) -> None:
+    got = one(server, replace(post(server, body, signing), method=method, path=path))
+    assert 400 <= got.status < 500
+    assert error_in_any(got) == code
+
+
+@pytest.mark.parametrize("body", [*mutations.RAW_JSON, b"[]", b'"a"', b"1", b"[" * 500_000, b'{"a":' * 300_000], ids=lambda body: repr(body[:12]))
+def test_json_that_is_none(server: live.Server, body: bytes) -> None:
+    got = one(server, post(server, body, **JSON))
+    assert (got.status, error_of(got, "json")) == (400, "SerializationException")
+
+
+@pytest.mark.parametrize("body", [body for body in mutations.RAW_XML if body not in (b"{}",)], ids=lambda body: repr(body[:20]))
+def test_xml_that_is_none_or_another(server: live.Server, known: dict[str, Any], body: bytes) -> None:
+    got = one(server, replace(post(server, body, "s3"), path="/box", query="delete"))
+    assert got.status in (200, 400)
+    assert got.status == 200 or error_of(got, "rest_xml") in ("MalformedXML", "InvalidArgument", "InvalidRequest", "UserKeyMustBeSpecified")
+
+
+def test_a_billion_laughs(server: live.Server) -> None:
+    entities = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10))
+    body = b'<!DOCTYPE l [<!ENTITY l0 "lol">' + entities + b"]><Delete><Object><Key>&l9;</Key></Object></Delete>"
+    got = one(server, replace(post(server, body, "s3"), path="/box", query="delete"))
+    assert (got.status, error_of(got, "rest_xml")) == (400, "MalformedXML")
+
+
+@pytest.mark.parametrize("body", [*mutations.RAW_JSON, b"[]", b"null", b'{"resourceType":"Patient","a":' + b"[" * 700 + b"]" * 700 + b"}"],
+                         ids=lambda body: repr(body[:12]))  # fmt: skip
+def test_fhir_that_is_none(server: live.Server, known: dict[str, Any], body: bytes) -> None:
+    got = one(server, replace(live.fhir("CreateResource", known, server.port), body=body))
+    assert (got.status, error_of(got, "fhir")) in ((400, "ValidationException"), (404, "ResourceNotFoundException"))
+
+
+def test_bodies_over_the_limit(server: live.Server, known: dict[str, Any]) -> None:
+    """More than 4 MiB, announced or in chunks: refused before it is held in memory."""
+    big = b'{"a":"' + b"x" * (5 * 1024 * 1024) + b'"}'
+    for sent, protocol in (
+        (post(server, big, **JSON), "json"),
+        (post(server, b"Action=ListUsers&a=" + big, "iam", content_type="application/x-www-form-urlencoded"), "query"),
+        (replace(post(server, big, "s3"), path="/box", query="delete"), "rest_xml"),
+        (replace(live.fhir("CreateResource", known, server.port), body=big), "fhir"),
+    ):
+        got = one(server, sent)
+        assert (got.status, error_of(got, protocol)) == (413, "RequestEntityTooLarge")
+    chunk = b"%x\r\n%s\r\n" % (len(big), big)
+    request = b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\nx-amz-target: a.b\r\n\r\n" + chunk + b"0\r\n\r\n"
+    [got] = live.send_all(server.port, [request], 1)
+    assert (got.status, error_of(got, "json")) == (413, "RequestEntityTooLarge")
+
+
+def test_headers_beyond_reason_and_twice(server: live.Server) -> None:
+    plain = post(server, b"{}", **JSON)
+    wide = replace(plain, headers=(*plain.headers, *((f"x-{n}", "v") for n in range(60))))
+    assert one(server, wide).status == 200
+    twice = replace(plain, headers=(*plain.headers, ("x-amz-target", TARGET)))
+    assert error_of(one(server, twice), "json") == "UnknownOperationException"
+    unfolded = live.signed(plain, server.credentials)
+    proof = dict(unfolded.headers)["authorization"]
+    for headers in (
+        (*unfolded.headers, ("authorization", proof)),
+        (*unfolded.headers, ("x-amz-security-token", "a")),
+        tuple((name, value + "0" if name == "authorization" else value) for name, value in unfolded.headers),
+        tuple((name, value.replace("Signature=", "Signature=\xe9") if name == "authorization" else value) for name, value in unfolded.headers),
+    ):
+        [got] = live.send_all(server.port, [live.raw(replace(unfolded, headers=headers))], 1)
+        assert 400 <= got.status < 404
+        assert error_of(got, "json")
+    enormous = replace(plain, headers=(*plain.headers, ("x-a", "v" * 300_000)))
+    assert one(server, enormous).status in (0, 400, 431)
+
+
+CHUNKED = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"
+UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+
+
+@pytest.mark.parametrize("payload", [CHUNKED, UNSIGNED_CHUNKS])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"garbage", b"zz\r\n", b"5\r\nab", b"5\r\nabcdefgh\r\n0\r\n\r\n", b"ffffffffffffffff\r\n", b"0\r\n", b"x" * 20_000, b"\r\n\r\n",
+     b"5;chunk-signature=" + b"0" * 64 + b"\r\nabcde\r\n0;chunk-signature=" + b"0" * 64 + b"\r\n\r\n", b"0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"],
+    ids=lambda body: repr(body[:12]),
+)  # fmt: skip
+def test_chunks_that_are_none(server: live.Server, known: dict[str, Any], payload: str, body: bytes) -> None:
+    put = Sent("PUT", "/box/chunked", "", (("host", f"127.0.0.1:{server.port}"), ("x-amz-decoded-content-length", "5")), body, "s3")
+    got = one(server, put, payload)
+    assert 400 <= got.status < 404, got
+    assert error_of(got, "rest_xml")
+    assert not list((server.folder / "objects" / "spool").iterdir())
+
+
+def test_bodies_cut_short(server: live.Server, known: dict[str, Any]) -> None:
+    """A client that promises more than it sends and goes away leaves no record, no spool file and a server that is well."""
+    before = len(live.journal(server.folder))
+    put = Sent("PUT", "/box/short", "", (("host", f"127.0.0.1:{server.port}"),), b"only this", "s3", length="100000")
+    for sent in (put, replace(post(server, b'{"a"', **JSON), length="50")):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            connection.sendall(live.raw(live.signed(sent, server.credentials)))
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(10)
+            while connection.recv(65536):
+                continue
+    assert_quiet(server)
+    assert [record["eventName"] for record in live.journal(server.folder)[before:] if "errorCode" not in record] == []
+    assert not list((server.folder / "objects" / "spool").iterdir())
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"NOPE\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 64, b"POST / HTTP/1.1\r\ncontent-length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", b"POST /\xff HTTP/1.1\r\nhost: a\r\n\r\n", b"GET / HTTP/1.1\r\na\0b: c\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", b"POST / HTTP/1.1\r\ncontent-length: 99999999999999999999\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", b"CONNECT a:1 HTTP/1.1\r\n\r\n",
+    ],
+    ids=lambda request: repr(request[:24]),
+)  # fmt: skip
+def test_what_is_not_even_http(server: live.Server, request_bytes: bytes) -> None:
+    """Answered with a 4xx or hung up on; the next client is served."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(request_bytes)
+        with suppress(OSError):  # the server may have hung up already
+            connection.shutdown(socket.SHUT_WR)
+        first = connection.recv(65536)
+    assert not first or first.split(b" ")[1].startswith(b"4"), first
+    assert_quiet(server)
+
+
+def test_presigned_garbage(server: live.Server) -> None:
+    for query in (
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256", "X-Amz-Signature=a&X-Amz-Credential=a/b/c/d/e", "X-Amz-Algorithm=a&X-Amz-Signature=%ff",
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/s3/aws4_request&X-Amz-Date=20269999T999999Z"
+        "&X-Amz-Expires=99999999999&X-Amz-SignedHeaders=host&X-Amz-Signature=" + "0" * 64,
+    ):  # fmt: skip
+        [got] = live.send_all(server.port, [live.raw(Sent("GET", "/box/key", query, (("host", "a"),), b"", "s3"))], 1)
+        assert 400 <= got.status < 405, (query, got)
+        assert error_in_any(got)
