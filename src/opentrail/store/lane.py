@@ -26,6 +26,9 @@ REST_EVERY = 1024
 """Batches after which the lane does its housekeeping although calls wait: a queue that never empties must not let the
 write-ahead log grow without end."""
 
+TURN_LIMIT = 5.0
+"""Seconds after which a turn that was not given back is no longer waited for."""
+
 Records = Sequence[Any]
 Later = Sequence[tuple[Sql, dict[str, Value]]]
 
@@ -62,6 +65,16 @@ class Ticket:
         self.done: asyncio.Future[None] | None = None
 
 
+class Turn:
+    """The write turn, lent to another process of this installation. `grant` tells it; `done` is set when it is given back."""
+
+    __slots__ = ("done", "grant")
+
+    def __init__(self, grant: Callable[[], object]) -> None:
+        self.grant = grant
+        self.done = threading.Event()
+
+
 class Lane:
     """Starts its thread at once. `submit` belongs to the event loop on which the lane was made; the rest to any thread."""
 
@@ -71,6 +84,7 @@ class Lane:
         self._on_batch = on_batch
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Ticket] = deque()
+        self._turns: deque[Turn] = deque()
         self._guard = threading.Lock()
         self._wake = threading.Semaphore(0)
         self._busy = False
@@ -106,6 +120,23 @@ class Lane:
             self._loop.call_soon(self._wake.release)
         return ticket.done
 
+    def lend(self, turn: Turn) -> None:
+        """Queues for the write turn. It is granted between two batches; at most one between any two."""
+        with self._guard:
+            self._turns.append(turn)
+            wake, self._busy = not self._busy, True
+        if wake:
+            self._wake.release()
+
+    def _lend_one(self) -> bool:
+        with self._guard:
+            turn = self._turns.popleft() if self._turns and not self.failure else None
+        if turn is None:
+            return False
+        turn.grant()
+        turn.done.wait(TURN_LIMIT)
+        return True
+
     def withdraw(self, ticket: Ticket) -> bool:
         """Takes a ticket back that is still queued. False when it was taken: then it must be waited for."""
         with self._guard:
@@ -139,14 +170,16 @@ class Lane:
                 batch = self._take()
                 if batch:
                     self._serve(batch)
-                    served += 1
+                served += bool(batch)
+                lent = self._lend_one()
+                if batch or lent:
                     if served % REST_EVERY == 0:
                         self._rest()
-                elif self._stopping:
+                    continue
+                if self._stopping:
                     break
-                else:
-                    self._rest()
-                    self._wake.acquire()
+                self._rest()
+                self._wake.acquire()
             ended = True
         finally:
             if not ended:  # a fault of our own: nobody may be left waiting
@@ -163,7 +196,7 @@ class Lane:
                 ticket.state = State.TAKEN
                 size += ticket.size
                 batch.append(ticket)
-            self._busy = bool(batch)
+            self._busy = bool(batch or self._turns)
         return batch
 
     def _rest(self) -> None:
