@@ -54,7 +54,7 @@ async def receive(gateway: Gateway, call: Call, source: Source, outcome: Outcome
         if chunks is None:
             sigv4.check_streamed(claim, upload.sha256)
     except Rejected as rejected:
-        raise refusal(rejected, "s3") from rejected
+        raise refusal(rejected, "rest-xml") from rejected
     if chunks is not None and chunks.trailers:
         _add_trailers(call, chunks.trailers)
     setattr(call.input, contract(call).streamed, upload)
