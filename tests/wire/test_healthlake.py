@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from opentrail.kernel.errors import HIDDEN
 from tests.wire.covers import covers
 from tests.wire.story import Like, Story
-
-from opentrail.kernel.errors import HIDDEN
 
 TYPE = "AWS::HealthLake::FHIRDatastore"
 ID = Like("[0-9a-f]{32}")
