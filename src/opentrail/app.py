@@ -40,6 +40,7 @@ from opentrail.services.cloudtrail.digests import plan as digests_plan
 from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import index as history
+from opentrail.services.cloudtrail.history.merging import Merging
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.iam import service as iam
@@ -52,7 +53,7 @@ from opentrail.store.database import Database
 from opentrail.store.databases import open_database
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
-from opentrail.work.follower import Follower, Following
+from opentrail.work.follower import Following
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
 from opentrail.work.runner import Runner, Worker
@@ -222,7 +223,8 @@ def workers(parts: Parts) -> list[Worker]:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
     return [
-        worker(Following(Follower(history.NAME, history.index), parts.main), parts.history),
+        worker(Following(history.follower(), parts.main), parts.history),
+        worker(Merging(clock, settings.journal_days), parts.history),
         worker(
             Following(delivery_plan.follower(parts.main, parts.installation, clock, settings.flush_interval), parts.main), parts.delivery
         ),
