@@ -128,7 +128,7 @@ def candidates(snapshot: Snapshot, terms: Sequence[int], low: int, high: int) ->
         for row in rows:
             numbers = segments.common([_numbers(term, row[4 + 2 * i], row[5 + 2 * i]) for i, term in enumerate(terms)])
             if numbers:
-                yield Candidate(*row[:4], numbers)
+                yield Candidate(row[0], row[1], row[2], row[3], numbers)
         if len(rows) < count:
             return
         id, newest, count = rows[-1][0], rows[-1][2], _MORE
