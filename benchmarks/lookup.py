@@ -260,7 +260,8 @@ def questions(lookup: Callable[..., Any], drawn: random.Random, count: int) -> I
     yield "frequent user, operation, never meet", lambda: lookup(("Username", "user1"), ("EventName", "Operation0"))
     yield "frequent operation, source, never meet", lambda: lookup(("EventName", "Operation1"), ("EventSource", "service0.amazonaws.com"))
     yield "rare user, frequent operation", lambda: lookup(("Username", f"user{drawn.randrange(500, USERS)}"), ("EventName", "Operation3"))
-    yield "two middling", lambda: lookup(("Username", f"user{drawn.randrange(20, 90)}"), ("EventName", f"Operation{drawn.randrange(30, 60)}"))
+    middling = drawn.randrange
+    yield "two middling", lambda: lookup(("Username", f"user{middling(20, 90)}"), ("EventName", f"Operation{middling(30, 60)}"))
     yield "unknown user", lambda: lookup(("Username", "nobody"), ("ReadOnly", "true"))
     now = time.time()
 

@@ -20,7 +20,9 @@ NAME = "history-merging"
 PILE = 8
 """Neighbours of like size that are merged."""
 
-_RECENT = 128
+RECENT = 128
+"""Segments that are looked at for that, the newest."""
+
 _EXPIRE = 4
 _DAY = 86400
 
@@ -41,7 +43,7 @@ class Merging:
 
     def _merge(self, lease: Lease) -> bool:
         with lease.database.read() as snapshot:
-            due = pile(store.sizes(snapshot, _RECENT))
+            due = pile(store.sizes(snapshot, RECENT))
             parts = [store.load(snapshot, id) for id in due]
         if not parts:
             return False
