@@ -53,6 +53,7 @@ from opentrail.store.database import Database
 from opentrail.store.databases import open_database
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
+from opentrail.store.turns import TurnServer
 from opentrail.work.follower import Following
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
@@ -94,6 +95,11 @@ class Parts:
         return self.settings.folder / "objects"
 
     @property
+    def turns_file(self) -> Path:
+        """The socket over which the work role asks for the write turn on SQLite."""
+        return self.settings.folder / "turns.sock"
+
+    @property
     def installation(self) -> str:
         """What sets this installation's file names apart from another's."""
         return self.sealer.derive("installation").hex()
@@ -127,9 +133,12 @@ async def _serve_web(settings: Settings) -> int:
         gateway.loop.add_signal_handler(number, stopping.set)
     serving = asyncio.create_task(server.serve())
     expiring = asyncio.create_task(_expire(gateway))
+    turns = TurnServer(gateway.lane, parts.turns_file)
+    await turns.start()
     await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
     clean = stopping.is_set()
     expiring.cancel()
+    await turns.stop()
     server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait({serving}, timeout=_PATIENCE)
     await asyncio.to_thread(gateway.lane.stop)

@@ -23,6 +23,9 @@ BATCH_CALLS = 256
 BATCH_BYTES = 8 * 1024 * 1024
 QUEUE_CALLS = 1024
 
+TURN_LIMIT = 5.0
+"""Seconds after which a turn that was not given back is no longer waited for."""
+
 Records = Sequence[Any]
 Later = Sequence[tuple[Sql, dict[str, Value]]]
 
@@ -59,6 +62,16 @@ class Ticket:
         self.done: asyncio.Future[None] | None = None
 
 
+class Turn:
+    """The write turn, lent to another process of this installation. `grant` tells it; `done` is set when it is given back."""
+
+    __slots__ = ("done", "grant")
+
+    def __init__(self, grant: Callable[[], object]) -> None:
+        self.grant = grant
+        self.done = threading.Event()
+
+
 class Lane:
     """Starts its thread at once. `submit` belongs to the event loop on which the lane was made; the rest to any thread."""
 
@@ -68,6 +81,7 @@ class Lane:
         self._on_batch = on_batch
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Ticket] = deque()
+        self._turns: deque[Turn] = deque()
         self._guard = threading.Lock()
         self._wake = threading.Semaphore(0)
         self._busy = False
@@ -103,6 +117,23 @@ class Lane:
             self._loop.call_soon(self._wake.release)
         return ticket.done
 
+    def lend(self, turn: Turn) -> None:
+        """Queues for the write turn. It is granted between two batches; at most one between any two."""
+        with self._guard:
+            self._turns.append(turn)
+            wake, self._busy = not self._busy, True
+        if wake:
+            self._wake.release()
+
+    def _lend_one(self) -> bool:
+        with self._guard:
+            turn = self._turns.popleft() if self._turns and not self.failure else None
+        if turn is None:
+            return False
+        turn.grant()
+        turn.done.wait(TURN_LIMIT)
+        return True
+
     def withdraw(self, ticket: Ticket) -> bool:
         """Takes a ticket back that is still queued. False when it was taken: then it must be waited for."""
         with self._guard:
@@ -134,11 +165,13 @@ class Lane:
                 batch = self._take()
                 if batch:
                     self._serve(batch)
-                elif self._stopping or self.failure:
+                lent = self._lend_one()
+                if batch or lent:
+                    continue
+                if self._stopping or self.failure:
                     break
-                else:
-                    self._rest()
-                    self._wake.acquire()
+                self._rest()
+                self._wake.acquire()
         finally:
             if not self._stopping and not self.failure:  # a fault of our own: nobody may be left waiting
                 self._fail("the lane ended unexpectedly")
@@ -154,7 +187,7 @@ class Lane:
                 ticket.state = State.TAKEN
                 size += ticket.size
                 batch.append(ticket)
-            self._busy = bool(batch)
+            self._busy = bool(batch or self._turns)
         return batch
 
     def _rest(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -97,5 +98,5 @@ def test_merged_segments_are_the_segment_built_at_once(cuts: list[int], seed: in
         patch.setattr(module, "SPARSE", sparse)
         some = entries(200, seed, data=0.0)
         edges = [0, *sorted(cuts), 200]
-        parts = [built(some[low:high]) for low, high in zip(edges, edges[1:], strict=False)]
+        parts = [built(some[low:high]) for low, high in pairwise(edges)]
         assert merge(parts) == built(some)
