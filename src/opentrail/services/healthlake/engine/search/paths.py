@@ -261,3 +261,8 @@ def all_keys() -> set[str]:
 def number(key: str) -> int:
     """The number of an index path in stored rows."""
     return definitions.index_paths()[key]
+
+
+def defined(resource_type: str) -> list[str]:
+    """The codes of all parameters that the definitions give a type, searchable or not."""
+    return sorted({row["code"] for row in _rows_of(resource_type)})
