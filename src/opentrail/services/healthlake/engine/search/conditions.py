@@ -21,6 +21,8 @@ from opentrail.services.healthlake.engine.search.query import (
 
 AFTER_ALL = "\U0010ffff"
 NEVER = "1=0"
+WITHOUT_PK = ("uri", "composite")
+"""Index tables that have no index by pk."""
 
 
 class Bound:
@@ -61,8 +63,11 @@ def token(a: str, v: TokenValue, parameter: Parameter, bound: Bound) -> str:
 def tokens(a: str, chosen: list[TokenValue], parameter: Parameter, bound: Bound) -> str:
     """One of many codes with systems, as one lookup."""
     pairs = [(v.code, n) for v in chosen for n in ({values.system_number(v.system or "")} | ({0} if v.system in parameter.implied else set()))]
+    if not pairs:
+        return NEVER
     rows = ",".join(f"({bound.add(code)},{bound.add(system)})" for code, system in pairs)
-    return f"({a}.code,{a}.system) IN (VALUES {rows})" if rows else NEVER
+    codes = ",".join(bound.add(code) for code in dict.fromkeys(code for code, _ in pairs))
+    return f"{a}.code IN ({codes}) AND ({a}.code,{a}.system) IN (VALUES {rows})"
 
 
 def reference(a: str, v: ReferenceValue, parameter: Parameter, bound: Bound) -> str:
@@ -211,15 +216,23 @@ def keys(match: Match) -> tuple[str, ...]:
     return match.parameter.paths
 
 
+def by_list(match: Match) -> bool:
+    """Whether the values are codes out of a value set or hierarchy, looked up as one list."""
+    return match.modifier in ("in", "not-in", "above", "below") and match.parameter.kind == "token"
+
+
 def target(a: str, match: Match, bound: Bound) -> str:
     """The type that a reference must point to, from the parameter or the modifier."""
     kind = match.modifier if match.modifier not in ("", "identifier") else match.parameter.only_target
     return f" AND {a}.type={bound.add(kind)}" if kind and table(match) == "reference" else ""
 
 
-def matching(a: str, match: Match, bound: Bound) -> str:
-    """The whole condition of a match on rows of its table, but for `:not`, which the caller negates."""
-    many = match.modifier in ("in", "not-in", "above", "below") and match.parameter.kind == "token"
+def matching(a: str, match: Match, bound: Bound, probe: bool = False) -> str:
+    """The whole condition of a match on rows of its table, but for `:not`, which the caller negates.
+
+    `probe`: the caller gives the pk. Leaving the store out then keeps the planner from any index but the one by pk.
+    """
     chosen = [v for v in match.values if isinstance(v, TokenValue)]
-    found = tokens(a, chosen, match.parameter, bound) if many else any_of([f"({_one(a, v, match, bound)})" for v in match.values])
-    return f"{a}.store=:store AND {of_paths(a, keys(match))}{target(a, match, bound)} AND {found}"
+    found = tokens(a, chosen, match.parameter, bound) if by_list(match) else any_of([f"({_one(a, v, match, bound)})" for v in match.values])
+    store = "" if probe and table(match) not in WITHOUT_PK else f"{a}.store=:store AND "
+    return f"{store}{of_paths(a, keys(match))}{target(a, match, bound)} AND {found}"

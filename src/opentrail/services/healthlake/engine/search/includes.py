@@ -39,7 +39,7 @@ def compile_include(include: Include, store: int, found: Iterable[tuple[int, str
     kind = include.target or narrowed
     only = f" AND i.type={bound.add(kind)}" if kind else ""
     inner = (
-        f"SELECT DISTINCT i.type, i.id FROM fhir_reference i WHERE i.pk IN ({','.join(map(str, pks))}) AND i.store=:store"
+        f"SELECT DISTINCT i.type, i.id FROM fhir_reference i WHERE i.pk IN ({','.join(map(str, pks))})"
         f" AND {c.of_paths('i', keys)} AND i.base=0{only}"
     )
     text = f"SELECT {COLUMNS} FROM ({inner}) i CROSS JOIN fhir_resource r WHERE r.store=:store AND r.type=i.type AND r.id=i.id AND r.deleted=0"

@@ -14,11 +14,12 @@ from typing import Any
 
 from opentrail.services.healthlake.engine.search import conditions as c
 from opentrail.services.healthlake.engine.search.conditions import AFTER_ALL, Bound
-from opentrail.services.healthlake.engine.search.query import Chain, Filter, Has, HasId, Match, Missing, Search, SortKey, TokenValue, Updated
+from opentrail.services.healthlake.engine.search.query import Chain, Filter, Has, HasId, Match, Missing, ReferenceValue, Search, SortKey, TokenValue, Updated
 from opentrail.services.healthlake.engine.values import FOREVER
 
 COLUMNS = "r.pk, r.type, r.id, r.version, r.updated, r.body"
 LAST = 100
+LITERAL = {"code", "boolean", "id", "string", "uri"}
 NEGATIVE = ("not", "not-in")
 HELD: dict[str, tuple[str, ...]] = {"token": ("token", "string"), "reference": ("reference", "token"), "number": ("quantity",)}
 
@@ -76,14 +77,18 @@ def _pks(f: Filter, kind: str, bound: Bound, depth: int) -> str:
     """A SELECT of the pks of resources of a type that pass a filter, which must not be negative."""
     a = f"s{depth}"
     if isinstance(f, Match) and f.modifier not in NEGATIVE:
-        return f"SELECT {a}.pk FROM fhir_{c.table(f)} {a} WHERE {c.matching(a, f, bound)}"
+        parts = [f] if c.by_list(f) else [Match(f.parameter, f.modifier, (v,)) for v in f.values]
+        return " UNION ".join(f"SELECT {a}.pk FROM fhir_{c.table(f)} {a} WHERE {c.matching(a, p, bound)}" for p in parts)
+    if isinstance(f, Updated):
+        when = c.any_of([c.interval(f"{a}.updated", f"{a}.updated", v, bound) for v in f.values])
+        return f"SELECT {a}.pk FROM fhir_resource {a} WHERE {a}.store=:store AND {a}.type={bound.add(kind)} AND +{a}.deleted=0 AND {when}"
     if isinstance(f, Chain):
         return " UNION ".join(_chained(f, target, inner, bound, depth) for target, inner in f.targets)
     if isinstance(f, Has):
         x = f"x{depth}"
         return (
             f"SELECT {x}.pk FROM fhir_reference {a} CROSS JOIN fhir_resource {x} WHERE {a}.pk IN ({_pks(f.filter, f.source, bound, depth + 1)})"
-            f" AND {_points(a, f.parameter.paths, kind, bound)} AND {x}.store=:store AND {x}.type={bound.add(kind)} AND {x}.id={a}.id"
+            f" AND {c.of_paths(a, f.parameter.paths)} AND {a}.type={bound.add(kind)} AND {a}.base=0 AND {x}.store=:store AND {x}.type={bound.add(kind)} AND {x}.id={a}.id"
         )
     return f"SELECT {a}.pk FROM fhir_resource {a} WHERE {_live(a, kind, bound)} AND {_condition(f, kind, a, bound, depth + 1)}"
 
@@ -115,7 +120,7 @@ def _condition(f: Filter, kind: str, r: str, bound: Bound, depth: int) -> str:
         return _missing(f, r, bound)
     if isinstance(f, Match):
         a = f"e{depth}"
-        found = f"EXISTS (SELECT 1 FROM fhir_{c.table(f)} {a} WHERE {a}.pk={r}.pk AND {c.matching(a, f, bound)})"
+        found = f"EXISTS (SELECT 1 FROM fhir_{c.table(f)} {a} WHERE {a}.pk={r}.pk AND {c.matching(a, f, bound, probe=True)})"
         return f"NOT {found}" if f.modifier in NEGATIVE else found
     return f"{r}.pk IN ({_pks(f, kind, bound, depth + 1)})"
 
@@ -124,18 +129,31 @@ def _missing(f: Missing, r: str, bound: Bound) -> str:
     parts = []
     for table in HELD.get(f.parameter.kind, (f.parameter.kind,)):
         only = f" AND m.type={bound.add(f.parameter.only_target)}" if f.parameter.only_target and table == "reference" else ""
-        parts.append(f"SELECT m.pk FROM fhir_{table} m WHERE m.store=:store AND {c.of_paths('m', f.parameter.paths)}{only}")
-    return f"{r}.pk {'NOT ' if f.missing else ''}IN ({' UNION '.join(parts)})"
+        own = f"{c.of_paths('m', f.parameter.paths)}{only}"
+        if table in c.WITHOUT_PK:
+            parts.append(f"{r}.pk IN (SELECT m.pk FROM fhir_{table} m WHERE m.store=:store AND {own})")
+        else:
+            parts.append(f"EXISTS (SELECT 1 FROM fhir_{table} m WHERE m.pk={r}.pk AND {own})")
+    return f"{'NOT ' if f.missing else ''}({' OR '.join(parts)})"
 
 
 def _streams(f: Filter) -> bool:
-    """Whether the rows of a filter come out of its index by pk, at most one for a resource: one value of one path, fully given."""
+    """Whether a filter asks for one value of one path, so that its rows come out of the index by pk."""
     if not isinstance(f, Match) or len(f.values) != 1 or len(f.parameter.paths) != 1 or f.modifier:
         return False
     value = f.values[0]
-    if f.parameter.kind == "token" and isinstance(value, TokenValue):
-        return value.code is not None and value.system is not None and value.system not in f.parameter.implied
-    return f.parameter.kind == "uri"
+    if isinstance(value, ReferenceValue):
+        return bool(value.type or f.parameter.only_target) and not value.url
+    return f.parameter.kind == "uri" or (isinstance(value, TokenValue) and value.code is not None)
+
+
+def _once(match: Match) -> str:
+    """That a streamed row is the first of its resource: a code asked without system may be there under several."""
+    value = match.values[0]
+    if not isinstance(value, TokenValue) or value.system is not None or match.parameter.types <= LITERAL:
+        return ""
+    same = "o.store=d.store AND o.path=d.path AND o.code=d.code AND o.pk=d.pk AND o.system<d.system"
+    return f" AND NOT EXISTS (SELECT 1 FROM fhir_token o WHERE {same})"
 
 
 def _from_where(search: Search, bound: Bound) -> tuple[str, str, str]:
@@ -146,10 +164,10 @@ def _from_where(search: Search, bound: Bound) -> tuple[str, str, str]:
         first = filters.pop(0)
         if isinstance(first, Match):
             source = f"fhir_{c.table(first)} d CROSS JOIN fhir_resource r"
-            parts = [c.matching("d", first, bound), "r.pk=d.pk"]
+            parts = [c.matching("d", first, bound) + _once(first), "r.pk=d.pk"]
             return source, " AND ".join([*parts, *(_condition(f, kind, "r", bound, i) for i, f in enumerate(filters))]), "d.pk"
     parts = []
-    if filters and promise(filters[0]) < LAST and not isinstance(filters[0], HasId | Updated):
+    if filters and promise(filters[0]) < LAST and not isinstance(filters[0], HasId):
         parts.append(f"r.pk IN ({_pks(filters.pop(0), kind, bound, 50)})")
     else:
         parts.append(_live("r", kind, bound))
@@ -168,7 +186,7 @@ def _sort_key(key: SortKey, bound: Bound) -> str:
     least, most = SORT_COLUMNS.get(kind, ("id", "id"))
     function, column = ("max", most) if key.descending else ("min", least)
     only = f" AND k.type={bound.add(key.parameter.only_target)}" if key.parameter.only_target else ""
-    found = f"SELECT {function}(k.{column}) FROM fhir_{kind} k WHERE k.pk=r.pk AND k.store=:store AND {c.of_paths('k', key.parameter.paths)}{only}"
+    found = f"SELECT {function}(k.{column}) FROM fhir_{kind} k WHERE k.pk=r.pk AND {c.of_paths('k', key.parameter.paths)}{only}"
     if kind == "date":
         nothing = str(-2 * FOREVER if key.descending else 2 * FOREVER)
     elif kind == "quantity":
@@ -213,7 +231,7 @@ def compile_total(search: Search, store: int) -> Statement:
     bound = Bound(store, search.case_sensitive)
     if len(search.filters) == 1 and isinstance(search.filters[0], Match) and promise(search.filters[0]) < LAST:
         match = search.filters[0]
-        number = "*" if _streams(match) else "DISTINCT d.pk"
+        number = "*" if _streams(match) and not _once(match) else "DISTINCT d.pk"
         return Statement(f"SELECT count({number}) FROM fhir_{c.table(match)} d WHERE {c.matching('d', match, bound)}", bound.values)
     source, where, _ = _from_where(search, bound)
     return Statement(f"SELECT count(*) FROM {source} WHERE {where}", bound.values)
