@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 FOREVER = 9_000_000_000_000_000
 """Milliseconds since 1970 that no date reaches; open ends of periods are this or its negative."""
@@ -145,3 +146,10 @@ _ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 def is_id(text: str) -> bool:
     """Whether a text is a legal FHIR id."""
     return _ID.fullmatch(text) is not None
+
+
+def copied(value: Any) -> Any:
+    """A deep copy of decoded JSON, several times faster than copy.deepcopy."""
+    if isinstance(value, dict):
+        return {k: copied(v) if isinstance(v, dict | list) else v for k, v in value.items()}
+    return [copied(v) if isinstance(v, dict | list) else v for v in value]
