@@ -30,17 +30,39 @@ def made(count: int) -> Iterator[bytes]:
     patients = max(count // 50, 1)
     for p in range(patients):
         name = [{"family": f"Family{chance.randrange(400):03d}", "given": [f"Given{chance.randrange(200)}"]}]
-        yield msgspec.json.encode({"resourceType": "Patient", "id": f"p{p}", "name": name, "gender": "female", "birthDate": "1970-01-01"})
+        yield msgspec.json.encode(
+            {"resourceType": "Patient", "id": f"p{p}", "name": name, "gender": "female", "birthDate": "1970-01-01"}
+        )
     for n in range(count - patients):
         patient = {"reference": f"Patient/p{n % patients}"}
         day = f"20{chance.randrange(10, 24)}-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}T10:00:00Z"
         if n % 10 == 0:
             kind = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
-            body = {"resourceType": "Encounter", "id": f"e{n}", "status": "finished", "class": kind, "subject": patient, "period": {"start": day}}
+            body = {
+                "resourceType": "Encounter",
+                "id": f"e{n}",
+                "status": "finished",
+                "class": kind,
+                "subject": patient,
+                "period": {"start": day},
+            }
         else:
             code = {"coding": [{"system": "http://loinc.org", "code": f"{8000 + chance.randrange(40)}-1", "display": "Measure"}]}
-            value = {"value": chance.randrange(50, 200), "unit": "mm[Hg]", "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}
-            body = {"resourceType": "Observation", "id": f"o{n}", "status": "final", "code": code, "subject": patient, "effectiveDateTime": day, "valueQuantity": value}
+            value = {
+                "value": chance.randrange(50, 200),
+                "unit": "mm[Hg]",
+                "system": "http://unitsofmeasure.org",
+                "code": "mm[Hg]",
+            }
+            body = {
+                "resourceType": "Observation",
+                "id": f"o{n}",
+                "status": "final",
+                "code": code,
+                "subject": patient,
+                "effectiveDateTime": day,
+                "valueQuantity": value,
+            }
         yield msgspec.json.encode(body)
 
 
@@ -80,15 +102,22 @@ def create(path: str) -> sqlite3.Connection:
     return database
 
 
-INSERTS = {t: f"INSERT INTO fhir_{t} (store,path,pk,{','.join(c)}) VALUES (1,{','.join('?' * (len(c) + 2))})" for t, c in writes.COLUMNS.items()}
+INSERTS = {
+    t: f"INSERT INTO fhir_{t} (store,path,pk,{','.join(c)}) VALUES (1,{','.join('?' * (len(c) + 2))})"
+    for t, c in writes.COLUMNS.items()
+}
 
 
 def insert(database: sqlite3.Connection, batch: list[tuple[int, str, str, bytes, IndexRows]]) -> int:
     """Store (pk, type, id, body, rows) in one transaction; the number of index rows."""
     count = 0
     database.execute("BEGIN")
-    database.executemany("INSERT INTO fhir_resource VALUES (?,1,?,?,1,?,0,?)", [(pk, t, i, 1_600_000_000_000 + pk, b) for pk, t, i, b, _ in batch])
-    database.executemany("INSERT INTO fhir_history VALUES (1,?,?,1,?,'PUT',NULL)", [(t, i, 1_600_000_000_000 + pk) for pk, t, i, _, _ in batch])
+    database.executemany(
+        "INSERT INTO fhir_resource VALUES (?,1,?,?,1,?,0,?)", [(pk, t, i, 1_600_000_000_000 + pk, b) for pk, t, i, b, _ in batch]
+    )
+    database.executemany(
+        "INSERT INTO fhir_history VALUES (1,?,?,1,?,'PUT',NULL)", [(t, i, 1_600_000_000_000 + pk) for pk, t, i, _, _ in batch]
+    )
     for table, text in INSERTS.items():
         rows = [(row[0], pk, *row[1:]) for pk, _, _, _, found in batch for row in getattr(found, table)]
         rows.sort()

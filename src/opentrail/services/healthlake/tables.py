@@ -55,7 +55,15 @@ def _index(name: str, columns: dict[str, TypeEngine[int] | TypeEngine[str] | Typ
     indexes = [Index(f"fhir_{name}_by_{other.split()[0]}", *other.split()) for other in others]
     head = [_column("store", Integer()), _column("path", Integer()), _column("pk", _BIG)]
     rest = [_column(column, kind) for column, kind in columns.items()]
-    return Table(f"fhir_{name}", metadata, *head, *rest, PrimaryKeyConstraint("store", "path", *key.split()), *indexes, sqlite_with_rowid=False)
+    return Table(
+        f"fhir_{name}",
+        metadata,
+        *head,
+        *rest,
+        PrimaryKeyConstraint("store", "path", *key.split()),
+        *indexes,
+        sqlite_with_rowid=False,
+    )
 
 
 _REAL: TypeEngine[float] = Double()
@@ -65,13 +73,25 @@ string = _index("string", {"folded": _TEXT, "exact": _TEXT}, "folded pk exact", 
 date = _index("date", {"starts": _BIG, "ends": _BIG}, "starts ends pk", "pk path starts ends")
 Index("fhir_date_by_end", date.c.store, date.c.path, date.c.ends, date.c.pk, date.c.starts)
 quantity = _index(
-    "quantity", {"low": _REAL, "high": _REAL, "unit": _TEXT, "system": _BIG}, "low high unit system pk", "pk path low high unit system"
+    "quantity",
+    {"low": _REAL, "high": _REAL, "unit": _TEXT, "system": _BIG},
+    "low high unit system pk",
+    "pk path low high unit system",
 )
 Index("fhir_quantity_by_high", quantity.c.store, quantity.c.path, quantity.c.high, quantity.c.pk, quantity.c.unit)
 uri = _index("uri", {"value": _TEXT}, "value pk")
 composite = _index(
     "composite",
-    {"code": _TEXT, "system": _BIG, "text": _TEXT, "text_system": _BIG, "low": _REAL, "high": _REAL, "low2": _REAL, "high2": _REAL},
+    {
+        "code": _TEXT,
+        "system": _BIG,
+        "text": _TEXT,
+        "text_system": _BIG,
+        "low": _REAL,
+        "high": _REAL,
+        "low2": _REAL,
+        "high2": _REAL,
+    },
     "code pk system text text_system low high low2 high2",
 )
 INDEXES = {t.name.removeprefix("fhir_"): t for t in (token, reference, string, date, quantity, uri, composite)}

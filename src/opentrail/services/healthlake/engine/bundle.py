@@ -1,9 +1,9 @@
 """Batch and transaction Bundles: reading entries, their order, and rewriting of references. Source: R4 http, 3.1.0.11.
 
-    parse_bundle(bundle) -> Bundle      entries with their interaction, all checked
-    ordered(entries)                    the order in which a transaction acts
-    conditional_references(resource)    what has to be looked up first
-    rewritten(resource, mapping)        the resource with references replaced
+parse_bundle(bundle) -> Bundle      entries with their interaction, all checked
+ordered(entries)                    the order in which a transaction acts
+conditional_references(resource)    what has to be looked up first
+rewritten(resource, mapping)        the resource with references replaced
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,7 +19,17 @@ MAX_TRANSACTION = 100
 MAX_ASYNC = 500
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Action = Literal[
-    "create", "read", "vread", "history", "search", "update", "conditional-update", "patch", "delete", "conditional-delete", "operation"
+    "create",
+    "read",
+    "vread",
+    "history",
+    "search",
+    "update",
+    "conditional-update",
+    "patch",
+    "delete",
+    "conditional-delete",
+    "operation",
 ]
 
 

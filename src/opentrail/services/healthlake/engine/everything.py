@@ -69,7 +69,9 @@ def _inside(e: Everything, bound: Bound) -> str:
     if e.start is None and e.end is None:
         return f"{own} UNION {others}"
     dates = f"SELECT 1 FROM fhir_date t WHERE t.pk=c.pk AND t.path IN ({','.join(map(str, _clinical_paths(kinds)))})"
-    within = (f" AND t.ends>={bound.add(e.start)}" if e.start is not None else "") + (f" AND t.starts<={bound.add(e.end)}" if e.end is not None else "")
+    within = (f" AND t.ends>={bound.add(e.start)}" if e.start is not None else "") + (
+        f" AND t.starts<={bound.add(e.end)}" if e.end is not None else ""
+    )
     return f"{own} UNION {others} AND (EXISTS ({dates}{within}) OR NOT EXISTS ({dates}))"
 
 
@@ -94,7 +96,8 @@ def compile_page(e: Everything, store: int, limit: int, after: tuple[str, str] =
     text = _found(e, bound) % COLUMNS
     kind, identity = bound.add(after[0]), bound.add(after[1])
     return Statement(
-        f"{text} AND (r.type>{kind} OR (r.type={kind} AND r.id>{identity})) ORDER BY r.type, r.id LIMIT {bound.add(limit)}", bound.values
+        f"{text} AND (r.type>{kind} OR (r.type={kind} AND r.id>{identity})) ORDER BY r.type, r.id LIMIT {bound.add(limit)}",
+        bound.values,
     )
 
 

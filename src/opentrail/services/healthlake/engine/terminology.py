@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from opentrail.services.healthlake.engine import definitions
-from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
+from opentrail.services.healthlake.engine.issues import name, refuse
 
 MAX_EXPANSION = 1000
 Json = dict[str, Any]
@@ -94,7 +94,7 @@ def _passes(concept: Concept, rule: Json) -> bool:
     above = ancestors(concept.system, concept.code) or []
     if rule["property"] == "concept" or operator in ("is-a", "descendent-of", "is-not-a"):
         if operator == "is-a" or (operator == "=" and rule["property"] == "concept"):
-            return value in above
+            return bool(value in above)
         if operator == "descendent-of":
             return value in above[1:]
         if operator == "is-not-a":
@@ -112,7 +112,10 @@ def _included(row: Json, seen: tuple[str, ...]) -> dict[tuple[str, str], Concept
         system = row["system"]
         if "concept" in row:
             known = system_concepts(system) or {}
-            listed = [Concept(system, code, display or (known[code].display if code in known else "")) for code, display in row["concept"]]
+            listed = [
+                Concept(system, code, display or (known[code].display if code in known else ""))
+                for code, display in row["concept"]
+            ]
         else:
             listed = _filtered(system, row.get("filter", []))
         chosen = {(c.system, c.code): c for c in listed}
@@ -152,20 +155,31 @@ def members(url: str) -> list[Concept]:
     try:
         return list(_members(url).values())
     except _Unlistable as reason:
-        raise refuse(422, "not-supported", "The value set {} draws on {}, whose codes are not held.", name(url), name(reason)) from None
+        raise refuse(
+            422, "not-supported", "The value set {} draws on {}, whose codes are not held.", name(url), name(reason)
+        ) from None
 
 
-def expand(url: str, text: str = "", offset: int = 0, count: int = MAX_EXPANSION) -> Json:
-    """$expand: a ValueSet with its expansion, filtered by words of display or code, paged by offset and count."""
+def expand(url: str, timestamp: str, text: str = "", offset: int = 0, count: int = MAX_EXPANSION) -> Json:
+    """$expand: a ValueSet with its expansion made at an instant, filtered by words of display or code, paged by offset and count."""
     if offset < 0 or not 0 <= count <= MAX_EXPANSION:
         raise refuse(400, "invalid", "offset must be 0 or more, count 0 to {}.", name(MAX_EXPANSION))
     words = text.casefold().split()
     found = [c for c in members(url) if all(w in c.display.casefold() or w in c.code.casefold() for w in words)]
     entry = _all()["sets"][url.split("|")[0]]
-    page = [{"system": c.system, "code": c.code, **({"display": c.display} if c.display else {})} for c in found[offset : offset + count]]
-    expansion: Json = {"total": len(found), "offset": offset, **({"contains": page} if page else {})}
+    page = [
+        {"system": c.system, "code": c.code, **({"display": c.display} if c.display else {})}
+        for c in found[offset : offset + count]
+    ]
+    expansion: Json = {"timestamp": timestamp, "total": len(found), "offset": offset, **({"contains": page} if page else {})}
     head = {k: entry[k] for k in ("version", "name", "title") if k in entry}
-    return {"resourceType": "ValueSet", "url": url.split("|")[0], **head, "status": entry.get("status", "active"), "expansion": expansion}
+    return {
+        "resourceType": "ValueSet",
+        "url": url.split("|")[0],
+        **head,
+        "status": entry.get("status", "active"),
+        "expansion": expansion,
+    }
 
 
 def _parameters(*rows: tuple[str, str, object]) -> Json:
@@ -198,7 +212,11 @@ def _maps(url: str, source: str, target: str) -> list[Json]:
         if url not in maps:
             raise refuse(404, "not-found", "The concept map {} is not known.", name(url))
         return [{**maps[url], "url": url}]
-    return [{**m, "url": u} for u, m in maps.items() if (not source or m["source"] == source) and (not target or m["target"] == target)]
+    return [
+        {**m, "url": u}
+        for u, m in maps.items()
+        if (not source or m["source"] == source) and (not target or m["target"] == target)
+    ]
 
 
 def translate(system: str, code: str, url: str = "", source: str = "", target: str = "") -> Json:
@@ -210,9 +228,10 @@ def translate(system: str, code: str, url: str = "", source: str = "", target: s
     answer: Json = {"resourceType": "Parameters", "parameter": [{"name": "result", "valueBoolean": bool(good)}]}
     for origin, row in rows:
         coding = {k: v for k, v in (("system", row[2]), ("code", row[3]), ("display", row[4])) if v}
-        parts = [{"name": "equivalence", "valueCode": row[5]}, {"name": "concept", "valueCoding": coding}, {"name": "source", "valueUri": origin}]
+        parts = [
+            {"name": "equivalence", "valueCode": row[5]},
+            {"name": "concept", "valueCoding": coding},
+            {"name": "source", "valueUri": origin},
+        ]
         answer["parameter"].append({"name": "match", "part": parts})
     return answer
-
-
-__all__ = ["MAX_EXPANSION", "Concept", "FhirError", "ancestors", "descendants", "expand", "lookup", "members", "required_codes", "translate"]

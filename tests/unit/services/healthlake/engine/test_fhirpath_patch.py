@@ -19,26 +19,45 @@ FHIR = "{http://hl7.org/fhir}"
 def operation(kind: str, path: str, **parts: Any) -> Json:
     rows: list[Json] = [{"name": "type", "valueCode": kind}, {"name": "path", "valueString": path}]
     for key, value in parts.items():
-        rows.append({"name": key, **value} if isinstance(value, dict) else {"name": key, "valueInteger" if isinstance(value, int) else "valueString": value})
+        rows.append(
+            {"name": key, **value}
+            if isinstance(value, dict)
+            else {"name": key, "valueInteger" if isinstance(value, int) else "valueString": value}
+        )
     return {"resourceType": "Parameters", "parameter": [{"name": "operation", "part": rows}]}
 
 
-PATIENT: Json = {"resourceType": "Patient", "id": "a", "identifier": [{"use": "usual", "value": "1"}, {"use": "official", "value": "2"}]}
+PATIENT: Json = {
+    "resourceType": "Patient",
+    "id": "a",
+    "identifier": [{"use": "usual", "value": "1"}, {"use": "official", "value": "2"}],
+}
 GOOD: list[tuple[Json, Json]] = [
     (operation("add", "Patient", name="birthDate", value={"valueDate": "2000-01-01"}), {"birthDate": "2000-01-01"}),
     (operation("add", "Patient", name="deceased", value={"valueBoolean": True}), {"deceasedBoolean": True}),
-    (operation("add", "Patient.identifier.where(use = 'official')", name="system", value={"valueUri": "urn:x"}),
-     {"identifier": [{"use": "usual", "value": "1"}, {"use": "official", "value": "2", "system": "urn:x"}]}),
-    (operation("replace", "Patient.identifier[1].value", value={"valueString": "3"}),
-     {"identifier": [{"use": "usual", "value": "1"}, {"use": "official", "value": "3"}]}),
+    (
+        operation("add", "Patient.identifier.where(use = 'official')", name="system", value={"valueUri": "urn:x"}),
+        {"identifier": [{"use": "usual", "value": "1"}, {"use": "official", "value": "2", "system": "urn:x"}]},
+    ),
+    (
+        operation("replace", "Patient.identifier[1].value", value={"valueString": "3"}),
+        {"identifier": [{"use": "usual", "value": "1"}, {"use": "official", "value": "3"}]},
+    ),
     (operation("delete", "Patient.identifier.first()"), {"identifier": [{"use": "official", "value": "2"}]}),
     (operation("delete", "Patient.maritalStatus"), {}),
-    (operation("insert", "Patient.identifier", index=0, value={"valueIdentifier": {"value": "0"}}),
-     {"identifier": [{"value": "0"}, {"use": "usual", "value": "1"}, {"use": "official", "value": "2"}]}),
-    (operation("move", "Patient.identifier", source=0, destination=1),
-     {"identifier": [{"use": "official", "value": "2"}, {"use": "usual", "value": "1"}]}),
-    (operation("add", "Patient", name="contact", value={"part": [{"name": "name", "valueHumanName": {"text": "x"}}]}), {"contact": [{"name": {"text": "x"}}]}),
-]  # fmt: skip
+    (
+        operation("insert", "Patient.identifier", index=0, value={"valueIdentifier": {"value": "0"}}),
+        {"identifier": [{"value": "0"}, {"use": "usual", "value": "1"}, {"use": "official", "value": "2"}]},
+    ),
+    (
+        operation("move", "Patient.identifier", source=0, destination=1),
+        {"identifier": [{"use": "official", "value": "2"}, {"use": "usual", "value": "1"}]},
+    ),
+    (
+        operation("add", "Patient", name="contact", value={"part": [{"name": "name", "valueHumanName": {"text": "x"}}]}),
+        {"contact": [{"name": {"text": "x"}}]},
+    ),
+]
 BAD = [
     operation("replace", "Patient.birthDate", value={"valueDate": "2000"}),
     operation("replace", "Patient.identifier", value={"valueIdentifier": {}}),
@@ -106,8 +125,12 @@ def hl7() -> Iterator[Any]:
     for case in root:
         if case.find("output") is None:
             continue
-        read = {part: from_xml(case.find(part)[0], case.find(part)[0].tag.removeprefix(FHIR)) for part in ("input", "diff", "output")}
-        yield pytest.param(*({**read[p], "resourceType": "Parameters" if p == "diff" else "Patient"} for p in read), id=case.attrib["name"])
+        read = {
+            part: from_xml(case.find(part)[0], case.find(part)[0].tag.removeprefix(FHIR)) for part in ("input", "diff", "output")
+        }
+        yield pytest.param(
+            *({**read[p], "resourceType": "Parameters" if p == "diff" else "Patient"} for p in read), id=case.attrib["name"]
+        )
 
 
 def hl7_or_own() -> list[Any]:

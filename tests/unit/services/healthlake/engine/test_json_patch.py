@@ -18,7 +18,11 @@ OWN: list[Json] = [
     {"doc": {"a": [1]}, "patch": [{"op": "add", "path": "/a/-", "value": 2}], "expected": {"a": [1, 2]}},
     {"doc": {"a": [1, 2]}, "patch": [{"op": "remove", "path": "/a/0"}], "expected": {"a": [2]}},
     {"doc": {"a": {"b": 1}}, "patch": [{"op": "replace", "path": "/a/b", "value": None}], "expected": {"a": {"b": None}}},
-    {"doc": {"a": {"b": 1}, "c": {}}, "patch": [{"op": "move", "from": "/a/b", "path": "/c/d"}], "expected": {"a": {}, "c": {"d": 1}}},
+    {
+        "doc": {"a": {"b": 1}, "c": {}},
+        "patch": [{"op": "move", "from": "/a/b", "path": "/c/d"}],
+        "expected": {"a": {}, "c": {"d": 1}},
+    },
     {"doc": {"a": [1, 2, 3]}, "patch": [{"op": "move", "from": "/a/0", "path": "/a/2"}], "expected": {"a": [2, 3, 1]}},
     {"doc": {"a": {"b": 1}}, "patch": [{"op": "copy", "from": "/a", "path": "/c"}], "expected": {"a": {"b": 1}, "c": {"b": 1}}},
     {"doc": {"a~b/c": 1}, "patch": [{"op": "test", "path": "/a~0b~1c", "value": 1.0}], "expected": {"a~b/c": 1}},
@@ -57,5 +61,7 @@ def test_patch(case: Json) -> None:
 
 def test_a_failing_patch_says_where_and_not_what() -> None:
     with pytest.raises(FhirError) as refused:
-        json_patch.apply({"name": "Smith"}, [{"op": "add", "path": "/x", "value": 1}, {"op": "test", "path": "/name", "value": "Miller"}])
+        json_patch.apply(
+            {"name": "Smith"}, [{"op": "add", "path": "/x", "value": 1}, {"op": "test", "path": "/name", "value": "Miller"}]
+        )
     assert str(refused.value) == "Operation 1 of the JSON Patch cannot be applied: a test does not hold."

@@ -61,13 +61,16 @@ def token(a: str, v: TokenValue, parameter: Parameter, bound: Bound) -> str:
 
 
 def tokens(a: str, chosen: list[TokenValue], parameter: Parameter, bound: Bound) -> str:
-    """One of many codes with systems, as one lookup."""
-    pairs = [(v.code, n) for v in chosen for n in ({values.system_number(v.system or "")} | ({0} if v.system in parameter.implied else set()))]
-    if not pairs:
-        return NEVER
-    rows = ",".join(f"({bound.add(code)},{bound.add(system)})" for code, system in pairs)
-    codes = ",".join(bound.add(code) for code in dict.fromkeys(code for code, _ in pairs))
-    return f"{a}.code IN ({codes}) AND ({a}.code,{a}.system) IN (VALUES {rows})"
+    """One of many codes, each with its system."""
+    codes: dict[str, list[str]] = {}
+    for v in chosen:
+        codes.setdefault(v.system or "", []).append(bound.add(v.code))
+    parts = []
+    for system, places in codes.items():
+        own = f"{a}.system={bound.add(values.system_number(system))}"
+        either = f"({own} OR {a}.system=0)" if system in parameter.implied else own
+        parts.append(f"({a}.code IN ({','.join(places)}) AND {either})")
+    return any_of(parts)
 
 
 def reference(a: str, v: ReferenceValue, parameter: Parameter, bound: Bound) -> str:
@@ -233,6 +236,10 @@ def matching(a: str, match: Match, bound: Bound, probe: bool = False) -> str:
     `probe`: the caller gives the pk. Leaving the store out then keeps the planner from any index but the one by pk.
     """
     chosen = [v for v in match.values if isinstance(v, TokenValue)]
-    found = tokens(a, chosen, match.parameter, bound) if by_list(match) else any_of([f"({_one(a, v, match, bound)})" for v in match.values])
+    found = (
+        tokens(a, chosen, match.parameter, bound)
+        if by_list(match)
+        else any_of([f"({_one(a, v, match, bound)})" for v in match.values])
+    )
     store = "" if probe and table(match) not in WITHOUT_PK else f"{a}.store=:store AND "
     return f"{store}{of_paths(a, keys(match))}{target(a, match, bound)} AND {found}"

@@ -75,7 +75,10 @@ def token(kind: str, v: str, n: int) -> Lines:
 
 def of_type(v: str, n: int) -> Lines:
     """Rows of `:of-type`: the system and code of an identifier's type, with its value."""
-    return [f"for c in ({v}.get('type') or {{}}).get('coding',()):", f" T(({n},typed(c.get('code'),{v}.get('value')),system(c.get('system'))))"]
+    return [
+        f"for c in ({v}.get('type') or {{}}).get('coding',()):",
+        f" T(({n},typed(c.get('code'),{v}.get('value')),system(c.get('system'))))",
+    ]
 
 
 def reference(kind: str, v: str, n: int) -> Lines:

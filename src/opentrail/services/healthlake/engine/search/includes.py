@@ -17,7 +17,9 @@ def _pointing(include: Include) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for p in offered(include.source).values() if p.kind == "reference" for key in p.paths))
 
 
-def compile_include(include: Include, store: int, found: Iterable[tuple[int, str, str]], limit: int = MAX_INCLUDED) -> Statement | None:
+def compile_include(
+    include: Include, store: int, found: Iterable[tuple[int, str, str]], limit: int = MAX_INCLUDED
+) -> Statement | None:
     """Rows (pk, type, id, version, updated, body) that an include adds to the resources (pk, type, id) `found`; None for none."""
     bound = Bound(store)
     keys = _pointing(include)
@@ -27,12 +29,12 @@ def compile_include(include: Include, store: int, found: Iterable[tuple[int, str
         pairs = [(kind, identity) for kind, identity in pairs if not narrowed or kind == narrowed]
         if not pairs:
             return None
-        wanted = ",".join(f"({bound.add(identity)},{bound.add(kind)})" for kind, identity in pairs)
-        inner = (
-            f"SELECT i.pk FROM fhir_reference i WHERE i.store=:store AND {c.of_paths('i', keys)}"
-            f" AND i.id IN ({','.join(bound.add(identity) for _, identity in pairs)}) AND (i.id,i.type) IN (VALUES {wanted}) AND i.base=0"
+        kinds = dict.fromkeys(kind for kind, _ in pairs)
+        wanted = [f"(i.type={bound.add(k)} AND i.id IN ({','.join(bound.add(i) for t, i in pairs if t == k)}))" for k in kinds]
+        inner = f"SELECT i.pk FROM fhir_reference i WHERE i.store=:store AND {c.of_paths('i', keys)} AND {c.any_of(wanted)} AND i.base=0"
+        return Statement(
+            f"SELECT {COLUMNS} FROM fhir_resource r WHERE r.pk IN ({inner}) ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values
         )
-        return Statement(f"SELECT {COLUMNS} FROM fhir_resource r WHERE r.pk IN ({inner}) ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values)
     pks = [pk for pk, kind, _ in found if kind == include.source]
     if not pks or not keys:
         return None

@@ -16,7 +16,10 @@ NOT_OFFERED: dict[tuple[str, str], str] = {
     ("Bundle", "composition"): "it points to a resource inside the bundle, which has no address of its own",
     ("Bundle", "message"): "it points to a resource inside the bundle, which has no address of its own",
     ("MolecularSequence", "chromosome-variant-coordinate"): "its first component lies outside the variant that holds the others",
-    ("MolecularSequence", "referenceseqid-variant-coordinate"): "its first component lies outside the variant that holds the others",
+    (
+        "MolecularSequence",
+        "referenceseqid-variant-coordinate",
+    ): "its first component lies outside the variant that holds the others",
 }
 """(resource type or *, code) -> reason."""
 

@@ -239,7 +239,12 @@ def index_paths(resource_type: str) -> dict[str, IndexPath]:
 @cache
 def parameters(resource_type: str) -> dict[str, Parameter]:
     """The parameters of a resource type that have index paths, by code."""
-    keys = {(kind, term, code): key for key, members in _groups(resource_type).items() for kind, term in members for code in key.rsplit(":", 1)[1].split("+")}
+    keys = {
+        (kind, term, code): key
+        for key, members in _groups(resource_type).items()
+        for kind, term in members
+        for code in key.rsplit(":", 1)[1].split("+")
+    }
     found = {}
     for code, draft in _drafts(resource_type).items():
         kind = draft.row["type"]

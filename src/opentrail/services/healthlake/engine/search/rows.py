@@ -118,7 +118,12 @@ def _amounts(value: Json) -> Iterator[tuple[float, float, str, int]]:
 
 def _money(value: Json) -> Iterator[tuple[float, float, str, int]]:
     if "value" in value:
-        yield float(value["value"]), float(value["value"]), _token(value.get("currency")), values.system_number("urn:iso:std:iso:4217")
+        yield (
+            float(value["value"]),
+            float(value["value"]),
+            _token(value.get("currency")),
+            values.system_number("urn:iso:std:iso:4217"),
+        )
 
 
 def _amount_range(value: Json) -> Iterator[tuple[float, float, str, int]]:
@@ -205,7 +210,9 @@ def index_rows(resource: Json) -> IndexRows:
     try:
         return _extract(resource, False, lambda key: None)
     except Malformed:
-        raise refuse(422, "structure", "The resource cannot be indexed: its shape is not that of {}.", name(resource["resourceType"])) from None
+        raise refuse(
+            422, "structure", "The resource cannot be indexed: its shape is not that of {}.", name(resource["resourceType"])
+        ) from None
 
 
 def lenient_rows(resource: Json) -> tuple[IndexRows, list[Issue]]:

@@ -14,7 +14,19 @@ from typing import Any
 
 from opentrail.services.healthlake.engine.search import conditions as c
 from opentrail.services.healthlake.engine.search.conditions import AFTER_ALL, Bound
-from opentrail.services.healthlake.engine.search.query import Chain, Filter, Has, HasId, Match, Missing, ReferenceValue, Search, SortKey, TokenValue, Updated
+from opentrail.services.healthlake.engine.search.query import (
+    Chain,
+    Filter,
+    Has,
+    HasId,
+    Match,
+    Missing,
+    ReferenceValue,
+    Search,
+    SortKey,
+    TokenValue,
+    Updated,
+)
 from opentrail.services.healthlake.engine.values import FOREVER
 
 COLUMNS = "r.pk, r.type, r.id, r.version, r.updated, r.body"
@@ -175,7 +187,13 @@ def _from_where(search: Search, bound: Bound) -> tuple[str, str, str]:
     return "fhir_resource r", " AND ".join(parts), "r.pk"
 
 
-SORT_COLUMNS = {"string": ("folded", "folded"), "date": ("starts", "ends"), "quantity": ("low", "high"), "token": ("code", "code"), "uri": ("value", "value")}
+SORT_COLUMNS = {
+    "string": ("folded", "folded"),
+    "date": ("starts", "ends"),
+    "quantity": ("low", "high"),
+    "token": ("code", "code"),
+    "uri": ("value", "value"),
+}
 
 
 def _sort_key(key: SortKey, bound: Bound) -> str:
@@ -216,14 +234,19 @@ def compile_page(search: Search, store: int, after: After = START, limit: int | 
         more = f"{where} AND {pk}>{bound.add(after.pk)} ORDER BY {pk} LIMIT {size}"
         if pk == "d.pk":
             return Statement(f"SELECT {COLUMNS} FROM {source} WHERE {more}", bound.values)
-        return Statement(f"SELECT {COLUMNS} FROM (SELECT r.pk FROM {source} WHERE {more}) q CROSS JOIN fhir_resource r WHERE r.pk=q.pk ORDER BY r.pk", bound.values)
+        return Statement(
+            f"SELECT {COLUMNS} FROM (SELECT r.pk FROM {source} WHERE {more}) q CROSS JOIN fhir_resource r WHERE r.pk=q.pk ORDER BY r.pk",
+            bound.values,
+        )
     keys = ", ".join(f"{_sort_key(key, bound)} AS k{i}" for i, key in enumerate(search.sort))
     order = ", ".join([*(f"q.k{i} {'DESC' if key.descending else 'ASC'}" for i, key in enumerate(search.sort)), "q.pk"])
     names = ", ".join(f"q.k{i}" for i in range(len(search.sort)))
     from_here = f" WHERE {_after(search.sort, after, bound)}" if after.keys else ""
     inner = f"SELECT r.pk AS pk, {keys} FROM {source} WHERE {where}"
     page = f"SELECT q.pk, {names} FROM ({inner}) q{from_here} ORDER BY {order} LIMIT {size}"
-    return Statement(f"SELECT {COLUMNS}, {names} FROM ({page}) q CROSS JOIN fhir_resource r WHERE r.pk=q.pk ORDER BY {order}", bound.values)
+    return Statement(
+        f"SELECT {COLUMNS}, {names} FROM ({page}) q CROSS JOIN fhir_resource r WHERE r.pk=q.pk ORDER BY {order}", bound.values
+    )
 
 
 def compile_total(search: Search, store: int) -> Statement:
@@ -232,7 +255,9 @@ def compile_total(search: Search, store: int) -> Statement:
     if len(search.filters) == 1 and isinstance(search.filters[0], Match) and promise(search.filters[0]) < LAST:
         match = search.filters[0]
         number = "*" if _streams(match) and not _once(match) else "DISTINCT d.pk"
-        return Statement(f"SELECT count({number}) FROM fhir_{c.table(match)} d WHERE {c.matching('d', match, bound)}", bound.values)
+        return Statement(
+            f"SELECT count({number}) FROM fhir_{c.table(match)} d WHERE {c.matching('d', match, bound)}", bound.values
+        )
     source, where, _ = _from_where(search, bound)
     return Statement(f"SELECT count(*) FROM {source} WHERE {where}", bound.values)
 
@@ -242,5 +267,3 @@ def compile_ids(search: Search, store: int, limit: int = 2) -> Statement:
     bound = Bound(store, search.case_sensitive)
     source, where, pk = _from_where(search, bound)
     return Statement(f"SELECT r.pk, r.id FROM {source} WHERE {where} ORDER BY {pk} LIMIT {bound.add(limit)}", bound.values)
-
-

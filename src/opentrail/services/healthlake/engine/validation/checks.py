@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from opentrail.services.healthlake.engine import values
 from opentrail.services.healthlake.engine.issues import Issue, error, name
@@ -24,12 +24,10 @@ def period_in_order(instance: Json) -> bool:
 class Check:
     """The jsonschema-rs keyword `x-check`: names one of these functions."""
 
-    NAMED: dict[str, tuple[Callable[[Json], bool], str]] = {
-        "per-1": (period_in_order, "If present, start SHALL have a lower value than end"),
-    }
+    NAMED: ClassVar[dict[str, Callable[[Json], bool]]] = {"per-1": period_in_order}
 
     def __init__(self, parent_schema: Json, value: str, schema_path: list[str | int]) -> None:
-        self.holds = self.NAMED[value][0]
+        self.holds = self.NAMED[value]
 
     def validate(self, instance: object) -> None:
         """Raise ValueError when the rule does not hold; other shapes are the schema's business."""
@@ -141,12 +139,18 @@ def _bundle(resource: Json, location: str) -> Iterator[Issue]:
         if ("request" in entry) != (kind in asked):
             yield _rule("bdl-3", "entry.request mandatory for batch/transaction/history, otherwise prohibited", place)
         if ("response" in entry) != (kind in answered):
-            yield _rule("bdl-4", "entry.response mandatory for batch-response/transaction-response/history, otherwise prohibited", place)
+            yield _rule(
+                "bdl-4", "entry.response mandatory for batch-response/transaction-response/history, otherwise prohibited", place
+            )
         if "/_history/" in entry.get("fullUrl", ""):
             yield _rule("bdl-8", "fullUrl cannot be a version specific reference", place)
     pairs = [(e["fullUrl"], ((e.get("resource") or {}).get("meta") or {}).get("versionId")) for e in entries if "fullUrl" in e]
     if kind != "history" and len(set(pairs)) != len(pairs):
-        yield _rule("bdl-7", "FullUrl must be unique in a bundle, or else entries with the same fullUrl must have different meta.versionId", location)
+        yield _rule(
+            "bdl-7",
+            "FullUrl must be unique in a bundle, or else entries with the same fullUrl must have different meta.versionId",
+            location,
+        )
     first = (entries[0].get("resource") or {}).get("resourceType") if entries else None
     if kind == "document" and "timestamp" not in resource:
         yield _rule("bdl-10", "A document must have a date", location)
@@ -165,7 +169,29 @@ BY_TYPE: dict[str, Callable[[Json, str], Iterator[Issue]]] = {
     "Questionnaire": _questionnaire,
 }
 KEYS = frozenset(
-    "per-1 ref-1 dom-2 dom-3 dom-4 dom-5 obs-7 org-1 org-2 org-3 ipn-1 lnk-1 mdd-1 que-2 bdl-3 bdl-4 bdl-7 bdl-8 bdl-10 bdl-11 bdl-12".split()
+    [
+        "per-1",
+        "ref-1",
+        "dom-2",
+        "dom-3",
+        "dom-4",
+        "dom-5",
+        "obs-7",
+        "org-1",
+        "org-2",
+        "org-3",
+        "ipn-1",
+        "lnk-1",
+        "mdd-1",
+        "que-2",
+        "bdl-3",
+        "bdl-4",
+        "bdl-7",
+        "bdl-8",
+        "bdl-10",
+        "bdl-11",
+        "bdl-12",
+    ]
 )
 
 

@@ -20,10 +20,17 @@ _PARTIAL = {"pattern": r"^\d{4}(?:-(?:0[1-9]|1[0-2]))?$", "not": {"pattern": "^0
 _DAY = {"format": "date", "not": {"pattern": "^0000"}}
 _INSTANT = {"pattern": rf"^\d{{4}}-\d\d-\d\dT{_CLOCK}{_ZONE}$", "format": "date-time", "not": {"pattern": "^0000"}}
 _ACTIVE = r"(?i)<\s*(?:script|form|iframe|frame|frameset|object|embed|applet|base|link|body|head|input|button)\b"
-_TEXT: Schema = {"type": "string", "minLength": 1, "pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]*[^\s\x00-\x1F][^\x00-\x08\x0B\x0C\x0E-\x1F]*$"}
+_TEXT: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]*[^\s\x00-\x1F][^\x00-\x08\x0B\x0C\x0E-\x1F]*$",
+}
 _URI: Schema = {"type": "string", "pattern": r"^\S+$"}
 PRIMITIVES: dict[str, Schema] = {
-    "base64Binary": {"type": "string", "pattern": r"^(?:\s*[0-9a-zA-Z+/=]\s*[0-9a-zA-Z+/=]\s*[0-9a-zA-Z+/=]\s*[0-9a-zA-Z+/=]\s*)+$"},
+    "base64Binary": {
+        "type": "string",
+        "pattern": r"^(?:\s*[0-9a-zA-Z+/=]\s*[0-9a-zA-Z+/=]\s*[0-9a-zA-Z+/=]\s*[0-9a-zA-Z+/=]\s*)+$",
+    },
     "boolean": {"type": "boolean"},
     "canonical": _URI,
     "code": {"type": "string", "pattern": r"^[^\s]+(?:\s[^\s]+)*$"},
@@ -76,10 +83,17 @@ def bound(schema: Schema, kind: str, value_set: str) -> Schema:
         return {"enum": sorted({code for _, code in pairs})}
     systems = sorted({system for system, _ in pairs})
     by_system = [
-        {"properties": {"system": {"const": s}, "code": {"enum": sorted(c for t, c in pairs if t == s)}}, "required": ["system", "code"]}
+        {
+            "properties": {"system": {"const": s}, "code": {"enum": sorted(c for t, c in pairs if t == s)}},
+            "required": ["system", "code"],
+        }
         for s in systems
     ]
-    return {**schema, "required": ["coding"], "properties": {"coding": {"contains": any_of(by_system)}}} if kind == "CodeableConcept" else schema
+    return (
+        {**schema, "required": ["coding"], "properties": {"coding": {"contains": any_of(by_system)}}}
+        if kind == "CodeableConcept"
+        else schema
+    )
 
 
 def of_type(kind: str, element: Element) -> Schema:
@@ -107,7 +121,10 @@ def property_schemas(prop: str, element: Element, kind: str, extra: list[Schema]
         return {prop: {"type": "array", "minItems": 1, **limit, "items": value}}
     either = {"anyOf": [value, {"type": "null"}]}
     twin = {"anyOf": [{"type": "null"}, {"$ref": "#/$defs/Element"}]}
-    return {prop: {"type": "array", "minItems": 1, **limit, "items": either}, "_" + prop: {"type": "array", "minItems": 1, "items": twin}}
+    return {
+        prop: {"type": "array", "minItems": 1, **limit, "items": either},
+        "_" + prop: {"type": "array", "minItems": 1, "items": twin},
+    }
 
 
 def alternatives(path: str, name: str) -> list[list[str]]:
@@ -130,7 +147,9 @@ def presence(path: str, element: Element) -> list[Schema]:
     if element.many and len(options) == 1 and len(options[0]) == 2:
         prop = options[0][0]
         holes = {"required": [prop], "properties": {prop: {"contains": {"type": "null"}}}}
-        found.append({"if": holes, "then": {"required": ["_" + prop]}, "x-rule": ["null", f"a null in {prop} needs its extension"]})
+        found.append(
+            {"if": holes, "then": {"required": ["_" + prop]}, "x-rule": ["null", f"a null in {prop} needs its extension"]}
+        )
     return found
 
 
@@ -149,7 +168,7 @@ def object_schema(path: str) -> Schema:
     if path == "Reference":
         props["reference"] = {"type": "string", "pattern": reference_pattern(())}
     if path == "Period":
-        constraints.append({"x-check": "per-1"})
+        constraints.append({"x-check": "per-1", "x-rule": ["per-1", "If present, start SHALL have a lower value than end"]})
     schema: Schema = {"type": "object", "properties": props, "additionalProperties": False}
     if definitions.types().get(path, {}).get("kind") == "resource":
         props["resourceType"] = {"const": path}
@@ -161,7 +180,10 @@ def object_schema(path: str) -> Schema:
 def _extension_constraints() -> list[Schema]:
     """ext-1 in one look for the common shape of two properties, and in full for the others."""
     options = [p for option in alternatives("Extension", "value") for p in option]
-    value = {"anyOf": [{"oneOf": [has(option) for option in alternatives("Extension", "value")]}], "not": {"required": ["extension"]}}
+    value = {
+        "anyOf": [{"oneOf": [has(option) for option in alternatives("Extension", "value")]}],
+        "not": {"required": ["extension"]},
+    }
     nested = {"required": ["extension"], "not": has(options)}
     plain = {"maxProperties": 2, "minProperties": 2, "not": {"required": ["id"]}}
     rule = ["ext-1", "Must have either extensions or value[x], not both"]

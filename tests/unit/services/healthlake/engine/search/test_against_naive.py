@@ -13,12 +13,26 @@ from tests.unit.services.healthlake.engine.support import Json, Store
 SYSTEMS = ("http://a.org", "http://b.org")
 CODES = ("1", "2", "final")
 NAMES = ("Ann", "anna", "ANNE", "Bob", "Böb", "bo b", "O'Neil", "50%", "x_y")
-DATES = ("2019", "2020", "2020-02", "2020-02-29", "2020-02-29T10:00:00Z", "2020-02-29T23:30:00-02:00", "2020-03-01T00:00:00.5Z", "2020-12-31", "2021-01")
+DATES = (
+    "2019",
+    "2020",
+    "2020-02",
+    "2020-02-29",
+    "2020-02-29T10:00:00Z",
+    "2020-02-29T23:30:00-02:00",
+    "2020-03-01T00:00:00.5Z",
+    "2020-12-31",
+    "2021-01",
+)
 NUMBERS = ("0", "1", "1.0", "1.5", "2", "10", "99.5", "100", "100.4", "-3")
 
-codings = st.builds(lambda s, c: {k: v for k, v in (("system", s), ("code", c)) if v}, st.sampled_from((*SYSTEMS, "")), st.sampled_from(CODES))
+codings = st.builds(
+    lambda s, c: {k: v for k, v in (("system", s), ("code", c)) if v}, st.sampled_from((*SYSTEMS, "")), st.sampled_from(CODES)
+)
 concepts = st.builds(lambda c: {"coding": c}, st.lists(codings, min_size=1, max_size=3))
-quantities = st.builds(lambda v, u: {"value": float(v), "code": u, "system": SYSTEMS[0]}, st.sampled_from(NUMBERS), st.sampled_from(("kg", "g")))
+quantities = st.builds(
+    lambda v, u: {"value": float(v), "code": u, "system": SYSTEMS[0]}, st.sampled_from(NUMBERS), st.sampled_from(("kg", "g"))
+)
 
 
 @st.composite
@@ -39,7 +53,9 @@ def observations(draw: st.DrawFn) -> Json:
 
 names = st.builds(lambda f, g: {"family": f, "given": g}, st.sampled_from(NAMES), st.lists(st.sampled_from(NAMES), max_size=2))
 patients = st.builds(
-    lambda n, g: {"resourceType": "Patient", **({"name": n} if n else {}), "gender": g}, st.lists(names, max_size=2), st.sampled_from(("male", "female"))
+    lambda n, g: {"resourceType": "Patient", **({"name": n} if n else {}), "gender": g},
+    st.lists(names, max_size=2),
+    st.sampled_from(("male", "female")),
 )
 stores = st.tuples(st.lists(observations(), max_size=8), st.lists(patients, max_size=4))
 
@@ -70,7 +86,14 @@ def date_matches(resource: Json, prefix: str, text: str) -> bool:
         return False
     first, after = span(text)
     inside = first <= start < after and end <= after
-    answers = {"eq": inside, "ne": not (first <= start and end <= after), "gt": end > after, "lt": start < first, "sa": start >= after, "eb": end <= first}
+    answers = {
+        "eq": inside,
+        "ne": not (first <= start and end <= after),
+        "gt": end > after,
+        "lt": start < first,
+        "sa": start >= after,
+        "eb": end <= first,
+    }
     if prefix == "ge":
         return end > first and (end > after or start >= first)
     if prefix == "le":
@@ -84,7 +107,14 @@ def number_matches(resource: Json, prefix: str, text: str, unit: str) -> bool:
     value, wanted = Decimal(str(resource["valueQuantity"]["value"])), Decimal(text)
     half = Decimal(1).scaleb(int(wanted.as_tuple().exponent)) / 2
     equal = wanted - half <= value < wanted + half
-    order = {"gt": value > wanted, "lt": value < wanted, "ge": value >= wanted, "le": value <= wanted, "sa": value > wanted, "eb": value < wanted}
+    order = {
+        "gt": value > wanted,
+        "lt": value < wanted,
+        "ge": value >= wanted,
+        "le": value <= wanted,
+        "sa": value > wanted,
+        "eb": value < wanted,
+    }
     return equal if prefix == "eq" else not equal if prefix == "ne" else order[prefix]
 
 
@@ -113,11 +143,17 @@ def name_matches(resource: Json, modifier: str, text: str) -> bool:
 
 
 prefixes = st.sampled_from(("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb"))
-tokens = st.one_of(st.sampled_from(CODES), st.builds(lambda s, c: f"{s}|{c}", st.sampled_from((*SYSTEMS, "")), st.sampled_from(CODES)), st.just("http://a.org|"))
+tokens = st.one_of(
+    st.sampled_from(CODES),
+    st.builds(lambda s, c: f"{s}|{c}", st.sampled_from((*SYSTEMS, "")), st.sampled_from(CODES)),
+    st.just("http://a.org|"),
+)
 observation_criteria = st.one_of(
     st.builds(lambda p, d: (f"date={p}{d}", lambda r: date_matches(r, p, d)), prefixes, st.sampled_from(DATES)),
     st.builds(lambda p, n: (f"value-quantity={p}{n}", lambda r: number_matches(r, p, n, "")), prefixes, st.sampled_from(NUMBERS)),
-    st.builds(lambda p, n: (f"value-quantity={p}{n}||kg", lambda r: number_matches(r, p, n, "kg")), prefixes, st.sampled_from(NUMBERS)),
+    st.builds(
+        lambda p, n: (f"value-quantity={p}{n}||kg", lambda r: number_matches(r, p, n, "kg")), prefixes, st.sampled_from(NUMBERS)
+    ),
     st.builds(lambda t: (f"code={t}", lambda r: code_matches(r, t)), tokens),
     st.builds(lambda t, u: (f"code={t},{u}", lambda r: code_matches(r, t) or code_matches(r, u)), tokens, tokens),
     st.builds(lambda t: (f"code:not={t}", lambda r: not code_matches(r, t)), tokens),
@@ -134,7 +170,12 @@ def saved(found: tuple[list[Json], list[Json]]) -> tuple[Store, list[Json], list
 
 
 @settings(max_examples=300, deadline=None)
-@given(stores, st.lists(observation_criteria, min_size=1, max_size=3), st.sampled_from(("", "&_sort=-date", "&_sort=value-quantity,date")), st.sampled_from((1, 3, 100)))
+@given(
+    stores,
+    st.lists(observation_criteria, min_size=1, max_size=3),
+    st.sampled_from(("", "&_sort=-date", "&_sort=value-quantity,date")),
+    st.sampled_from((1, 3, 100)),
+)
 def test_observations(found: Any, criteria: list[Any], sort: str, count: int) -> None:
     store, observed, _ = saved(found)
     query = "Observation?" + "&".join(text for text, _ in criteria) + sort + f"&_count={count}"

@@ -11,8 +11,14 @@ LOINC, UCUM = "http://loinc.org", "http://unitsofmeasure.org"
 
 
 def observation(identity: str, code: str, patient: str, when: str, value: float | None = None, **more: object) -> Json:
-    found: Json = {"resourceType": "Observation", "id": identity, "status": "final", "code": {"coding": [{"system": LOINC, "code": code, "display": "Name of " + code}]},
-                   "subject": {"reference": patient}, "effectiveDateTime": when}  # fmt: skip
+    found: Json = {
+        "resourceType": "Observation",
+        "id": identity,
+        "status": "final",
+        "code": {"coding": [{"system": LOINC, "code": code, "display": "Name of " + code}]},
+        "subject": {"reference": patient},
+        "effectiveDateTime": when,
+    }
     if value is not None:
         found["valueQuantity"] = {"value": value, "unit": "mmHg", "system": UCUM, "code": "mm[Hg]"}
     return {**found, **more}
@@ -20,11 +26,26 @@ def observation(identity: str, code: str, patient: str, when: str, value: float 
 
 MR = {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/v2-0203", "code": "MR"}]}
 RESOURCES: list[Json] = [
-    {"resourceType": "Patient", "id": "p1", "name": [{"family": "Müller", "given": ["Anna", "Maria"]}], "gender": "female", "birthDate": "1980-05-01",
-     "identifier": [{"system": "urn:mrn", "value": "77", "type": MR}], "generalPractitioner": [{"reference": "Practitioner/d1"}],
-     "meta": {"tag": [{"system": "urn:t", "code": "x"}], "profile": ["http://p.org/a/b"], "security": [{"code": "R"}]}},
-    {"resourceType": "Patient", "id": "p2", "name": [{"family": "Smith", "given": ["John"]}], "gender": "male", "birthDate": "1990", "deceasedBoolean": True,
-     "identifier": [{"system": "urn:mrn", "value": "78"}, {"system": "urn:other", "value": "77"}], "managingOrganization": {"reference": "Organization/o1"}},
+    {
+        "resourceType": "Patient",
+        "id": "p1",
+        "name": [{"family": "Müller", "given": ["Anna", "Maria"]}],
+        "gender": "female",
+        "birthDate": "1980-05-01",
+        "identifier": [{"system": "urn:mrn", "value": "77", "type": MR}],
+        "generalPractitioner": [{"reference": "Practitioner/d1"}],
+        "meta": {"tag": [{"system": "urn:t", "code": "x"}], "profile": ["http://p.org/a/b"], "security": [{"code": "R"}]},
+    },
+    {
+        "resourceType": "Patient",
+        "id": "p2",
+        "name": [{"family": "Smith", "given": ["John"]}],
+        "gender": "male",
+        "birthDate": "1990",
+        "deceasedBoolean": True,
+        "identifier": [{"system": "urn:mrn", "value": "78"}, {"system": "urn:other", "value": "77"}],
+        "managingOrganization": {"reference": "Organization/o1"},
+    },
     {"resourceType": "Patient", "id": "p3", "name": [{"family": "smithson"}], "gender": "other"},
     {"resourceType": "Practitioner", "id": "d1", "name": [{"family": "House"}]},
     {"resourceType": "Organization", "id": "o1", "name": "West", "partOf": {"reference": "Organization/o2"}},
@@ -32,15 +53,48 @@ RESOURCES: list[Json] = [
     observation("a", "1", "Patient/p1", "2020-01-15T10:00:00Z", 120),
     observation("b", "1", "Patient/p1", "2020-02", 130.5, category=[{"text": "vital"}]),
     observation("c", "2", "Patient/p2", "2021", 5.4, encounter={"identifier": {"system": "urn:v", "value": "9"}}),
-    observation("d", "2", "http://other.org/fhir/Patient/p2", "2020-01-15", None, component=[
-        {"code": {"coding": [{"system": LOINC, "code": "8"}]}, "valueQuantity": {"value": 80, "system": UCUM, "code": "mm[Hg]"}},
-        {"code": {"coding": [{"system": LOINC, "code": "9"}]}, "valueQuantity": {"value": 120, "system": UCUM, "code": "mm[Hg]"}}]),
-    {"resourceType": "Encounter", "id": "e1", "status": "finished", "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
-     "subject": {"reference": "Patient/p1"}, "period": {"start": "2020-01-01", "end": "2020-01-31"}},
-    {"resourceType": "Encounter", "id": "e2", "status": "planned", "class": {"code": "x"}, "subject": {"reference": "Patient/p2"}, "period": {"start": "2021-06-01"}},
+    observation(
+        "d",
+        "2",
+        "http://other.org/fhir/Patient/p2",
+        "2020-01-15",
+        None,
+        component=[
+            {
+                "code": {"coding": [{"system": LOINC, "code": "8"}]},
+                "valueQuantity": {"value": 80, "system": UCUM, "code": "mm[Hg]"},
+            },
+            {
+                "code": {"coding": [{"system": LOINC, "code": "9"}]},
+                "valueQuantity": {"value": 120, "system": UCUM, "code": "mm[Hg]"},
+            },
+        ],
+    ),
+    {
+        "resourceType": "Encounter",
+        "id": "e1",
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "IMP"},
+        "subject": {"reference": "Patient/p1"},
+        "period": {"start": "2020-01-01", "end": "2020-01-31"},
+    },
+    {
+        "resourceType": "Encounter",
+        "id": "e2",
+        "status": "planned",
+        "class": {"code": "x"},
+        "subject": {"reference": "Patient/p2"},
+        "period": {"start": "2021-06-01"},
+    },
     {"resourceType": "ValueSet", "id": "v1", "status": "draft", "url": "http://a.org/x/y"},
-    {"resourceType": "RiskAssessment", "id": "r1", "status": "final", "subject": {"reference": "Patient/p1"}, "prediction": [{"probabilityDecimal": 0.25}]},
-]  # fmt: skip
+    {
+        "resourceType": "RiskAssessment",
+        "id": "r1",
+        "status": "final",
+        "subject": {"reference": "Patient/p1"},
+        "prediction": [{"probabilityDecimal": 0.25}],
+    },
+]
 ANSWERS = {
     # string
     "Patient?name=smith": "p2 p3",
@@ -222,7 +276,10 @@ def test_ids_for_conditional_requests(store: Store) -> None:
 
 
 def test_values_are_never_part_of_the_text() -> None:
-    search = parse_search("Patient", [("name", "canary"), ("identifier", "canary|canary"), ("_id", "canary"), ("organization.name:contains", "canary")])
+    search = parse_search(
+        "Patient",
+        [("name", "canary"), ("identifier", "canary|canary"), ("_id", "canary"), ("organization.name:contains", "canary")],
+    )
     assert "canary" not in compile_total(search, STORE).text
 
 
