@@ -47,7 +47,7 @@ history = Table(
     Index("fhir_history_updated", "store", "type", "updated"),
     sqlite_with_rowid=False,
 )
-"""Every version but the newest with its body; the newest without (its body is in fhir_resource). `method`: POST, PUT, PATCH, DELETE."""
+"""Every version; the newest without body (that is in fhir_resource). `method` is POST, PUT, PATCH or DELETE."""
 
 
 def _index(name: str, columns: dict[str, TypeEngine[int] | TypeEngine[str] | TypeEngine[float]], key: str, *others: str) -> Table:

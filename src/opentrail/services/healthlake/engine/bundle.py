@@ -148,7 +148,7 @@ def _body(place: int, action: str, parts: list[str], resource: Any) -> Json:
 
 
 def parse_bundle(bundle: Json, limit: int = MAX_TRANSACTION) -> Bundle:
-    """The entries of a batch or transaction. Refused: 400 what cannot be read, naming the entry; 422 a transaction of too many."""
+    """The entries of a batch or transaction. Refused: 400 an entry that cannot be read, by its place; 422 too many of them."""
     kind, rows = bundle.get("type"), bundle.get("entry", [])
     if bundle.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
         raise refuse(400, "value", "Only a Bundle of type batch or transaction can be processed.")
@@ -183,7 +183,7 @@ def ordered(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _reference_sites(value: Any) -> Iterator[tuple[Any, Any, str]]:
-    """(holder, key, text) of every string that may be a reference: `reference` properties, and any that is a URN or conditional."""
+    """(holder, key, text) of every string that may be a reference: `reference` properties, and any that is a URN."""
     waiting = [value]
     while waiting:
         node = waiting.pop()
@@ -212,11 +212,11 @@ def rewritten(resource: Json, mapping: dict[str, str]) -> Json:
             holder[key] = mapping[text]
         elif plain in mapping and fragment:
             holder[key] = f"{mapping[plain]}#{fragment}"
-    text = found.get("text")
-    if isinstance(text, dict) and isinstance(text.get("div"), str):
+    narrative = found.get("text")
+    if isinstance(narrative, dict) and isinstance(narrative.get("div"), str):
         for old, new in mapping.items():
             if old.startswith("urn:"):
-                text["div"] = text["div"].replace(f'"{old}"', f'"{new}"')
+                narrative["div"] = narrative["div"].replace(f'"{old}"', f'"{new}"')
     return found
 
 

@@ -87,7 +87,8 @@ def _found(e: Everything, bound: Bound) -> str:
     )
     only = f" AND r.type IN ({listed})" if listed else ""
     since = f" AND r.updated>={bound.add(e.since)}" if e.since is not None else ""
-    return f"WITH inside AS ({inside}), every AS (SELECT pk FROM inside UNION {added}) SELECT %s FROM fhir_resource r WHERE r.pk IN (SELECT pk FROM every){only}{since}"
+    both = f"WITH inside AS ({inside}), every AS (SELECT pk FROM inside UNION {added})"
+    return f"{both} SELECT %s FROM fhir_resource r WHERE r.pk IN (SELECT pk FROM every){only}{since}"
 
 
 def compile_page(e: Everything, store: int, limit: int, after: tuple[str, str] = ("", "")) -> Statement:

@@ -1,7 +1,7 @@
 """FHIRPath Patch (a Parameters resource) on a resource. Source: R4, "FHIRPath Patch".
 
-Paths are element names with `[n]`, `first()`, `last()`, `where(name = 'value')`, `ofType(T)`, `as(T)` and `extension('url')`; that is
-what patches use. A path must find one element, except `delete`, where none is no failure.
+Paths are element names with `[n]`, `first()`, `last()`, `where(name = 'value')`, `ofType(T)`, `as(T)` and
+`extension('url')`; that is what patches use. A path must find one element, except `delete`, where none is no failure.
 """
 
 import copy
@@ -22,7 +22,7 @@ _STEP = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class _Spot:
-    """An element: its value, and where it hangs (a dict and property, or a list and index). `type` is its type or backbone path."""
+    """An element: its value, where it hangs (a dict and property, or a list and index), and its type or backbone path."""
 
     value: Any
     holder: Any

@@ -35,7 +35,7 @@ def subset(resource: Json, summary: str = "false", elements: tuple[str, ...] = (
     kind = resource["resourceType"]
     if elements:
         names = {p for p, (e, _) in definitions.properties(kind).items() if e.name in elements}
-        kept = names | _mandatory(kind) | ALWAYS
+        kept = frozenset(names) | _mandatory(kind) | ALWAYS
     elif summary in ("true", "text", "data"):
         kept = _kept(kind, summary)
     else:

@@ -102,7 +102,7 @@ def _passes(concept: Concept, rule: Json) -> bool:
     if operator == "regex" and rule["property"] in ("code", "display"):
         return re.fullmatch(value, concept.code if rule["property"] == "code" else concept.display) is not None
     if rule["property"] == "code" and operator in ("=", "in", "not-in"):
-        return (concept.code in value.split(",")) != (operator == "not-in")
+        return bool((concept.code in value.split(",")) != (operator == "not-in"))
     raise _Unlistable(f"filter {rule['property']} {operator}")
 
 
@@ -161,7 +161,7 @@ def members(url: str) -> list[Concept]:
 
 
 def expand(url: str, timestamp: str, text: str = "", offset: int = 0, count: int = MAX_EXPANSION) -> Json:
-    """$expand: a ValueSet with its expansion made at an instant, filtered by words of display or code, paged by offset and count."""
+    """$expand: a ValueSet with its expansion made at an instant, filtered by words, paged by offset and count."""
     if offset < 0 or not 0 <= count <= MAX_EXPANSION:
         raise refuse(400, "invalid", "offset must be 0 or more, count 0 to {}.", name(MAX_EXPANSION))
     words = text.casefold().split()

@@ -31,7 +31,8 @@ def compile_include(
             return None
         kinds = dict.fromkeys(kind for kind, _ in pairs)
         wanted = [f"(i.type={bound.add(k)} AND i.id IN ({','.join(bound.add(i) for t, i in pairs if t == k)}))" for k in kinds]
-        inner = f"SELECT i.pk FROM fhir_reference i WHERE i.store=:store AND {c.of_paths('i', keys)} AND {c.any_of(wanted)} AND i.base=0"
+        inner = f"SELECT i.pk FROM fhir_reference i WHERE i.store=:store AND {c.of_paths('i', keys)}"
+        inner += f" AND {c.any_of(wanted)} AND i.base=0"
         return Statement(
             f"SELECT {COLUMNS} FROM fhir_resource r WHERE r.pk IN ({inner}) ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values
         )
@@ -44,5 +45,7 @@ def compile_include(
         f"SELECT DISTINCT i.type, i.id FROM fhir_reference i WHERE i.pk IN ({','.join(map(str, pks))})"
         f" AND {c.of_paths('i', keys)} AND i.base=0{only}"
     )
-    text = f"SELECT {COLUMNS} FROM ({inner}) i CROSS JOIN fhir_resource r WHERE r.store=:store AND r.type=i.type AND r.id=i.id AND r.deleted=0"
-    return Statement(f"{text} ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values)
+    text = f"SELECT {COLUMNS} FROM ({inner}) i CROSS JOIN fhir_resource r WHERE r.store=:store"
+    return Statement(
+        f"{text} AND r.type=i.type AND r.id=i.id AND r.deleted=0 ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values
+    )

@@ -26,7 +26,7 @@ GENERIC = ("Resource", "DomainResource")
 class Variant:
     """One concrete way through a resource: operations from the root and the type at the end.
 
-    Operations: ("get", property), ("each", property), ("type", T), ("equal", key, value), ("at", n), ("extension", url), ("deceased",).
+    Operations: ("get", property), ("each", property), ("type", T), ("equal", key, value), ("at", n), ("deceased",).
     """
 
     operations: Steps

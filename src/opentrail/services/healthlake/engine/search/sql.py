@@ -93,14 +93,17 @@ def _pks(f: Filter, kind: str, bound: Bound, depth: int) -> str:
         return " UNION ".join(f"SELECT {a}.pk FROM fhir_{c.table(f)} {a} WHERE {c.matching(a, p, bound)}" for p in parts)
     if isinstance(f, Updated):
         when = c.any_of([c.interval(f"{a}.updated", f"{a}.updated", v, bound) for v in f.values])
-        return f"SELECT {a}.pk FROM fhir_resource {a} WHERE {a}.store=:store AND {a}.type={bound.add(kind)} AND +{a}.deleted=0 AND {when}"
+        live = f"{a}.store=:store AND {a}.type={bound.add(kind)} AND +{a}.deleted=0"
+        return f"SELECT {a}.pk FROM fhir_resource {a} WHERE {live} AND {when}"
     if isinstance(f, Chain):
         return " UNION ".join(_chained(f, target, inner, bound, depth) for target, inner in f.targets)
     if isinstance(f, Has):
         x = f"x{depth}"
         return (
-            f"SELECT {x}.pk FROM fhir_reference {a} CROSS JOIN fhir_resource {x} WHERE {a}.pk IN ({_pks(f.filter, f.source, bound, depth + 1)})"
-            f" AND {c.of_paths(a, f.parameter.paths)} AND {a}.type={bound.add(kind)} AND {a}.base=0 AND {x}.store=:store AND {x}.type={bound.add(kind)} AND {x}.id={a}.id"
+            f"SELECT {x}.pk FROM fhir_reference {a} CROSS JOIN fhir_resource {x}"
+            f" WHERE {a}.pk IN ({_pks(f.filter, f.source, bound, depth + 1)}) AND {c.of_paths(a, f.parameter.paths)}"
+            f" AND {a}.type={bound.add(kind)} AND {a}.base=0 AND {x}.store=:store"
+            f" AND {x}.type={a}.type AND {x}.id={a}.id"
         )
     return f"SELECT {a}.pk FROM fhir_resource {a} WHERE {_live(a, kind, bound)} AND {_condition(f, kind, a, bound, depth + 1)}"
 
@@ -226,7 +229,7 @@ def _after(sort: tuple[SortKey, ...], after: After, bound: Bound) -> str:
 
 
 def compile_page(search: Search, store: int, after: After = START, limit: int | None = None) -> Statement:
-    """Rows (pk, type, id, version, updated, body, sort keys...) of the page behind `after`; one more than the count by default."""
+    """Rows (pk, type, id, version, updated, body, sort keys...) of the page behind `after`; by default one more than asked."""
     bound = Bound(store, search.case_sensitive)
     source, where, pk = _from_where(search, bound)
     size = bound.add(search.count + 1 if limit is None else limit)
@@ -234,9 +237,9 @@ def compile_page(search: Search, store: int, after: After = START, limit: int | 
         more = f"{where} AND {pk}>{bound.add(after.pk)} ORDER BY {pk} LIMIT {size}"
         if pk == "d.pk":
             return Statement(f"SELECT {COLUMNS} FROM {source} WHERE {more}", bound.values)
+        inner = f"SELECT r.pk FROM {source} WHERE {more}"
         return Statement(
-            f"SELECT {COLUMNS} FROM (SELECT r.pk FROM {source} WHERE {more}) q CROSS JOIN fhir_resource r WHERE r.pk=q.pk ORDER BY r.pk",
-            bound.values,
+            f"SELECT {COLUMNS} FROM ({inner}) q CROSS JOIN fhir_resource r WHERE r.pk=q.pk ORDER BY r.pk", bound.values
         )
     keys = ", ".join(f"{_sort_key(key, bound)} AS k{i}" for i, key in enumerate(search.sort))
     order = ", ".join([*(f"q.k{i} {'DESC' if key.descending else 'ASC'}" for i, key in enumerate(search.sort)), "q.pk"])

@@ -19,7 +19,9 @@ def _schemas(document: Json, path: list[str | int]) -> list[Any]:
     found: list[Any] = [document]
     for part in path:
         here = found[-1]
-        if (isinstance(here, dict) and part in here) or (isinstance(here, list) and isinstance(part, int) and part < len(here)):
+        if isinstance(here, dict) and part in here:  # noqa: SIM114 - joined, mypy cannot tell the kinds of index apart
+            found.append(here[part])
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             found.append(here[part])
         else:
             break

@@ -165,12 +165,12 @@ class _Parser:
         return {"const": self.literal()}, operator == "!="
 
     def literal(self) -> object:
-        token = self.take()
-        if token in ("true", "false"):
-            return token == "true"
-        if not token.startswith("'"):
-            raise _Outside(token)
-        return token[1:-1].replace("\\'", "'")
+        text = self.take()
+        if text in ("true", "false"):
+            return text == "true"
+        if not text.startswith("'"):
+            raise _Outside(text)
+        return text[1:-1].replace("\\'", "'")
 
     @staticmethod
     def within(element: definitions.Element, inner: Schema) -> Schema:
