@@ -21,6 +21,8 @@ DATA = ROOT / "src/opentrail/services/healthlake/engine/data"
 INSIDE = "package/dist/fhir/r4/"
 NOT_R4 = {"SubscriptionStatus", "MetadataResource"}
 MAX_MEMBER = 64 * 2**20
+WITHHELD = ("http://snomed.info/sct", "http://loinc.org")
+"""Code systems with licences of their own: not even the codes that HL7's value sets list are taken over."""
 BASE = "http://hl7.org/fhir/StructureDefinition/"
 
 Json = dict[str, Any]
@@ -153,7 +155,7 @@ def code_system(system: Json) -> Json:
 def include(row: Json) -> Json:
     """One compose.include without extensions."""
     kept = {k: row[k] for k in ("system", "version", "valueSet", "filter") if k in row}
-    if "concept" in row:
+    if "concept" in row and row["system"] not in WITHHELD:
         kept["concept"] = [[c["code"], c.get("display", "")] for c in row["concept"]]
     return kept
 

@@ -7,9 +7,9 @@ generated once per resource type from the official expressions (`emit`), which m
 evaluating FHIRPath.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from typing import Any
 
@@ -46,6 +46,8 @@ class IndexRows:
 
 
 def _token(value: object) -> str:
+    if type(value) is str and len(value) <= values.MAX_TEXT and "\x00" not in value:
+        return value
     return "" if value is None else values.capped(str(value) if not isinstance(value, bool) else str(value).lower())
 
 
@@ -57,6 +59,7 @@ def _system(value: str | None) -> int:
     return values.system_number(value) if value else 0
 
 
+@lru_cache(maxsize=8192)
 def _target(reference: str) -> tuple[str, str, int]:
     base, kind, identity = values.reference_parts(reference)
     return (values.capped(identity), kind, values.system_number(base))
@@ -193,8 +196,8 @@ def extractor(resource_type: str, lenient: bool) -> Callable[..., None]:
     return found
 
 
-def _distinct(rows: Iterable[Any]) -> list[Any]:
-    return list(dict.fromkeys(rows))
+def _distinct(rows: list[Any]) -> list[Any]:
+    return list(dict.fromkeys(rows)) if len(rows) > 1 else rows
 
 
 def _extract(resource: Json, lenient: bool, fail: Callable[[str], None]) -> IndexRows:
