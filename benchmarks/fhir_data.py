@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from opentrail.services.healthlake import tables
+from opentrail.services.healthlake import fhir_tables
 from opentrail.services.healthlake.engine import writes
 from opentrail.services.healthlake.engine.search.rows import IndexRows
 
@@ -95,7 +95,7 @@ def create(path: str) -> sqlite3.Connection:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-200000", "mmap_size=2000000000"):
         database.execute(f"PRAGMA {pragma}")
     dialect = sqlite.dialect()
-    for table in tables.metadata.sorted_tables:
+    for table in fhir_tables.metadata.sorted_tables:
         database.execute(str(CreateTable(table).compile(dialect=dialect)))
         for index in sorted(table.indexes, key=lambda i: str(i.name)):
             database.execute(str(CreateIndex(index).compile(dialect=dialect)))
@@ -113,7 +113,7 @@ def insert(database: sqlite3.Connection, batch: list[tuple[int, str, str, bytes,
     count = 0
     database.execute("BEGIN")
     database.executemany(
-        "INSERT INTO fhir_resource VALUES (?,1,?,?,1,?,0,?)", [(pk, t, i, 1_600_000_000_000 + pk, b) for pk, t, i, b, _ in batch]
+        "INSERT INTO fhir_current VALUES (?,1,?,?,1,?,0,?)", [(pk, t, i, 1_600_000_000_000 + pk, b) for pk, t, i, b, _ in batch]
     )
     database.executemany(
         "INSERT INTO fhir_history VALUES (1,?,?,1,?,'PUT',NULL)", [(t, i, 1_600_000_000_000 + pk) for pk, t, i, _, _ in batch]

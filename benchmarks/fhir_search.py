@@ -43,7 +43,7 @@ def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = fill(folder + "/search.db", count)
         read = reader(database)
-        patients = [row[0] for row in read("SELECT id FROM fhir_resource WHERE type='Patient' ORDER BY pk", {})]
+        patients = [row[0] for row in read("SELECT id FROM fhir_current WHERE type='Patient' ORDER BY pk", {})]
         family = f"SELECT DISTINCT folded FROM fhir_string WHERE store=1 AND path={number('Patient:string:family')} LIMIT 50"
         families = [row[0] for row in read(family, {})]
         common = f"SELECT code FROM fhir_token WHERE path={number('Observation:token:code+combo-code')} GROUP BY code ORDER BY count(*) DESC LIMIT 40"
@@ -54,7 +54,11 @@ def main(count: int) -> None:
 
         shapes: list[tuple[str, str, Callable[[int], Pairs]]] = [
             ("name prefix", "Patient", lambda i: [("name", pick(families, i)[:4])]),
-            ("patient, code, date, sorted", "Observation", lambda i: [("patient", pick(patients, i)), ("code", pick(codes, i)), ("date", "ge2010"), ("_sort", "-date")]),
+            (
+                "patient, code, date, sorted",
+                "Observation",
+                lambda i: [("patient", pick(patients, i)), ("code", pick(codes, i)), ("date", "ge2010"), ("_sort", "-date")],
+            ),
             ("code, page of 100", "Observation", lambda i: [("code", pick(codes[:5], i))]),
             ("code with _include", "Observation", lambda i: [("code", pick(codes[:20], i)), ("_include", "Observation:subject")]),
             ("_id with _revinclude", "Patient", lambda i: [("_id", pick(patients, i)), ("_revinclude", "Encounter:patient")]),
@@ -65,7 +69,7 @@ def main(count: int) -> None:
             ("_total=accurate", "Observation", lambda i: [("code", pick(codes[:5], i)), ("_total", "accurate"), ("_count", "1")]),
             ("all, newest first", "Observation", lambda i: [("_sort", "-date")]),
         ]
-        by_id = "SELECT version, updated, body FROM fhir_resource WHERE store=1 AND type='Patient' AND id=:id"
+        by_id = "SELECT version, updated, body FROM fhir_current WHERE store=1 AND type='Patient' AND id=:id"
         bare, worst, _ = timed(lambda i: read(by_id, {"id": pick(patients, i)}), 10 * ROUNDS)
         print(f"{'read by id':30} median {bare:7.3f} worst {worst:7.2f} ms")
         for label, kind, pairs in shapes:

@@ -1,6 +1,6 @@
 """Strict validation per resource type, against decoding the same bytes with msgspec, in one run on one core.
 
-    PYTHONPATH=src:. python -m benchmarks.fhir_validation [resources]
+PYTHONPATH=src:. python -m benchmarks.fhir_validation [resources]
 """
 
 import sys

@@ -183,6 +183,7 @@ def concept_map(resource: Json) -> Json:
         for group in resource.get("group", ())
         for element in group.get("element", ())
         for hit in element.get("target", ())
+        if not {group.get("source"), group.get("target")} & set(WITHHELD)
     ]
     return {"name": resource["name"], "source": source, "target": target, "rows": rows}
 

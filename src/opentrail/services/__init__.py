@@ -1,1 +1,1 @@
-"""The services that OpenTrail offers, one package each; they never import one another."""
+"""The services: one folder each, all of one shape. Services never import one another."""

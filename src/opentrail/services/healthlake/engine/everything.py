@@ -61,7 +61,7 @@ def _inside(e: Everything, bound: Bound) -> str:
     kinds = compartments.types_in("Patient")
     paths = sorted({path for kind in kinds for path in compartments.paths_into("Patient", kind)})
     me = bound.add(e.patient)
-    own = f"SELECT p.pk FROM fhir_resource p WHERE p.store=:store AND p.type='Patient' AND p.id={me} AND p.deleted=0"
+    own = f"SELECT p.pk FROM fhir_current p WHERE p.store=:store AND p.type='Patient' AND p.id={me} AND p.deleted=0"
     others = (
         f"SELECT c.pk FROM fhir_reference c WHERE c.store=:store AND c.path IN ({','.join(map(str, paths))})"
         f" AND c.id={me} AND c.type='Patient' AND c.base=0"
@@ -82,13 +82,13 @@ def _found(e: Everything, bound: Bound) -> str:
     listed = ",".join(bound.add(kind) for kind in kinds) if e.types else ""
     pointed = ",".join(f"'{kind}'" for kind in POINTED)
     added = (
-        "SELECT x.pk FROM fhir_reference l CROSS JOIN fhir_resource x WHERE l.pk IN (SELECT pk FROM inside)"
+        "SELECT x.pk FROM fhir_reference l CROSS JOIN fhir_current x WHERE l.pk IN (SELECT pk FROM inside)"
         f" AND l.type IN ({pointed}) AND l.base=0 AND x.store=:store AND x.type=l.type AND x.id=l.id AND x.deleted=0"
     )
     only = f" AND r.type IN ({listed})" if listed else ""
     since = f" AND r.updated>={bound.add(e.since)}" if e.since is not None else ""
     both = f"WITH inside AS ({inside}), every AS (SELECT pk FROM inside UNION {added})"
-    return f"{both} SELECT %s FROM fhir_resource r WHERE r.pk IN (SELECT pk FROM every){only}{since}"
+    return f"{both} SELECT %s FROM fhir_current r WHERE r.pk IN (SELECT pk FROM every){only}{since}"
 
 
 def compile_page(e: Everything, store: int, limit: int, after: tuple[str, str] = ("", "")) -> Statement:

@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from opentrail.services.healthlake import tables
+from opentrail.services.healthlake import fhir_tables
 from opentrail.services.healthlake.engine import writes
 from opentrail.services.healthlake.engine.search.parse import parse_search
 from opentrail.services.healthlake.engine.search.rows import index_rows
@@ -23,7 +23,7 @@ STORE = 7
 def ddl(dialect: Any) -> list[str]:
     """The statements that make the tables."""
     found = []
-    for table in tables.metadata.sorted_tables:
+    for table in fhir_tables.metadata.sorted_tables:
         found.append(str(CreateTable(table).compile(dialect=dialect)))
         found += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=lambda i: str(i.name))]
     return found
@@ -51,7 +51,7 @@ class Store:
         self.pk += 1
         row = {"pk": self.pk, "store": store, "type": resource["resourceType"], "id": resource["id"], "updated": updated}
         columns = "pk, store, type, id, version, updated, deleted, body"
-        text = f"INSERT INTO fhir_resource ({columns}) VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body)"
+        text = f"INSERT INTO fhir_current ({columns}) VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body)"
         self.run(text, {**row, "body": msgspec.json.encode(resource)})
         for table, rows in index_rows(resource).by_table():
             for values in writes.values_of(table, rows, store, self.pk):

@@ -34,7 +34,7 @@ def compile_include(
         inner = f"SELECT i.pk FROM fhir_reference i WHERE i.store=:store AND {c.of_paths('i', keys)}"
         inner += f" AND {c.any_of(wanted)} AND i.base=0"
         return Statement(
-            f"SELECT {COLUMNS} FROM fhir_resource r WHERE r.pk IN ({inner}) ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values
+            f"SELECT {COLUMNS} FROM fhir_current r WHERE r.pk IN ({inner}) ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values
         )
     pks = [pk for pk, kind, _ in found if kind == include.source]
     if not pks or not keys:
@@ -45,7 +45,7 @@ def compile_include(
         f"SELECT DISTINCT i.type, i.id FROM fhir_reference i WHERE i.pk IN ({','.join(map(str, pks))})"
         f" AND {c.of_paths('i', keys)} AND i.base=0{only}"
     )
-    text = f"SELECT {COLUMNS} FROM ({inner}) i CROSS JOIN fhir_resource r WHERE r.store=:store"
+    text = f"SELECT {COLUMNS} FROM ({inner}) i CROSS JOIN fhir_current r WHERE r.store=:store"
     return Statement(
         f"{text} AND r.type=i.type AND r.id=i.id AND r.deleted=0 ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values
     )

@@ -94,18 +94,18 @@ def _pks(f: Filter, kind: str, bound: Bound, depth: int) -> str:
     if isinstance(f, Updated):
         when = c.any_of([c.interval(f"{a}.updated", f"{a}.updated", v, bound) for v in f.values])
         live = f"{a}.store=:store AND {a}.type={bound.add(kind)} AND +{a}.deleted=0"
-        return f"SELECT {a}.pk FROM fhir_resource {a} WHERE {live} AND {when}"
+        return f"SELECT {a}.pk FROM fhir_current {a} WHERE {live} AND {when}"
     if isinstance(f, Chain):
         return " UNION ".join(_chained(f, target, inner, bound, depth) for target, inner in f.targets)
     if isinstance(f, Has):
         x = f"x{depth}"
         return (
-            f"SELECT {x}.pk FROM fhir_reference {a} CROSS JOIN fhir_resource {x}"
+            f"SELECT {x}.pk FROM fhir_reference {a} CROSS JOIN fhir_current {x}"
             f" WHERE {a}.pk IN ({_pks(f.filter, f.source, bound, depth + 1)}) AND {c.of_paths(a, f.parameter.paths)}"
             f" AND {a}.type={bound.add(kind)} AND {a}.base=0 AND {x}.store=:store"
             f" AND {x}.type={a}.type AND {x}.id={a}.id"
         )
-    return f"SELECT {a}.pk FROM fhir_resource {a} WHERE {_live(a, kind, bound)} AND {_condition(f, kind, a, bound, depth + 1)}"
+    return f"SELECT {a}.pk FROM fhir_current {a} WHERE {_live(a, kind, bound)} AND {_condition(f, kind, a, bound, depth + 1)}"
 
 
 def _live(alias: str, kind: str, bound: Bound) -> str:
@@ -120,7 +120,7 @@ def _chained(f: Chain, target: str, inner: Filter, bound: Bound, depth: int) -> 
     a, x = f"s{depth}", f"x{depth}"
     found = f"{x}.pk IN ({_pks(inner, target, bound, depth + 1)})"
     return (
-        f"SELECT {a}.pk FROM fhir_resource {x} CROSS JOIN fhir_reference {a} WHERE {found} AND {x}.deleted=0"
+        f"SELECT {a}.pk FROM fhir_current {x} CROSS JOIN fhir_reference {a} WHERE {found} AND {x}.deleted=0"
         f" AND {_points(a, f.parameter.paths, target, bound)} AND {a}.id={x}.id"
     )
 
@@ -178,7 +178,7 @@ def _from_where(search: Search, bound: Bound) -> tuple[str, str, str]:
     if filters and _streams(filters[0]):
         first = filters.pop(0)
         if isinstance(first, Match):
-            source = f"fhir_{c.table(first)} d CROSS JOIN fhir_resource r"
+            source = f"fhir_{c.table(first)} d CROSS JOIN fhir_current r"
             parts = [c.matching("d", first, bound) + _once(first), "r.pk=d.pk"]
             return source, " AND ".join([*parts, *(_condition(f, kind, "r", bound, i) for i, f in enumerate(filters))]), "d.pk"
     parts = []
@@ -187,7 +187,7 @@ def _from_where(search: Search, bound: Bound) -> tuple[str, str, str]:
     else:
         parts.append(_live("r", kind, bound))
     parts += [_condition(f, kind, "r", bound, i) for i, f in enumerate(filters)]
-    return "fhir_resource r", " AND ".join(parts), "r.pk"
+    return "fhir_current r", " AND ".join(parts), "r.pk"
 
 
 SORT_COLUMNS = {
@@ -239,7 +239,7 @@ def compile_page(search: Search, store: int, after: After = START, limit: int | 
             return Statement(f"SELECT {COLUMNS} FROM {source} WHERE {more}", bound.values)
         inner = f"SELECT r.pk FROM {source} WHERE {more}"
         return Statement(
-            f"SELECT {COLUMNS} FROM ({inner}) q CROSS JOIN fhir_resource r WHERE r.pk=q.pk ORDER BY r.pk", bound.values
+            f"SELECT {COLUMNS} FROM ({inner}) q CROSS JOIN fhir_current r WHERE r.pk=q.pk ORDER BY r.pk", bound.values
         )
     keys = ", ".join(f"{_sort_key(key, bound)} AS k{i}" for i, key in enumerate(search.sort))
     order = ", ".join([*(f"q.k{i} {'DESC' if key.descending else 'ASC'}" for i, key in enumerate(search.sort)), "q.pk"])
@@ -248,7 +248,7 @@ def compile_page(search: Search, store: int, after: After = START, limit: int | 
     inner = f"SELECT r.pk AS pk, {keys} FROM {source} WHERE {where}"
     page = f"SELECT q.pk, {names} FROM ({inner}) q{from_here} ORDER BY {order} LIMIT {size}"
     return Statement(
-        f"SELECT {COLUMNS}, {names} FROM ({page}) q CROSS JOIN fhir_resource r WHERE r.pk=q.pk ORDER BY {order}", bound.values
+        f"SELECT {COLUMNS}, {names} FROM ({page}) q CROSS JOIN fhir_current r WHERE r.pk=q.pk ORDER BY {order}", bound.values
     )
 
 

@@ -1,4 +1,4 @@
-"""The tables of FHIR data: resources, their history, and the search index.
+"""The tables of FHIR data: the current version of each resource, their history, and the search index.
 
 One set of tables holds all data stores; `store` is a data store's number. `pk` is a resource's number, unique over all stores
 and kept for life. Index tables have no row of their own besides their key: all columns form the primary key, ordered so that
@@ -17,8 +17,8 @@ def _column(name: str, kind: TypeEngine[int] | TypeEngine[str] | TypeEngine[floa
     return Column(name, kind, nullable=False)
 
 
-resource = Table(
-    "fhir_resource",
+current = Table(
+    "fhir_current",
     metadata,
     Column("pk", _BIG, primary_key=True, autoincrement=False),
     _column("store", Integer()),
@@ -28,9 +28,9 @@ resource = Table(
     _column("updated", _BIG),
     _column("deleted", Integer()),
     Column("body", LargeBinary),
-    Index("fhir_resource_id", "store", "type", "id", unique=True),
-    Index("fhir_resource_updated", "store", "type", "updated", "pk"),
-    Index("fhir_resource_type", "store", "type", "deleted", "pk"),
+    Index("fhir_current_id", "store", "type", "id", unique=True),
+    Index("fhir_current_updated", "store", "type", "updated", "pk"),
+    Index("fhir_current_type", "store", "type", "deleted", "pk"),
 )
 
 history = Table(
@@ -47,7 +47,7 @@ history = Table(
     Index("fhir_history_updated", "store", "type", "updated"),
     sqlite_with_rowid=False,
 )
-"""Every version; the newest without body (that is in fhir_resource). `method` is POST, PUT, PATCH or DELETE."""
+"""Every version; the newest without body (that is in fhir_current). `method` is POST, PUT, PATCH or DELETE."""
 
 
 def _index(name: str, columns: dict[str, TypeEngine[int] | TypeEngine[str] | TypeEngine[float]], key: str, *others: str) -> Table:
