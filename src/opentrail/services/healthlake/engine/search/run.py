@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from opentrail.services.healthlake.engine.issues import Issue, name
+from opentrail.services.healthlake.engine.search.in_order import plan
 from opentrail.services.healthlake.engine.search.includes import MAX_INCLUDED, compile_include
 from opentrail.services.healthlake.engine.search.query import Include, Search
-from opentrail.services.healthlake.engine.search.sql import START, After, Statement, compile_page, compile_total
+from opentrail.services.healthlake.engine.search.sql import START, After, Statement, compile_total
 
 Read = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
 MAX_ROUNDS = 5
@@ -50,7 +51,11 @@ def run_search(read: Read, search: Search, store: int, after: After = START) -> 
     total = int(_ask(read, compile_total(search, store))[0][0]) if search.total or search.summary == "count" else None
     if search.summary == "count":
         return Found((), (), total, None, search.warnings)
-    rows = _ask(read, compile_page(search, store, after))
+    rows: list[tuple[Any, ...]] = []
+    for statement in plan(search, store, after):
+        rows += _ask(read, statement)
+        if len(rows) > search.count:
+            break
     page = rows[: search.count]
     following = After(tuple(page[-1][6:]), page[-1][0]) if len(rows) > search.count else None
     matches = tuple(Stored(*row[:6]) for row in page)

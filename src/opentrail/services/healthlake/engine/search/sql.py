@@ -105,7 +105,7 @@ def _pks(f: Filter, kind: str, bound: Bound, depth: int) -> str:
             f" AND {a}.type={bound.add(kind)} AND {a}.base=0 AND {x}.store=:store"
             f" AND {x}.type={a}.type AND {x}.id={a}.id"
         )
-    return f"SELECT {a}.pk FROM fhir_current {a} WHERE {_live(a, kind, bound)} AND {_condition(f, kind, a, bound, depth + 1)}"
+    return f"SELECT {a}.pk FROM fhir_current {a} WHERE {_live(a, kind, bound)} AND {condition(f, kind, a, bound, depth + 1)}"
 
 
 def _live(alias: str, kind: str, bound: Bound) -> str:
@@ -125,7 +125,7 @@ def _chained(f: Chain, target: str, inner: Filter, bound: Bound, depth: int) -> 
     )
 
 
-def _condition(f: Filter, kind: str, r: str, bound: Bound, depth: int) -> str:
+def condition(f: Filter, kind: str, r: str, bound: Bound, depth: int) -> str:
     """The condition on a resource row `r` of a type."""
     if isinstance(f, HasId):
         return f"{r}.id IN ({','.join(bound.add(i) for i in f.ids)})"
@@ -180,13 +180,13 @@ def _from_where(search: Search, bound: Bound) -> tuple[str, str, str]:
         if isinstance(first, Match):
             source = f"fhir_{c.table(first)} d CROSS JOIN fhir_current r"
             parts = [c.matching("d", first, bound) + _once(first), "r.pk=d.pk"]
-            return source, " AND ".join([*parts, *(_condition(f, kind, "r", bound, i) for i, f in enumerate(filters))]), "d.pk"
+            return source, " AND ".join([*parts, *(condition(f, kind, "r", bound, i) for i, f in enumerate(filters))]), "d.pk"
     parts = []
     if filters and promise(filters[0]) < LAST and not isinstance(filters[0], HasId):
         parts.append(f"r.pk IN ({_pks(filters.pop(0), kind, bound, 50)})")
     else:
         parts.append(_live("r", kind, bound))
-    parts += [_condition(f, kind, "r", bound, i) for i, f in enumerate(filters)]
+    parts += [condition(f, kind, "r", bound, i) for i, f in enumerate(filters)]
     return "fhir_current r", " AND ".join(parts), "r.pk"
 
 

@@ -205,3 +205,13 @@ def test_reverse_chains(found: Any, criterion: Any) -> None:
     name, _, value = text.partition("=")
     expected = {r["id"] for r in people if f"Patient/{r['id']}" in pointed}
     assert set(store.ids(f"Patient?_has:Observation:patient:{name}={value}")) == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(stores, st.sampled_from(("date", "-date", "value-quantity", "-value-quantity")), st.sampled_from((1, 2, 100)))
+def test_sorted_by_index_or_not_is_the_same(found: Any, key: str, count: int) -> None:
+    store, observed, _ = saved(found)
+    alone = store.ids(f"Observation?_sort={key}&_count={count}")
+    beside = store.ids(f"Observation?_sort={key}&_count={count}&_id={','.join(r['id'] for r in observed) or 'none'}")
+    assert alone == beside
+    assert len(alone) == len(observed)

@@ -231,6 +231,15 @@ def test_the_total_is_the_number_of_matches(store: Store, query: str) -> None:
         ("Patient?_sort=birthdate", "p1 p2 p3"),
         ("Patient?_sort=-birthdate", "p2 p1 p3"),
         ("Observation?code=1&_sort=-date", "b a"),
+        ("Observation?status=final&_sort=-date", "c b d a"),
+        ("Encounter?_sort=date", "e1 e2"),
+        ("Encounter?_sort=-date", "e2 e1"),
+        ("Patient?gender:not=male&_sort=-birthdate", "p1 p3"),
+        ("Patient?_sort=-family", "p3 p2 p1"),
+        ("Patient?_sort=-given", "p1 p2 p3"),
+        ("Patient?_sort=given", "p1 p2 p3"),
+        ("Patient?_sort=-_lastUpdated", "p1 p2 p3"),
+        ("Organization?_sort=address", "o1 o2"),
     ],
 )
 @pytest.mark.parametrize("count", ["1", "2", "100"])
