@@ -1,0 +1,147 @@
+"""Operations and services: what the gateway needs to know of each, and nothing about how they work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from opentrail.calls.call import Call
+from opentrail.store.sql import Snapshot, Tx
+
+Input = Any
+"""A msgspec struct compiled from the service's model: wire member names, absent members None, times as epoch seconds."""
+
+Output = Mapping[str, Any]
+"""Wire member names to values; times as epoch seconds, bytes as bytes, absent members left out."""
+
+Read = Callable[[Snapshot, Call, Input], Output]
+"""A read-only operation: one consistent view, no writing, may run anywhere. Raises ServiceError."""
+
+Prepare = Callable[[Call, Input], Any]
+"""First half of a state-changing operation: parses, validates, computes, makes service-made calls. Writes nothing in the
+database and may be thrown away. Returns the plan for `apply`. Raises ServiceError."""
+
+Apply = Callable[[Tx, Call, Any], Output]
+"""Second half: runs in the write transaction, makes every read that decides a write, is short, may be run again."""
+
+
+def plan_is_input(call: Call, input: Input) -> Input:
+    """The `prepare` of operations that have nothing to prepare."""
+    return input
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One right a call needs: an IAM action on a resource ARN (`*` where the action has no resource)."""
+
+    action: str
+    resource: str = "*"
+    keys: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    """Further condition keys (lower case) beside the global ones, such as s3:x-amz-acl."""
+    new: bool = False
+    """The resource is about to be made: if another's has the name, the operation says so, not that one's policy."""
+
+
+Rights = Callable[[Call, Input], Sequence[Right]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One API action that is offered. Either `read`, or `apply` (with `prepare` when there is something to prepare)."""
+
+    name: str
+    rights: Rights
+    """What the caller must be allowed to do. An empty sequence: open to every authenticated caller (as sts:GetCallerIdentity)."""
+    read: Read | None = None
+    prepare: Prepare = plan_is_input
+    apply: Apply | None = None
+    event_name: str = ""
+    """The record's eventName where it differs from `name`."""
+    data_type: str = ""
+    """The `resources.type` of data events; empty for management events."""
+    point: bool = False
+    """A read of a few rows by key, run on the event loop on SQLite (measured: cheaper than a thread hop)."""
+    streams_in: bool = False
+    """The request body is spooled to disk and handed to `prepare` as an Upload in the payload member."""
+    unchecked: tuple[str, ...] = ()
+    """Input members that the model does not check, because the service answers with an error of its own."""
+    global_region: str = ""
+    """The awsRegion of the record for global services (`us-east-1` for IAM); empty: the call's region."""
+
+    @property
+    def read_only(self) -> bool:
+        return self.read is not None
+
+    @property
+    def prepares(self) -> bool:
+        """Whether there is a first half to run."""
+        return self.prepare is not plan_is_input
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What a record keeps of an operation. What is not listed is dropped.
+
+    Paths are wire member names joined by dots, `[]` for list items and `{}` for map values: `TagsList[].Key`. A path
+    that names a structure keeps nothing below it unless it ends in `.*`. Every leaf of the model's input and output is
+    either kept or named in `drop`, so that a new member of the model fails a test instead of leaking or vanishing.
+    """
+
+    keep: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    keep_output: tuple[str, ...] = ()
+    drop_output: tuple[str, ...] = ()
+    hide: tuple[str, ...] = ()
+    """Members whose presence is kept and whose value is replaced by HIDDEN_DUE_TO_SECURITY_REASONS."""
+    times: tuple[str, ...] = ()
+    """Kept members that hold seconds since 1970, which records write as `Jul 10, 2023 12:24:29 PM`."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    """Record names of top-level members where they are not the member's name with a small first letter."""
+
+
+NOTHING = Audit(drop=("*",), drop_output=("*",))
+"""Keeps no parameters and no response."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResourcePolicy:
+    """The policy attached to a resource, and who owns the resource."""
+
+    owner: str
+    document: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Service:
+    """One service's door."""
+
+    name: str
+    """botocore's name of the model."""
+    operations: Mapping[str, Operation]
+    audit: Mapping[str, Audit]
+    """One entry for each operation of the model, offered or not."""
+    event_source: str
+    """`cloudtrail.amazonaws.com`"""
+    signing_names: tuple[str, ...]
+    action_prefix: str
+    """The prefix of its IAM actions: `cloudtrail`."""
+    resource_policy: Callable[[Snapshot, str], ResourcePolicy | None] | None = None
+    """Finds the policy of a resource by its ARN; None when the service has no resource policies."""
+    policy_holder: Callable[[str], str] = lambda arn: arn
+    """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
+    fhir: bool = False
+    """Whether the service answers FHIR's own REST protocol under /datastore/."""
+    denied_code: str = "AccessDeniedException"
+    """The service's code for a call that no policy allows."""
+    invalid_code: str = ""
+    """The service's code for an input that breaks the model, where it differs from its protocol's usual one. Operations
+    that do not declare it keep the usual one."""
+
+
+def right(action: str, resource: Callable[[Call, Input], str] | None = None) -> Rights:
+    """The rights of an operation that needs one action, on one resource or on `*`."""
+    if resource is None:
+        every = (Right(action),)
+        return lambda call, input: every
+    return lambda call, input: (Right(action, resource(call, input)),)

@@ -1,0 +1,61 @@
+"""Who makes a call, as a plain value that identity produces, policies judge and the record renders as userIdentity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["Root", "IAMUser", "AssumedRole", "FederatedUser", "AWSAccount", "AWSService"]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who issued a session: a role for AssumedRole; a user or root for FederatedUser and session tokens."""
+
+    kind: Literal["Role", "IAMUser", "Root"]
+    principal_id: str
+    arn: str
+    account: str
+    user_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A temporary credential's story. `created` and `expires` are seconds since 1970."""
+
+    created: float
+    expires: float
+    mfa: bool = False
+    issuer: Issuer | None = None
+    source_identity: str | None = None
+    policies: tuple[str, ...] = ()
+    """Session policies (JSON) that narrow what the session may do."""
+    tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller whose signature was verified, or a service of OpenTrail itself.
+
+    `arn` is what policies and errors name: for a role session the assumed-role ARN. For AWSService `arn` is empty and
+    `service` names the service principal (`cloudtrail.amazonaws.com`); `source_arn` and `source_account` then say for
+    what it works (the keys aws:SourceArn and aws:SourceAccount of policies).
+    """
+
+    kind: Kind
+    account: str
+    principal_id: str = ""
+    arn: str = ""
+    access_key: str = ""
+    user_name: str = ""
+    session: Session | None = None
+    service: str = ""
+    source_arn: str = ""
+    source_account: str = ""
+    invoked_by: str = ""
+    """The service that forwards this caller's call, if one does."""
+
+
+def service_principal(service: str, account: str, source_arn: str) -> Principal:
+    """The service itself as a caller, working for `account` because of the resource `source_arn`."""
+    return Principal("AWSService", account=account, service=service, source_arn=source_arn, source_account=account)

@@ -1,0 +1,1 @@
+"""Personalize: recommendations trained on interactions (custom and domain dataset groups)."""

@@ -1,0 +1,88 @@
+"""One database, whatever lies behind it: how followers write theirs, how everybody reads, and how the lane holds its connection."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from opentrail.store.sql import Snapshot, Sql, Tx, Value
+
+
+class Broken(Exception):
+    """The database failed in a way that leaves the outcome of the transaction unknown, or cannot be used at all.
+
+    The message is the driver's short reason (an error name), never a statement or a value.
+    """
+
+
+class Full(Exception):
+    """No space is left for the transaction, which was rolled back: nothing of it happened."""
+
+
+class Again(Exception):
+    """The transaction lost against another one (deadlock, lock timeout) and was rolled back; running it again may succeed."""
+
+
+class Slow(Exception):
+    """A statement ran longer than its limit and was stopped; the transaction can be undone to its savepoint."""
+
+
+class LaneTx(Tx, Protocol):
+    """The lane's connection inside its transaction, as the recording frame uses it."""
+
+    epoch: int
+    """The state epoch that this transaction sees: differs from the caller's when rights changed in between."""
+    changed: bool
+    """Whether this call changed rights."""
+    later: list[tuple[Sql, dict[str, Value]]]
+    """What this call asked to run with its record's position."""
+
+    def undo(self) -> None:
+        """Rolls back to the start of this call: as if it had written nothing."""
+
+
+class Writer(Protocol):
+    """The one writing connection. Everything raises Broken, Full or Again."""
+
+    @property
+    def tx(self) -> LaneTx:
+        """The connection inside the batch's transaction."""
+
+    def begin(self, writes: bool) -> None:
+        """Opens the transaction of a batch; `writes` when a call of it may change state (else it appends records only)."""
+
+    def enter(self) -> LaneTx:
+        """Starts the part of one call, under a savepoint."""
+
+    def leave(self) -> None:
+        """Ends the part of one call."""
+
+    def commit(self) -> None:
+        """Makes the batch durable. Returns only when it is. After Broken nothing may be written until restart."""
+
+    def rollback(self) -> None:
+        """Gives the batch up. Never raises."""
+
+    def idle(self) -> None:
+        """Housekeeping while nobody waits."""
+
+    def close(self) -> None: ...
+
+
+class Database(Protocol):
+    """One database: on SQLite a file, on PostgreSQL a schema. `read` and `write` may be used from any thread."""
+
+    dialect: str
+
+    def read(self) -> AbstractContextManager[Snapshot]:
+        """A consistent view, for at most a few seconds."""
+
+    def write(self) -> AbstractContextManager[Tx]:
+        """A write transaction that commits durably at the end, or rolls back when the block raises. For followers, each the
+        only writer of its database. `with_position` and `rights_changed` belong to the lane and raise here."""
+
+    def writer(self) -> Writer:
+        """The lane's connection. There is one."""
+
+    def close(self) -> None:
+        """Closes every connection. Nothing may be running."""

@@ -1,0 +1,245 @@
+"""The lane: the one thread that writes. Many calls, one transaction, one fsync; only then are the answers released.
+
+    BEGIN; for each waiting call: SAVEPOINT, perform, RELEASE; append the records; COMMIT; release the answers
+
+A ticket is QUEUED (a deadline or hang-up may withdraw it), TAKEN (it is waited for) or DONE. Any error from COMMIT closes
+the lane until restart: whether the batch is on disk is then unknown, and only reading the file again can tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+from opentrail.kernel.errors import Unavailable
+from opentrail.store.database import Again, Broken, Full, LaneTx, Slow, Writer
+from opentrail.store.sql import Sql, Tx, Value
+
+BATCH_CALLS = 256
+BATCH_BYTES = 8 * 1024 * 1024
+QUEUE_CALLS = 1024
+
+Records = Sequence[Any]
+Later = Sequence[tuple[Sql, dict[str, Value]]]
+
+
+class State(Enum):
+    QUEUED = "queued"
+    TAKEN = "taken"
+    DONE = "done"
+
+
+class Append(Protocol):
+    """Appends the batch's records to the journal; see journal.append."""
+
+    def __call__(self, tx: Tx, calls: Iterable[tuple[Records, Later]], /) -> int: ...
+
+
+class Ticket:
+    """One call's place in the lane.
+
+    `perform` carries the call's change out, builds its answer and returns its records; it runs in the lane thread, may be
+    run again, and answers every failure of the call itself (after `tx.undo()`), so that it raises only when the database
+    does. Tickets of read-only calls have their `records` from the start and no `perform`. `size` estimates the record
+    bytes, `since` is the monotonic time at which the call began to wait.
+    """
+
+    __slots__ = ("done", "perform", "records", "since", "size", "state")
+
+    def __init__(self, perform: Callable[[LaneTx], Records] | None, records: Records, size: int, since: float = 0.0) -> None:
+        self.perform = perform
+        self.records = records
+        self.size = size
+        self.since = since
+        self.state = State.QUEUED
+        self.done: asyncio.Future[None] | None = None
+
+
+class Lane:
+    """Starts its thread at once. `submit` belongs to the event loop on which the lane was made; the rest to any thread."""
+
+    def __init__(self, writer: Writer, append: Append, on_batch: Callable[[int, int], None] = lambda calls, position: None) -> None:
+        self._writer = writer
+        self._append = append
+        self._on_batch = on_batch
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Ticket] = deque()
+        self._guard = threading.Lock()
+        self._wake = threading.Semaphore(0)
+        self._busy = False
+        self._stopping = False
+        self.failure = ""
+        """Why nothing is written any more; empty while all is well."""
+        self.epoch = 0
+        """Moves with every commit that changed rights: what was cached before is no longer true."""
+        self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait."""
+        return len(self._waiting)
+
+    def inside(self) -> bool:
+        """Whether the asking code runs in the lane's own thread."""
+        return threading.current_thread() is self._thread
+
+    def submit(self, ticket: Ticket) -> asyncio.Future[None]:
+        """Queues a ticket. The future resolves when its records are durable, or raises Unavailable. Raises Unavailable at
+        once when the lane is closed or its queue is full."""
+        if self.failure or self._stopping:
+            raise Unavailable("The journal cannot be written, so no call is served: {reason}", reason=self.failure or "stopping")
+        if len(self._waiting) >= QUEUE_CALLS:
+            raise Unavailable("Too many calls wait to be recorded. Try again.")
+        ticket.done = self._loop.create_future()
+        with self._guard:
+            self._waiting.append(ticket)
+            wake, self._busy = not self._busy, True
+        if wake:
+            self._loop.call_soon(self._wake.release)
+        return ticket.done
+
+    def withdraw(self, ticket: Ticket) -> bool:
+        """Takes a ticket back that is still queued. False when it was taken: then it must be waited for."""
+        with self._guard:
+            if ticket.state is not State.QUEUED:
+                return False
+            self._waiting.remove(ticket)
+            ticket.state = State.DONE
+        return True
+
+    def stop(self) -> None:
+        """Serves what waits, then ends the thread and closes the connection."""
+        self._stopping = True
+        self._wake.release()
+        self._thread.join(timeout=30)
+
+    def expire(self, older_than: float) -> int:
+        """Withdraws the tickets queued before `older_than` (monotonic seconds) and refuses their calls. Returns how many."""
+        with self._guard:
+            expired = [ticket for ticket in self._waiting if ticket.since < older_than]
+            for ticket in expired:
+                self._waiting.remove(ticket)
+        self._release(expired, dict.fromkeys(expired, Unavailable("The call waited too long to be recorded. Nothing of it happened.")))
+        return len(expired)
+
+    def _run(self) -> None:
+        batch: list[Ticket] = []
+        try:
+            while True:
+                batch = self._take()
+                if batch:
+                    self._serve(batch)
+                elif self._stopping or self.failure:
+                    break
+                else:
+                    self._rest()
+                    self._wake.acquire()
+        finally:
+            if not self._stopping and not self.failure:  # a fault of our own: nobody may be left waiting
+                self._fail("the lane ended unexpectedly")
+                self._loop.call_soon_threadsafe(self._release, batch, dict.fromkeys(batch, self._unknown()))
+            self._writer.close()
+
+    def _take(self) -> list[Ticket]:
+        batch: list[Ticket] = []
+        size = 0
+        with self._guard:
+            while self._waiting and len(batch) < BATCH_CALLS and size < BATCH_BYTES:
+                ticket = self._waiting.popleft()
+                ticket.state = State.TAKEN
+                size += ticket.size
+                batch.append(ticket)
+            self._busy = bool(batch)
+        return batch
+
+    def _rest(self) -> None:
+        try:
+            self._writer.idle()
+        except Broken as error:
+            self._fail(str(error))
+
+    def _serve(self, batch: list[Ticket]) -> None:
+        refused: dict[Ticket, Unavailable] = {}
+        try:
+            self._commit(batch)
+        except Again:
+            refused = self._one_by_one(batch)
+        except (Full, Slow) as error:
+            self._writer.rollback()
+            refused = dict.fromkeys(
+                batch, Unavailable("The journal could not take the call, and nothing of it happened: {reason}", reason=error)
+            )
+        except Broken as error:
+            self._fail(str(error))
+            refused = dict.fromkeys(batch, self._unknown())
+        self._loop.call_soon_threadsafe(self._release, batch, refused)
+
+    def _one_by_one(self, batch: list[Ticket]) -> dict[Ticket, Unavailable]:
+        """Runs the calls of a batch that lost against another transaction again, each alone."""
+        refused: dict[Ticket, Unavailable] = {}
+        self._writer.rollback()
+        for ticket in batch:
+            try:
+                self._commit([ticket])
+            except (Again, Full, Slow) as error:
+                self._writer.rollback()
+                refused[ticket] = Unavailable("The call lost against others several times. Try again: {reason}", reason=error)
+            except Broken as error:
+                self._fail(str(error))
+                refused.update({left: self._unknown() for left in batch if left.state is not State.DONE})
+                break
+            else:
+                ticket.state = State.DONE
+        return refused
+
+    def _commit(self, batch: list[Ticket]) -> None:
+        """One transaction: performs every call, appends every record, commits."""
+        writer = self._writer
+        writer.begin(writes=any(ticket.perform is not None for ticket in batch))
+        calls: list[tuple[Records, Later]] = []
+        epoch = self.epoch
+        tx: LaneTx | None = None
+        for ticket in batch:
+            later: Later = ()
+            records = ticket.records
+            if ticket.perform is not None:
+                tx = writer.enter()
+                tx.epoch = epoch
+                records = ticket.perform(tx)
+                later = tx.later
+                epoch += tx.changed
+                writer.leave()
+            calls.append((records, later))
+        position = self._append(writer.tx, calls)
+        writer.commit()
+        self.epoch = epoch
+        self._on_batch(len(batch), position)
+
+    def _unknown(self) -> Unavailable:
+        return Unavailable("The outcome of this call is unknown: the journal failed while it was written ({reason}).", reason=self.failure)
+
+    def _fail(self, reason: str) -> None:
+        self.failure = reason
+        self._writer.rollback()
+        with self._guard:
+            left = list(self._waiting)
+            self._waiting.clear()
+        self._loop.call_soon_threadsafe(
+            self._release, left, dict.fromkeys(left, Unavailable("The journal cannot be written: {reason}", reason=reason))
+        )
+
+    @staticmethod
+    def _release(batch: list[Ticket], refused: dict[Ticket, Unavailable]) -> None:
+        for ticket in batch:
+            ticket.state = State.DONE
+            if ticket.done is None or ticket.done.done():
+                continue
+            if ticket in refused:
+                ticket.done.set_exception(refused[ticket])
+            else:
+                ticket.done.set_result(None)

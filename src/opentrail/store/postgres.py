@@ -1,0 +1,308 @@
+"""PostgreSQL: a schema per database, one connection per reader thread, one for each lane or follower.
+
+Batches that may change state take one advisory lock first: they run one after another across every web process, so that
+what `apply` reads decides rightly without a lock of its own; batches that only append records do not take it. The
+journal's head row is locked last in every batch, which makes positions dense and in commit order.
+"""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pg8000.exceptions
+import pg8000.native
+
+from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
+from opentrail.store.sql import Conflict, Row, Sql, Value
+
+Failed = (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError)
+_VALUES = re.compile(r"VALUES\s*(\([^()]*\))", re.IGNORECASE)
+_NAME = re.compile(r":([a-z_][a-z0-9_]*)")
+_WRITE_LOCK = 0x4F54_7261
+_LOCK = Sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
+_MOVE = Sql("UPDATE state_epoch SET epoch = epoch + 1 WHERE id = 1")
+
+
+def arguments(address: str) -> dict[str, Any]:
+    """pg8000's connection arguments for `postgresql://user:password@host:port/name?sslmode=...`; `?host=/folder` names a
+    Unix socket's folder. Raises ValueError."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
+        raise ValueError("database: must look like postgresql://user:password@host:port/name")
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    found: dict[str, Any] = {"user": unquote(parts.username or "postgres"), "database": unquote(parts.path.strip("/"))}
+    if parts.password:
+        found["password"] = unquote(parts.password)
+    port = parts.port or 5432
+    folder = options.pop("host", "")
+    if folder:
+        found["unix_sock"] = f"{folder}/.s.PGSQL.{port}"
+    else:
+        found |= {"host": parts.hostname or "localhost", "port": port}
+    mode = options.pop("sslmode", "prefer" if not folder else "disable")
+    if mode in ("require", "verify-ca", "verify-full"):
+        found["ssl_context"] = ssl.create_default_context() if mode.startswith("verify") else True
+    if options:
+        raise ValueError(f"database: options {', '.join(sorted(options))} are not understood")
+    return found
+
+
+class PostgresDatabase:
+    """A schema of the database at `address`."""
+
+    dialect = "postgresql"
+
+    def __init__(self, address: str, schema: str) -> None:
+        self.address = address
+        self._arguments = arguments(address)
+        self.schema = schema
+        self._local = threading.local()
+        self._open: list[pg8000.native.Connection] = []
+        self._guard = threading.Lock()
+        self._write_turn = threading.Lock()
+        self._write: PostgresWriter | None = None
+
+    def connect(self) -> _Connection:
+        """A new connection with the schema on its search path."""
+        startup = {"search_path": self.schema, "lock_timeout": "250ms", "statement_timeout": "10s"}
+        try:
+            connection = pg8000.native.Connection(**self._arguments, timeout=30, application_name="opentrail", startup_params=startup)
+        except Failed as error:
+            raise Broken(reason(error)) from error
+        with self._guard:
+            self._open.append(connection)
+        return _Connection(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[PostgresView]:
+        view: PostgresView | None = getattr(self._local, "view", None)
+        if view is None:
+            view = self._local.view = PostgresView(self.connect())
+        try:
+            view.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        except Broken:
+            self._local.view = None
+            raise
+        try:
+            yield view
+        finally:
+            view.end()
+
+    @contextmanager
+    def write(self) -> Iterator[LaneTx]:
+        with self._write_turn:
+            writer = self._write or self.writer()
+            writer.begin(writes=False)
+            try:
+                yield writer.enter()
+                writer.leave()
+                writer.commit()
+            except BaseException:
+                writer.rollback()
+                raise
+
+    def writer(self) -> PostgresWriter:
+        if self._write is None:
+            self._write = PostgresWriter(self.connect())
+        return self._write
+
+    def close(self) -> None:
+        with self._guard:
+            for connection in self._open:
+                try:
+                    connection.close()
+                except Failed:
+                    continue
+            self._open.clear()
+            self._write = None
+            self._local = threading.local()
+
+
+_CHUNK = 64
+
+
+@lru_cache(maxsize=512)
+def _repeated(statement: Sql, rows: int) -> Sql:
+    """An `INSERT ... VALUES (...) [ON CONFLICT ...]` for that many rows in one round trip, parameters numbered by row."""
+    match = _VALUES.search(statement.text)
+    assert match is not None, "asked by the caller"
+    start, end = match.span(1)
+    values = ", ".join(_NAME.sub(rf":\1_{i}", match.group(1)) for i in range(rows))
+    return Sql(statement.text[:start] + values + statement.text[end:])
+
+
+class _Connection:
+    """A connection with its prepared statements."""
+
+    def __init__(self, connection: pg8000.native.Connection) -> None:
+        self.native = connection
+        self._prepared: dict[str, pg8000.native.PreparedStatement] = {}
+        self.changed_rows = 0
+        """Rows that the last statement changed."""
+
+    def command(self, text: str) -> None:
+        try:
+            self.native.execute_simple(text)
+        except Failed as error:
+            raise translated(error) from error
+
+    def execute(self, statement: Sql, values: Mapping[str, Any]) -> list[Row]:
+        try:
+            prepared = self._prepared.get(statement.text)
+            if prepared is None:
+                if len(self._prepared) >= 512:
+                    self._prepared.pop(next(iter(self._prepared))).close()
+                prepared = self._prepared[statement.text] = self.native.prepare(statement.text)
+            rows = prepared.run(**values)
+            self.changed_rows = prepared._context.row_count
+        except Failed as error:
+            raise translated(error) from error
+        return [tuple(row) for row in rows] if rows else []
+
+
+class PostgresView:
+    """A read transaction."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self.command = connection.command
+
+    def one(self, statement: Sql, /, **values: Value) -> Row | None:
+        rows = self._connection.execute(statement, values)
+        return rows[0] if rows else None
+
+    def all(self, statement: Sql, /, **values: Value) -> list[Row]:
+        return self._connection.execute(statement, values)
+
+    def end(self) -> None:
+        try:
+            self.command("ROLLBACK")
+        except Broken:
+            self._connection.native.close()
+
+
+class PostgresTx(PostgresView):
+    """The writing connection inside its transaction, as one call after another uses it."""
+
+    def __init__(self, connection: _Connection) -> None:
+        super().__init__(connection)
+        self.epoch = 0
+        self.changed = False
+        self.later: list[tuple[Sql, dict[str, Value]]] = []
+
+    def run(self, statement: Sql, /, **values: Value) -> int:
+        self._connection.execute(statement, values)
+        return self._connection.changed_rows
+
+    def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
+        if not _VALUES.search(statement.text):
+            for row in rows:
+                self._connection.execute(statement, row)
+            return
+        done = 0
+        while done < len(rows):
+            size = min(_CHUNK, 1 << ((len(rows) - done).bit_length() - 1))
+            chunk = rows[done : done + size]
+            values = {f"{name}_{i}": value for i, row in enumerate(chunk) for name, value in row.items()}
+            self._connection.execute(_repeated(statement, size), values)
+            done += size
+
+    def with_position(self, statement: Sql, /, **values: Value) -> None:
+        self.later.append((statement, values))
+
+    def rights_changed(self) -> None:
+        if not self.changed:
+            self.run(_MOVE)
+        self.changed = True
+
+    def undo(self) -> None:
+        self.command("ROLLBACK TO SAVEPOINT call")
+        self.later = []
+        self.changed = False
+
+
+class PostgresWriter:
+    """One writing connection of a schema."""
+
+    def __init__(self, connection: _Connection) -> None:
+        self._connection = connection
+        self._checked = False
+        self.tx = PostgresTx(connection)
+
+    def _check_durable(self) -> None:
+        """Refuses a server that acknowledges commits before they are on disk."""
+        for setting in ("fsync", "synchronous_commit"):
+            row = self.tx.one(Sql(f"SELECT current_setting('{setting}')"))
+            if row is None or row[0] == "off":
+                raise Broken(f"PostgreSQL runs with {setting} = off")
+        self._checked = True
+
+    def begin(self, writes: bool) -> None:
+        if not self._checked:
+            self._check_durable()
+        self._connection.command("BEGIN")
+        if writes:
+            self.tx.one(_LOCK)
+
+    def enter(self) -> LaneTx:
+        self.tx.later = []
+        self.tx.changed = False
+        self._connection.command("SAVEPOINT call")
+        return self.tx
+
+    def leave(self) -> None:
+        self._connection.command("RELEASE SAVEPOINT call")
+
+    def commit(self) -> None:
+        try:
+            self._connection.command("COMMIT")
+        except (Slow, Full) as error:
+            raise Broken(str(error)) from error
+
+    def rollback(self) -> None:
+        try:
+            self._connection.command("ROLLBACK")
+        except (Broken, Full, Slow, Again):
+            self._connection.native.close()
+
+    def idle(self) -> None:
+        """Nothing to do: PostgreSQL keeps its own house."""
+
+    def close(self) -> None:
+        self.rollback()
+        self._connection.native.close()
+
+
+def sqlstate(error: Exception) -> str:
+    """The five characters of the server's error code; empty when the server sent none."""
+    details = error.args[0] if error.args else None
+    return str(details.get("C", "")) if isinstance(details, dict) else ""
+
+
+def reason(error: Exception) -> str:
+    """What went wrong, without statement or values: the server's code, or the kind of the connection's failure."""
+    return f"PostgreSQL {sqlstate(error)}" if sqlstate(error) else f"PostgreSQL connection: {type(error).__name__}"
+
+
+def translated(error: Exception) -> Exception:
+    """The store's own exception for a driver's."""
+    state = sqlstate(error)
+    if state.startswith("23"):
+        details = error.args[0]
+        return Conflict(str(details.get("n") or details.get("c") or details.get("t") or "constraint"))
+    if state in ("40001", "40P01", "55P03"):
+        return Again(reason(error))
+    if state == "57014":
+        return Slow(reason(error))
+    if state == "53100":
+        return Full(reason(error))
+    if state.startswith(("42", "22", "0A", "25")):
+        return RuntimeError(f"wrong statement: {reason(error)} {error.args[0].get('M', '')}")
+    return Broken(reason(error))

@@ -1,0 +1,277 @@
+"""SQLite: one file, one writing connection, readers on snapshots. WAL, synchronous=FULL, checkpoints by the writer alone.
+
+Two writing connections on one file stall each other for seconds, and SQLite 3.7.0 to 3.51.2 can corrupt a WAL that two
+connections commit to and checkpoint at once (https://sqlite.org/wal.html#walresetbug): hence the single writer.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from opentrail.store.database import Broken, Full, LaneTx, Slow
+from opentrail.store.sql import Conflict, Row, Sql, Value
+
+FIXED = (3, 51, 3)
+"""The first SQLite without the WAL reset bug."""
+
+STATEMENT_LIMIT = 2.0
+"""Seconds that the statements of one call may take in the lane before it is refused."""
+
+READ_LIMIT = 10.0
+"""Seconds that one view may run statements."""
+
+_CHECKPOINT_AT = 16 * 1024 * 1024
+_TRUNCATE_AT = 256 * 1024 * 1024
+_STEPS = 20_000
+
+
+class SqliteDatabase:
+    """A file. `writable` is False for databases that another process writes."""
+
+    dialect = "sqlite"
+
+    def __init__(self, file: Path, writable: bool = True) -> None:
+        self.file = file
+        self.writable = writable
+        self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
+        self._guard = threading.Lock()
+        self._write: SqliteWriter | None = None
+        self._write_turn = threading.Lock()
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                f"{self.file.as_uri()}?mode={mode}",
+                uri=True,
+                isolation_level=None,
+                check_same_thread=False,
+                timeout=5,
+                cached_statements=512,
+            )
+            if mode == "rwc":
+                for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "wal_autocheckpoint=0"):
+                    connection.execute(f"PRAGMA {pragma}").fetchall()
+            else:
+                connection.execute("PRAGMA query_only=ON")
+            connection.execute("PRAGMA cache_size=-16384")
+            connection.execute("PRAGMA temp_store=MEMORY")
+        except sqlite3.Error as error:
+            raise Broken(reason(error)) from error
+        with self._guard:
+            self._open.append(connection)
+        return connection
+
+    @contextmanager
+    def read(self) -> Iterator[SqliteView]:
+        view: SqliteView | None = getattr(self._local, "view", None)
+        if view is None:
+            view = self._local.view = SqliteView(self._connect("ro"), READ_LIMIT)
+        view.begin()
+        try:
+            yield view
+        finally:
+            view.end()
+
+    @contextmanager
+    def write(self) -> Iterator[LaneTx]:
+        with self._write_turn:
+            writer = self._write or self.writer()
+            writer.begin(writes=True)
+            try:
+                yield writer.enter()
+                writer.leave()
+                writer.commit()
+            except BaseException:
+                writer.rollback()
+                raise
+            writer.idle()
+
+    def writer(self) -> SqliteWriter:
+        if not self.writable:
+            raise PermissionError(f"{self.file.name} is written by another process")
+        if self._write is None:
+            self._write = SqliteWriter(self._connect("rwc"), self.file)
+        return self._write
+
+    def close(self) -> None:
+        with self._guard:
+            for connection in self._open:
+                connection.close()
+            self._open.clear()
+            self._write = None
+            self._local = threading.local()
+
+
+class _Statements:
+    """Runs statements on a connection within a time limit."""
+
+    def __init__(self, connection: sqlite3.Connection, limit: float) -> None:
+        self._connection = connection
+        self._limit = limit
+        self._until = 0.0
+        connection.set_progress_handler(self._expired, _STEPS)
+
+    def _expired(self) -> bool:
+        return time.monotonic() > self._until
+
+    def _arm(self) -> None:
+        self._until = time.monotonic() + self._limit
+
+    def one(self, statement: Sql, /, **values: Value) -> Row | None:
+        try:
+            row: Row | None = self._connection.execute(statement.text, values).fetchone()
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        return row
+
+    def all(self, statement: Sql, /, **values: Value) -> list[Row]:
+        try:
+            return self._connection.execute(statement.text, values).fetchall()
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+
+class SqliteView(_Statements):
+    """A read transaction."""
+
+    def begin(self) -> None:
+        self._arm()
+        try:
+            self._connection.execute("BEGIN")
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def end(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+
+class SqliteTx(_Statements):
+    """The writing connection inside its transaction, as one call after another uses it."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection, STATEMENT_LIMIT)
+        self.epoch = 0
+        self.changed = False
+        self.later: list[tuple[Sql, dict[str, Value]]] = []
+
+    def run(self, statement: Sql, /, **values: Value) -> int:
+        try:
+            return self._connection.execute(statement.text, values).rowcount
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
+        try:
+            self._connection.executemany(statement.text, rows)
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def with_position(self, statement: Sql, /, **values: Value) -> None:
+        self.later.append((statement, values))
+
+    def rights_changed(self) -> None:
+        self.changed = True
+
+    def undo(self) -> None:
+        self._execute("ROLLBACK TO call")
+        self.later = []
+        self.changed = False
+
+    def _execute(self, text: str) -> None:
+        try:
+            self._connection.execute(text)
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def start(self) -> None:
+        """Begins the part of one call."""
+        self._arm()
+        self.later = []
+        self.changed = False
+        self._execute("SAVEPOINT call")
+
+
+class SqliteWriter:
+    """The one writing connection of a file."""
+
+    def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
+        self._connection = connection
+        self._wal = file.with_name(file.name + "-wal")
+        self.tx = SqliteTx(connection)
+
+    def begin(self, writes: bool) -> None:
+        self.tx._arm()
+        self.tx._execute("BEGIN IMMEDIATE")
+
+    def enter(self) -> LaneTx:
+        self.tx.start()
+        return self.tx
+
+    def leave(self) -> None:
+        self.tx._execute("RELEASE call")
+        self.tx._arm()
+
+    def commit(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise Broken(reason(error)) from error
+
+    def rollback(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._connection.close()
+
+    def idle(self) -> None:
+        """Copies the WAL into the file once it is worth it; never while a batch is open."""
+        size = self.wal_size()
+        if size >= _CHECKPOINT_AT:
+            self._checkpoint("TRUNCATE" if size >= _TRUNCATE_AT else "PASSIVE")
+
+    def _checkpoint(self, mode: str) -> None:
+        try:
+            self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise Broken(reason(error)) from error
+
+    def wal_size(self) -> int:
+        """Bytes of the write-ahead log."""
+        try:
+            return self._wal.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def close(self) -> None:
+        self.rollback()
+        self._connection.close()
+
+
+def reason(error: sqlite3.Error) -> str:
+    """The error's name, such as SQLITE_IOERR_FSYNC: says enough and quotes nothing."""
+    return str(getattr(error, "sqlite_errorname", type(error).__name__))
+
+
+def translated(error: sqlite3.Error) -> Exception:
+    """The store's own exception for a driver's."""
+    if isinstance(error, sqlite3.IntegrityError):
+        return Conflict(str(error))
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return Full(reason(error))
+    if code == sqlite3.SQLITE_INTERRUPT:
+        return Slow(reason(error))
+    if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_READONLY) or isinstance(
+        error, sqlite3.ProgrammingError
+    ):
+        return RuntimeError(f"wrong statement: {error}")
+    return Broken(reason(error))

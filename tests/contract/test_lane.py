@@ -1,0 +1,231 @@
+"""The lane and the journal keep their promises on each database: durable before released, dense, undone when refused."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from opentrail.journal.append import EMPTY, Fresh, append, extend
+from opentrail.journal.read import after, head
+from opentrail.kernel.errors import Unavailable
+from opentrail.store.database import LaneTx
+from opentrail.store.lane import Lane, State, Ticket
+from opentrail.store.sql import Conflict, Sql
+from tests.conftest import Database
+
+EPOCHS = Sql("INSERT INTO state_epoch (id, epoch) VALUES (:id, :value)")
+EPOCH = Sql("SELECT epoch FROM state_epoch WHERE id = :id")
+
+
+def fresh(text: str) -> Fresh:
+    return Fresh(1_700_000_000, "123456789012", "us-east-1", 0, text.encode())
+
+
+def written(text: str) -> Ticket:
+    return Ticket(None, [fresh(text)], 100)
+
+
+async def test_records_get_dense_positions_in_commit_order_and_a_running_hash(main_database: Database) -> None:
+    lane = Lane(main_database.writer(), append)
+    await asyncio.gather(*(lane.submit(written(f"r{i}")) for i in range(300)))
+    lane.stop()
+    with main_database.read() as view:
+        entries = after(view, 0, 1000)
+        top = head(view)
+    assert [entry.position for entry in entries] == list(range(1, 301))
+    assert [entry.record for entry in entries] == [f"r{i}".encode() for i in range(300)]
+    root = EMPTY
+    for entry in entries:
+        root = extend(root, entry.record)
+    assert (top.position, top.root) == (300, root)
+
+
+async def test_a_call_that_undoes_leaves_only_its_record(main_database: Database) -> None:
+    def fails(tx: LaneTx) -> Sequence[Fresh]:
+        tx.run(EPOCHS, id=7, value=1)
+        tx.with_position(Sql("UPDATE state_epoch SET epoch = :position WHERE id = 1"))
+        tx.undo()
+        return [fresh("refused")]
+
+    lane = Lane(main_database.writer(), append)
+    await lane.submit(Ticket(fails, (), 100))
+    lane.stop()
+    with main_database.read() as view:
+        assert view.one(EPOCH, id=7) is None
+        assert view.one(EPOCH, id=1) == (0,)
+        assert [entry.record for entry in after(view, 0, 10)] == [b"refused"]
+
+
+async def test_a_later_call_of_a_batch_sees_an_earlier_one_and_positions_are_filled(main_database: Database) -> None:
+    seen: list[object] = []
+
+    def first(tx: LaneTx) -> Sequence[Fresh]:
+        tx.run(EPOCHS, id=5, value=0)
+        tx.with_position(Sql("UPDATE state_epoch SET epoch = :position WHERE id = :id"), id=5)
+        tx.rights_changed()
+        return [fresh("first"), fresh("first, for another account")]
+
+    def second(tx: LaneTx) -> Sequence[Fresh]:
+        seen.append((tx.one(EPOCH, id=5), tx.epoch))
+        return [fresh("second")]
+
+    lane = Lane(main_database.writer(), append)
+    await asyncio.gather(lane.submit(written("zero")), lane.submit(Ticket(first, (), 9)), lane.submit(Ticket(second, (), 9)))
+    assert lane.epoch == 1
+    lane.stop()
+    assert seen == [((0,), 1)]
+    with main_database.read() as view:
+        assert view.one(EPOCH, id=5) == (2,)
+        assert [entry.record for entry in after(view, 3, 10)] == [b"second"]
+
+
+async def test_a_broken_key_is_a_conflict_and_the_batch_goes_on(main_database: Database) -> None:
+    def twice(tx: LaneTx) -> Sequence[Fresh]:
+        with pytest.raises(Conflict):
+            tx.run(EPOCHS, id=1, value=0)
+        tx.undo()
+        return [fresh("conflict")]
+
+    lane = Lane(main_database.writer(), append)
+    await asyncio.gather(lane.submit(Ticket(twice, (), 9)), lane.submit(written("next")))
+    lane.stop()
+    with main_database.read() as view:
+        assert [entry.record for entry in after(view, 0, 10)] == [b"conflict", b"next"]
+
+
+async def test_a_failed_commit_closes_the_lane(main_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = main_database.writer()
+
+    def broken() -> None:
+        from opentrail.store.database import Broken
+
+        raise Broken("SQLITE_IOERR_FSYNC")
+
+    lane = Lane(writer, append)
+    await lane.submit(written("kept"))
+    monkeypatch.setattr(writer, "commit", broken)
+    results = await asyncio.gather(*(lane.submit(written("lost")) for _ in range(3)), return_exceptions=True)
+    assert all(isinstance(result, Unavailable) and "unknown" in result.for_caller() for result in results)
+    with pytest.raises(Unavailable, match="ServiceUnavailable"):
+        lane.submit(written("later"))
+    assert lane.failure == "SQLITE_IOERR_FSYNC"
+    lane.stop()
+
+
+async def test_a_fault_in_the_lane_leaves_nobody_waiting(main_database: Database) -> None:
+    def bug(tx: LaneTx) -> Sequence[Fresh]:
+        raise ZeroDivisionError
+
+    lane = Lane(main_database.writer(), append)
+    hooked: list[object] = []
+    threading.excepthook, hook = hooked.append, threading.excepthook
+    try:
+        with pytest.raises(Unavailable):
+            await lane.submit(Ticket(bug, (), 9))
+    finally:
+        lane.stop()
+        threading.excepthook = hook
+    assert lane.failure
+    assert len(hooked) == 1
+
+
+async def test_only_a_queued_ticket_can_be_withdrawn(main_database: Database) -> None:
+    gate, entered = threading.Event(), threading.Event()
+
+    def waits(tx: LaneTx) -> Sequence[Fresh]:
+        entered.set()
+        gate.wait(10)
+        return [fresh("taken")]
+
+    lane = Lane(main_database.writer(), append)
+    taken, queued, expired = Ticket(waits, (), 9), written("withdrawn"), written("expired")
+    done = lane.submit(taken)
+    await asyncio.to_thread(entered.wait, 10)
+    lane.submit(queued)
+    old = lane.submit(expired)
+    assert not lane.withdraw(taken)
+    assert lane.withdraw(queued)
+    assert lane.expire(1.0) == 1
+    gate.set()
+    await done
+    with pytest.raises(Unavailable):
+        await old
+    lane.stop()
+    assert taken.state is State.DONE
+    with main_database.read() as view:
+        assert [entry.record for entry in after(view, 0, 10)] == [b"taken"]
+
+
+async def test_a_full_queue_refuses_at_once(main_database: Database) -> None:
+    gate = threading.Event()
+
+    def waits(tx: LaneTx) -> Sequence[Fresh]:
+        gate.wait(10)
+        return [fresh("slow")]
+
+    lane = Lane(main_database.writer(), append)
+    first = lane.submit(Ticket(waits, (), 9))
+    await asyncio.sleep(0.05)
+    waiting = [lane.submit(written("x")) for _ in range(1024)]
+    with pytest.raises(Unavailable):
+        lane.submit(written("too many"))
+    gate.set()
+    await asyncio.gather(first, *waiting)
+    lane.stop()
+
+
+def test_two_processes_never_show_a_gap_to_a_follower(new_postgres_main: Database) -> None:
+    """Delayed and rolled-back transactions on PostgreSQL: a follower sees 1..n, in order, without a hole."""
+    import random
+
+    total, seen, stop = 200, [], threading.Event()
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        database = type(new_postgres_main)(new_postgres_main.address, new_postgres_main.schema)
+        writer = database.writer()
+        for n in range(total):
+            writer.begin(writes=False)
+            append(writer.tx, [([fresh(f"{seed}-{n}")], ())])
+            stop.wait(chance.random() * 0.003)
+            if chance.random() < 0.3:
+                writer.rollback()
+            else:
+                writer.commit()
+        database.close()
+
+    def follow() -> None:
+        position = 0
+        while True:
+            finished = stop.is_set()
+            with new_postgres_main.read() as view:
+                entries = after(view, position, 50)
+            seen.extend(entry.position for entry in entries)
+            position = seen[-1] if seen else 0
+            if finished and not entries:
+                return
+
+    follower = threading.Thread(target=follow)
+    writers = [threading.Thread(target=write, args=(seed,)) for seed in (1, 2)]
+    for thread in [follower, *writers]:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    stop.set()
+    follower.join()
+    assert seen == list(range(1, len(seen) + 1))
+    assert 200 < len(seen) < 400
+
+
+def test_sqlite_reads_never_write(tmp_path: object, main_database: Database) -> None:
+    if main_database.dialect == "sqlite":
+        with main_database.read() as view, pytest.raises(RuntimeError, match="readonly"):
+            view.all(Sql("DELETE FROM journal_head"))
+        assert sqlite3.connect(main_database.file).execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    else:
+        with main_database.read() as view, pytest.raises(RuntimeError, match="wrong statement"):
+            view.all(Sql("DELETE FROM journal_head"))
