@@ -30,9 +30,7 @@ def made(count: int) -> Iterator[bytes]:
     patients = max(count // 50, 1)
     for p in range(patients):
         name = [{"family": f"Family{chance.randrange(400):03d}", "given": [f"Given{chance.randrange(200)}"]}]
-        yield msgspec.json.encode(
-            {"resourceType": "Patient", "id": f"p{p}", "name": name, "gender": "female", "birthDate": "1970-01-01"}
-        )
+        yield msgspec.json.encode({"resourceType": "Patient", "id": f"p{p}", "name": name, "gender": "female", "birthDate": "1970-01-01"})
     for n in range(count - patients):
         patient = {"reference": f"Patient/p{n % patients}"}
         day = f"20{chance.randrange(10, 24)}-{chance.randrange(1, 13):02d}-{chance.randrange(1, 29):02d}T10:00:00Z"
@@ -103,8 +101,7 @@ def create(path: str) -> sqlite3.Connection:
 
 
 INSERTS = {
-    t: f"INSERT INTO fhir_{t} (store,path,pk,{','.join(c)}) VALUES (1,{','.join('?' * (len(c) + 2))})"
-    for t, c in writes.COLUMNS.items()
+    t: f"INSERT INTO fhir_{t} (store,path,pk,{','.join(c)}) VALUES (1,{','.join('?' * (len(c) + 2))})" for t, c in writes.COLUMNS.items()
 }
 
 

@@ -90,9 +90,7 @@ def main(count: int, workers: int) -> None:
         alone, alone_seconds, _ = load(folder, "writer.db", iter(some))
         size = os.path.getsize(os.path.join(folder, "whole.db"))
     rate, bound = done / seconds, alone / alone_seconds
-    print(
-        f"import: {done} resources, {rows / done:.1f} index rows each, {size / done:.0f} bytes each, {workers} workers: {rate:,.0f}/s"
-    )
+    print(f"import: {done} resources, {rows / done:.1f} index rows each, {size / done:.0f} bytes each, {workers} workers: {rate:,.0f}/s")
     print(f"CPU in all: {spent / done * 1e6:.0f} us each = {2 * done / spent:,.0f}/s on two free cores; target 4,000/s")
     print(f"writer alone: {bound:,.0f}/s; ratio {rate / bound:.2f}")
 

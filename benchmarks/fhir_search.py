@@ -46,7 +46,8 @@ def main(count: int) -> None:
         patients = [row[0] for row in read("SELECT id FROM fhir_current WHERE type='Patient' ORDER BY pk", {})]
         family = f"SELECT DISTINCT folded FROM fhir_string WHERE store=1 AND path={number('Patient:string:family')} LIMIT 50"
         families = [row[0] for row in read(family, {})]
-        common = f"SELECT code FROM fhir_token WHERE path={number('Observation:token:code+combo-code')} GROUP BY code ORDER BY count(*) DESC LIMIT 40"
+        path = number("Observation:token:code+combo-code")
+        common = f"SELECT code FROM fhir_token WHERE path={path} GROUP BY code ORDER BY count(*) DESC LIMIT 40"
         codes = ["http://loinc.org|" + row[0] for row in read(common, {})]
 
         def pick(values: list[str], i: int) -> str:

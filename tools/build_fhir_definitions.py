@@ -65,9 +65,7 @@ def regex(entry: Json) -> str | None:
 def element_row(element: Json) -> list[Any]:
     """[path, min, max (0 = *), types, reference targets, content reference, required value set, in summary]."""
     types = element.get("type", [])
-    targets = sorted(
-        {profile.removeprefix(BASE) for t in types if t["code"] == "Reference" for profile in t.get("targetProfile", ())}
-    )
+    targets = sorted({profile.removeprefix(BASE) for t in types if t["code"] == "Reference" for profile in t.get("targetProfile", ())})
     binding = element.get("binding", {})
     bound = binding.get("valueSet", "").split("|")[0] if binding.get("strength") == "required" else ""
     high = element.get("max", "*")
@@ -207,11 +205,7 @@ def derived() -> None:
 
     bound = {row[6] for entry in definitions.types().values() for row in entry["elements"] if row[6]}
     write("bindings", {url: codes for url in sorted(bound) if (codes := engine.required_codes(url))})
-    old = (
-        json.loads(gzip.decompress((DATA / "index_paths.json.gz").read_bytes()))
-        if (DATA / "index_paths.json.gz").exists()
-        else {}
-    )
+    old = json.loads(gzip.decompress((DATA / "index_paths.json.gz").read_bytes())) if (DATA / "index_paths.json.gz").exists() else {}
     fresh = [key for key in sorted(paths.all_keys()) if key not in old]
     first = max(old.values(), default=0) + 1
     write("index_paths", {**old, **{key: first + i for i, key in enumerate(fresh)}})

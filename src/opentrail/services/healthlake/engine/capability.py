@@ -49,9 +49,7 @@ def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
     return {**row, "operation": named} if named else row
 
 
-def capability_statement(
-    url: str, version: str, date: str, operations: dict[str, tuple[tuple[str, str], ...]] = OPERATIONS
-) -> Json:
+def capability_statement(url: str, version: str, date: str, operations: dict[str, tuple[tuple[str, str], ...]] = OPERATIONS) -> Json:
     """The CapabilityStatement of the store at `url`, for software of a version, stated at an instant.
 
     `operations` names, by resource type and "" for the whole system, what is offered besides the interactions.

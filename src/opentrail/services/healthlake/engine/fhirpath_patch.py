@@ -227,9 +227,7 @@ def apply(resource: Json, patch: Json) -> Json:
     """The patched resource; the given one is left as it is. Refused with 400, naming the operation's place and reason."""
     rows = patch.get("parameter", []) if patch.get("resourceType") == "Parameters" else None
     if not isinstance(rows, list) or len(rows) > MAX_OPERATIONS:
-        raise refuse(
-            400, "structure", "A FHIRPath Patch is a Parameters resource of at most {} operations.", name(MAX_OPERATIONS)
-        )
+        raise refuse(400, "structure", "A FHIRPath Patch is a Parameters resource of at most {} operations.", name(MAX_OPERATIONS))
     found: Json = copy.deepcopy(resource)
     for place, row in enumerate(rows):
         if not isinstance(row, dict) or row.get("name") != "operation":

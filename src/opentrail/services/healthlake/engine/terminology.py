@@ -112,10 +112,7 @@ def _included(row: Json, seen: tuple[str, ...]) -> dict[tuple[str, str], Concept
         system = row["system"]
         if "concept" in row:
             known = system_concepts(system) or {}
-            listed = [
-                Concept(system, code, display or (known[code].display if code in known else ""))
-                for code, display in row["concept"]
-            ]
+            listed = [Concept(system, code, display or (known[code].display if code in known else "")) for code, display in row["concept"]]
         else:
             listed = _filtered(system, row.get("filter", []))
         chosen = {(c.system, c.code): c for c in listed}
@@ -155,9 +152,7 @@ def members(url: str) -> list[Concept]:
     try:
         return list(_members(url).values())
     except _Unlistable as reason:
-        raise refuse(
-            422, "not-supported", "The value set {} draws on {}, whose codes are not held.", name(url), name(reason)
-        ) from None
+        raise refuse(422, "not-supported", "The value set {} draws on {}, whose codes are not held.", name(url), name(reason)) from None
 
 
 def expand(url: str, timestamp: str, text: str = "", offset: int = 0, count: int = MAX_EXPANSION) -> Json:
@@ -167,10 +162,7 @@ def expand(url: str, timestamp: str, text: str = "", offset: int = 0, count: int
     words = text.casefold().split()
     found = [c for c in members(url) if all(w in c.display.casefold() or w in c.code.casefold() for w in words)]
     entry = _all()["sets"][url.split("|")[0]]
-    page = [
-        {"system": c.system, "code": c.code, **({"display": c.display} if c.display else {})}
-        for c in found[offset : offset + count]
-    ]
+    page = [{"system": c.system, "code": c.code, **({"display": c.display} if c.display else {})} for c in found[offset : offset + count]]
     expansion: Json = {"timestamp": timestamp, "total": len(found), "offset": offset, **({"contains": page} if page else {})}
     head = {k: entry[k] for k in ("version", "name", "title") if k in entry}
     return {
@@ -212,11 +204,7 @@ def _maps(url: str, source: str, target: str) -> list[Json]:
         if url not in maps:
             raise refuse(404, "not-found", "The concept map {} is not known.", name(url))
         return [{**maps[url], "url": url}]
-    return [
-        {**m, "url": u}
-        for u, m in maps.items()
-        if (not source or m["source"] == source) and (not target or m["target"] == target)
-    ]
+    return [{**m, "url": u} for u, m in maps.items() if (not source or m["source"] == source) and (not target or m["target"] == target)]
 
 
 def translate(system: str, code: str, url: str = "", source: str = "", target: str = "") -> Json:

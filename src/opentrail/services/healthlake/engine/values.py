@@ -19,9 +19,7 @@ DAY = 86_400_000
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_REFERENCE = re.compile(
-    r"(?:(https?://.+)/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII
-)
+_REFERENCE = re.compile(r"(?:(https?://.+)/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)
 
 Interval = tuple[int, int]
 
@@ -47,9 +45,7 @@ def _day_interval(match: re.Match[str]) -> Interval:
     if day:
         after = first + 1
     elif month:
-        after = first + (
-            date(year + int(month) // 12, int(month) % 12 + 1, 1).toordinal() - first if (year, month) != (9999, "12") else 31
-        )
+        after = first + (date(year + int(month) // 12, int(month) % 12 + 1, 1).toordinal() - first if (year, month) != (9999, "12") else 31)
     else:
         after = first + (366 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 365)
     return (first - _EPOCH_DAY) * DAY, (after - _EPOCH_DAY) * DAY - 1

@@ -20,13 +20,13 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 def insert_text(table: str) -> str:
     """The INSERT of one row into an index table."""
     names = ("store", "path", "pk", *COLUMNS[table])
-    return f"INSERT INTO fhir_{table} ({','.join(names)}) VALUES ({','.join(':' + n for n in names)})"  # noqa: S608 - our own names
+    return f"INSERT INTO fhir_{table} ({','.join(names)}) VALUES ({','.join(':' + n for n in names)})"
 
 
 def delete_text(table: str) -> str:
     """The DELETE of one row of an index table."""
     names = ("store", "path", "pk", *COLUMNS[table])
-    return f"DELETE FROM fhir_{table} WHERE {' AND '.join(f'{n}=:{n}' for n in names)}"  # noqa: S608 - our own names
+    return f"DELETE FROM fhir_{table} WHERE {' AND '.join(f'{n}=:{n}' for n in names)}"
 
 
 def values_of(table: str, rows: list[tuple[Any, ...]], store: int, pk: int) -> list[dict[str, Any]]:

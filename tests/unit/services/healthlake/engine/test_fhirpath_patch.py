@@ -125,12 +125,8 @@ def hl7() -> Iterator[Any]:
     for case in root:
         if case.find("output") is None:
             continue
-        read = {
-            part: from_xml(case.find(part)[0], case.find(part)[0].tag.removeprefix(FHIR)) for part in ("input", "diff", "output")
-        }
-        yield pytest.param(
-            *({**read[p], "resourceType": "Parameters" if p == "diff" else "Patient"} for p in read), id=case.attrib["name"]
-        )
+        read = {part: from_xml(case.find(part)[0], case.find(part)[0].tag.removeprefix(FHIR)) for part in ("input", "diff", "output")}
+        yield pytest.param(*({**read[p], "resourceType": "Parameters" if p == "diff" else "Patient"} for p in read), id=case.attrib["name"])
 
 
 def hl7_or_own() -> list[Any]:

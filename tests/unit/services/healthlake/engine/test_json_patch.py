@@ -61,7 +61,5 @@ def test_patch(case: Json) -> None:
 
 def test_a_failing_patch_says_where_and_not_what() -> None:
     with pytest.raises(FhirError) as refused:
-        json_patch.apply(
-            {"name": "Smith"}, [{"op": "add", "path": "/x", "value": 1}, {"op": "test", "path": "/name", "value": "Miller"}]
-        )
+        json_patch.apply({"name": "Smith"}, [{"op": "add", "path": "/x", "value": 1}, {"op": "test", "path": "/name", "value": "Miller"}])
     assert str(refused.value) == "Operation 1 of the JSON Patch cannot be applied: a test does not hold."

@@ -185,9 +185,7 @@ def test_patch_kinds_and_what_may_not_change() -> None:
 def test_changes_of_index_rows_touch_only_what_differs() -> None:
     later = {**OBSERVATION, "status": "amended"}
     found = list(writes.changes(index_rows(OBSERVATION), index_rows(later)))
-    assert [(table, [r[1] for r in gone], [r[1] for r in fresh]) for table, gone, fresh in found] == [
-        ("token", ["final"], ["amended"])
-    ]
+    assert [(table, [r[1] for r in gone], [r[1] for r in fresh]) for table, gone, fresh in found] == [("token", ["final"], ["amended"])]
     store = Store([OBSERVATION])
     for table, gone, fresh in found:
         for values in writes.values_of(table, gone, STORE, 1):

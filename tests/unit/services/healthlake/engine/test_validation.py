@@ -47,9 +47,7 @@ VALID: list[tuple[str, Json, Edit]] = [
     (
         "status given by extension",
         OBSERVATION,
-        lambda r: (
-            r.update(status=None) or r.pop("status") or r.update(_status={"extension": [{"url": DAR, "valueCode": "unknown"}]})
-        ),
+        lambda r: r.update(status=None) or r.pop("status") or r.update(_status={"extension": [{"url": DAR, "valueCode": "unknown"}]}),
     ),
     ("null with extension", PATIENT, lambda r: r["name"][0].update(given=["y", None], _given=[None, {"id": "z"}])),
     ("contained", PATIENT, lambda r: r.update(copy.deepcopy(CONTAINED))),
@@ -165,9 +163,7 @@ def test_accepted(resource: Json, edit: Edit) -> None:
     assert validate(edited(resource, edit)) == []
 
 
-@pytest.mark.parametrize(
-    ("resource", "edit", "code", "location"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID]
-)
+@pytest.mark.parametrize(("resource", "edit", "code", "location"), [case[1:] for case in INVALID], ids=[case[0] for case in INVALID])
 def test_refused_with_code_and_place(resource: Json, edit: Edit, code: str, location: str) -> None:
     found = validate(edited(resource, edit))
     assert (code, location) in [(issue.code, issue.location) for issue in found if issue.is_error]

@@ -18,8 +18,7 @@ def test_the_interval_of_a_second(moment: datetime) -> None:
     whole = moment.replace(microsecond=0)
     assert (
         first
-        == (whole - datetime(1970, 1, 1, tzinfo=UTC)).days * 86_400_000
-        + (whole.hour * 3600 + whole.minute * 60 + whole.second) * 1000
+        == (whole - datetime(1970, 1, 1, tzinfo=UTC)).days * 86_400_000 + (whole.hour * 3600 + whole.minute * 60 + whole.second) * 1000
     )
     assert last - first == 999
 

@@ -236,10 +236,6 @@ def matching(a: str, match: Match, bound: Bound, probe: bool = False) -> str:
     `probe`: the caller gives the pk. Leaving the store out then keeps the planner from any index but the one by pk.
     """
     chosen = [v for v in match.values if isinstance(v, TokenValue)]
-    found = (
-        tokens(a, chosen, match.parameter, bound)
-        if by_list(match)
-        else any_of([f"({_one(a, v, match, bound)})" for v in match.values])
-    )
+    found = tokens(a, chosen, match.parameter, bound) if by_list(match) else any_of([f"({_one(a, v, match, bound)})" for v in match.values])
     store = "" if probe and table(match) not in WITHOUT_PK else f"{a}.store=:store AND "
     return f"{store}{of_paths(a, keys(match))}{target(a, match, bound)} AND {found}"

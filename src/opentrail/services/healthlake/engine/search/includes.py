@@ -17,9 +17,7 @@ def _pointing(include: Include) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for p in offered(include.source).values() if p.kind == "reference" for key in p.paths))
 
 
-def compile_include(
-    include: Include, store: int, found: Iterable[tuple[int, str, str]], limit: int = MAX_INCLUDED
-) -> Statement | None:
+def compile_include(include: Include, store: int, found: Iterable[tuple[int, str, str]], limit: int = MAX_INCLUDED) -> Statement | None:
     """Rows (pk, type, id, version, updated, body) that an include adds to the resources (pk, type, id) `found`; None for none."""
     bound = Bound(store)
     keys = _pointing(include)
@@ -46,6 +44,4 @@ def compile_include(
         f" AND {c.of_paths('i', keys)} AND i.base=0{only}"
     )
     text = f"SELECT {COLUMNS} FROM ({inner}) i CROSS JOIN fhir_current r WHERE r.store=:store"
-    return Statement(
-        f"{text} AND r.type=i.type AND r.id=i.id AND r.deleted=0 ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values
-    )
+    return Statement(f"{text} AND r.type=i.type AND r.id=i.id AND r.deleted=0 ORDER BY r.pk LIMIT {bound.add(limit)}", bound.values)

@@ -60,9 +60,7 @@ def _unknown(resource_type: str, code: str) -> _Unknown:
     if why:
         text = "The search parameter {} of {} is not offered: {}."
         return _Unknown(Issue("error", "not-supported", text, (name(code), name(resource_type), name(why))))
-    return _Unknown(
-        Issue("error", "not-supported", "The search parameter {} is not known for {}.", (content(code), name(resource_type)))
-    )
+    return _Unknown(Issue("error", "not-supported", "The search parameter {} is not known for {}.", (content(code), name(resource_type))))
 
 
 def _modifier_unknown(parameter: Parameter, modifier: str) -> FhirError:
@@ -116,19 +114,9 @@ class _Reader:
 
     def match(self, parameter: Parameter, modifier: str, text: str) -> Match:
         kind = parameter.kind
-        if (
-            modifier
-            and modifier not in MODIFIERS.get(kind, ())
-            and not (kind == "reference" and definitions.is_resource_type(modifier))
-        ):
+        if modifier and modifier not in MODIFIERS.get(kind, ()) and not (kind == "reference" and definitions.is_resource_type(modifier)):
             raise _modifier_unknown(parameter, modifier)
-        if (
-            kind == "reference"
-            and modifier
-            and modifier != "identifier"
-            and parameter.targets
-            and modifier not in parameter.targets
-        ):
+        if kind == "reference" and modifier and modifier != "identifier" and parameter.targets and modifier not in parameter.targets:
             raise refuse(400, "value", "The search parameter {} does not point to {}.", name(parameter.code), name(modifier))
         parts = read.alternatives(parameter.code, text)
         return Match(parameter, modifier, tuple(v for part in parts for v in self.values(parameter, modifier, part)))

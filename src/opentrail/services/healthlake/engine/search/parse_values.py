@@ -123,9 +123,7 @@ def by_kind(kind: str, parameter: Parameter, text: str, now: int | None, service
         parts = split(text, "$")
         if len(parts) != len(parameter.components):
             raise bad(parameter.code, text, f"of {len(parameter.components)} parts with $ between them")
-        return CompositeValue(
-            tuple(by_kind(k, parameter, p, now, service) for (_, k), p in zip(parameter.components, parts, strict=True))
-        )
+        return CompositeValue(tuple(by_kind(k, parameter, p, now, service) for (_, k), p in zip(parameter.components, parts, strict=True)))
     return TextValue(plain(text))
 
 

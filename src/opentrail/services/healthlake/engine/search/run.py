@@ -64,9 +64,7 @@ def run_search(read: Read, search: Search, store: int, after: After = START) -> 
     return Found(matches, included, total, following, (*search.warnings, cut) if full else search.warnings)
 
 
-def _included(
-    read: Read, includes: tuple[Include, ...], store: int, matches: tuple[Stored, ...]
-) -> tuple[tuple[Stored, ...], bool]:
+def _included(read: Read, includes: tuple[Include, ...], store: int, matches: tuple[Stored, ...]) -> tuple[tuple[Stored, ...], bool]:
     """What the includes add, each resource once; those with `:iterate` go on from what was added."""
     seen = {row.pk for row in matches}
     added: list[Stored] = []

@@ -238,18 +238,14 @@ def compile_page(search: Search, store: int, after: After = START, limit: int | 
         if pk == "d.pk":
             return Statement(f"SELECT {COLUMNS} FROM {source} WHERE {more}", bound.values)
         inner = f"SELECT r.pk FROM {source} WHERE {more}"
-        return Statement(
-            f"SELECT {COLUMNS} FROM ({inner}) q CROSS JOIN fhir_current r WHERE r.pk=q.pk ORDER BY r.pk", bound.values
-        )
+        return Statement(f"SELECT {COLUMNS} FROM ({inner}) q CROSS JOIN fhir_current r WHERE r.pk=q.pk ORDER BY r.pk", bound.values)
     keys = ", ".join(f"{_sort_key(key, bound)} AS k{i}" for i, key in enumerate(search.sort))
     order = ", ".join([*(f"q.k{i} {'DESC' if key.descending else 'ASC'}" for i, key in enumerate(search.sort)), "q.pk"])
     names = ", ".join(f"q.k{i}" for i in range(len(search.sort)))
     from_here = f" WHERE {_after(search.sort, after, bound)}" if after.keys else ""
     inner = f"SELECT r.pk AS pk, {keys} FROM {source} WHERE {where}"
     page = f"SELECT q.pk, {names} FROM ({inner}) q{from_here} ORDER BY {order} LIMIT {size}"
-    return Statement(
-        f"SELECT {COLUMNS}, {names} FROM ({page}) q CROSS JOIN fhir_current r WHERE r.pk=q.pk ORDER BY {order}", bound.values
-    )
+    return Statement(f"SELECT {COLUMNS}, {names} FROM ({page}) q CROSS JOIN fhir_current r WHERE r.pk=q.pk ORDER BY {order}", bound.values)
 
 
 def compile_total(search: Search, store: int) -> Statement:
@@ -258,9 +254,7 @@ def compile_total(search: Search, store: int) -> Statement:
     if len(search.filters) == 1 and isinstance(search.filters[0], Match) and promise(search.filters[0]) < LAST:
         match = search.filters[0]
         number = "*" if _streams(match) and not _once(match) else "DISTINCT d.pk"
-        return Statement(
-            f"SELECT count({number}) FROM fhir_{c.table(match)} d WHERE {c.matching('d', match, bound)}", bound.values
-        )
+        return Statement(f"SELECT count({number}) FROM fhir_{c.table(match)} d WHERE {c.matching('d', match, bound)}", bound.values)
     source, where, _ = _from_where(search, bound)
     return Statement(f"SELECT count(*) FROM {source} WHERE {where}", bound.values)
 

@@ -91,9 +91,7 @@ def _against_profiles(resource: Json, claimed: list[str], profiles: Profiles, lo
     for url in claimed:
         profile = profiles.find(url)
         if profile is None:
-            yield Issue(
-                "warning", "not-supported", "The profile {} is not loaded; only base R4 was checked.", (name(url),), location
-            )
+            yield Issue("warning", "not-supported", "The profile {} is not loaded; only base R4 was checked.", (name(url),), location)
         elif profile.type != resource["resourceType"]:
             yield error("structure", "The profile {} is for {}.", name(url), name(profile.type), location=location)
         else:
@@ -101,9 +99,7 @@ def _against_profiles(resource: Json, claimed: list[str], profiles: Profiles, lo
             yield from explain.issues(document, islice(validator.iter_errors(resource), MAX_ISSUES), location)
 
 
-def validate(
-    resource: object, level: Level = "strict", profiles: Profiles = NO_PROFILES, also: tuple[str, ...] = ()
-) -> list[Issue]:
+def validate(resource: object, level: Level = "strict", profiles: Profiles = NO_PROFILES, also: tuple[str, ...] = ()) -> list[Issue]:
     """Everything wrong with a resource, errors and warnings, at most about MAX_ISSUES; empty when nothing is.
 
     `also` names profiles to check besides those claimed ($validate's `profile`, a store's defaults).

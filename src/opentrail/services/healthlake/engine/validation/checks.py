@@ -139,9 +139,7 @@ def _bundle(resource: Json, location: str) -> Iterator[Issue]:
         if ("request" in entry) != (kind in asked):
             yield _rule("bdl-3", "entry.request mandatory for batch/transaction/history, otherwise prohibited", place)
         if ("response" in entry) != (kind in answered):
-            yield _rule(
-                "bdl-4", "entry.response mandatory for batch-response/transaction-response/history, otherwise prohibited", place
-            )
+            yield _rule("bdl-4", "entry.response mandatory for batch-response/transaction-response/history, otherwise prohibited", place)
         if "/_history/" in entry.get("fullUrl", ""):
             yield _rule("bdl-8", "fullUrl cannot be a version specific reference", place)
     pairs = [(e["fullUrl"], ((e.get("resource") or {}).get("meta") or {}).get("versionId")) for e in entries if "fullUrl" in e]

@@ -145,9 +145,7 @@ def _codes(value_sets: dict[str, Json], systems: dict[str, Json]) -> dict[str, l
         for row in compose.get("include", [{}]):
             system = row.get("system", "")
             listed = row.get("concept") or (systems.get(system, {}).get("concept") if "filter" not in row else None)
-            pairs = (
-                None if pairs is None or listed is None or "valueSet" in row else pairs + [[system, c["code"]] for c in listed]
-            )
+            pairs = None if pairs is None or listed is None or "valueSet" in row else pairs + [[system, c["code"]] for c in listed]
         if pairs and "exclude" not in compose:
             found[url] = pairs
     return found

@@ -147,9 +147,7 @@ def presence(path: str, element: Element) -> list[Schema]:
     if element.many and len(options) == 1 and len(options[0]) == 2:
         prop = options[0][0]
         holes = {"required": [prop], "properties": {prop: {"contains": {"type": "null"}}}}
-        found.append(
-            {"if": holes, "then": {"required": ["_" + prop]}, "x-rule": ["null", f"a null in {prop} needs its extension"]}
-        )
+        found.append({"if": holes, "then": {"required": ["_" + prop]}, "x-rule": ["null", f"a null in {prop} needs its extension"]})
     return found
 
 

@@ -151,9 +151,7 @@ tokens = st.one_of(
 observation_criteria = st.one_of(
     st.builds(lambda p, d: (f"date={p}{d}", lambda r: date_matches(r, p, d)), prefixes, st.sampled_from(DATES)),
     st.builds(lambda p, n: (f"value-quantity={p}{n}", lambda r: number_matches(r, p, n, "")), prefixes, st.sampled_from(NUMBERS)),
-    st.builds(
-        lambda p, n: (f"value-quantity={p}{n}||kg", lambda r: number_matches(r, p, n, "kg")), prefixes, st.sampled_from(NUMBERS)
-    ),
+    st.builds(lambda p, n: (f"value-quantity={p}{n}||kg", lambda r: number_matches(r, p, n, "kg")), prefixes, st.sampled_from(NUMBERS)),
     st.builds(lambda t: (f"code={t}", lambda r: code_matches(r, t)), tokens),
     st.builds(lambda t, u: (f"code={t},{u}", lambda r: code_matches(r, t) or code_matches(r, u)), tokens, tokens),
     st.builds(lambda t: (f"code:not={t}", lambda r: not code_matches(r, t)), tokens),

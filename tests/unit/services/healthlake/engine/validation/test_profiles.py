@@ -159,9 +159,7 @@ def test_files_outside_the_package_folder_are_not_read() -> None:
         load_package(package(FILES, "/etc/package/"))
 
 
-@pytest.mark.parametrize(
-    "packed", [b"", b"nothing", gzip.compress(b"nothing"), package({"package.json": {}}), package(FILES)[:200]]
-)
+@pytest.mark.parametrize("packed", [b"", b"nothing", gzip.compress(b"nothing"), package({"package.json": {}}), package(FILES)[:200]])
 def test_what_is_no_package(packed: bytes) -> None:
     with pytest.raises(FhirError) as refused:
         load_package(packed)
