@@ -21,6 +21,8 @@ DATES = (
     "2020-02-29T10:00:00Z",
     "2020-02-29T23:30:00-02:00",
     "2020-03-01T00:00:00.5Z",
+    "2020-12-31T00:00:00.000Z",
+    "2021-01-31T23:59:59.999Z",
     "2020-12-31",
     "2021-01",
 )
@@ -64,7 +66,8 @@ def span(text: str) -> tuple[datetime, datetime]:
     """First moment of a date, and the first after it."""
     if "T" in text:
         start = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)
-        return start, start + (timedelta(milliseconds=100) if "." in text else timedelta(seconds=1))
+        digits = len(text.partition(".")[2].rstrip("Z"))
+        return start, start + timedelta(milliseconds=10 ** (3 - digits))
     parts = [int(p) for p in text.split("-")]
     if len(parts) == 1:
         return datetime(parts[0], 1, 1, tzinfo=UTC), datetime(parts[0] + 1, 1, 1, tzinfo=UTC)

@@ -166,6 +166,14 @@ ANSWERS = {
     "Observation?value-quantity=1e2": "a b",
     "Observation?value-quantity=ap125": "a b",
     "Observation?value-quantity=ne120": "b c",
+    "Observation?value-quantity=lt120": "c",
+    "Observation?value-quantity=le120": "a c",
+    "Observation?value-quantity=gt130.5": "",
+    "Observation?value-quantity=ge130.5": "b",
+    "Observation?value-quantity=sa120": "b",
+    "Observation?value-quantity=sa130.5": "",
+    "Observation?value-quantity=eb120": "c",
+    "Observation?value-quantity=eb5.4": "",
     # uri
     "ValueSet?url=http://a.org/x/y": "v1",
     "ValueSet?url:below=http://a.org/x": "v1",
@@ -341,3 +349,25 @@ def test_a_refusal_hides_the_value_from_logs(store: Store) -> None:
         store.search("Patient?birthdate=Smith")
     assert "Smith" not in str(refused.value)
     assert "Smith" in refused.value.issues[0].wire_text()
+
+
+@pytest.mark.parametrize(
+    ("criterion", "matches"),
+    [
+        ("eb2020-12-31", False),
+        ("lt2020-12-31", False),
+        ("sa2020-12-30", True),
+        ("gt2020-12-30", True),
+        ("2020-12-31", True),
+        ("ge2020-12-31", True),
+        ("le2020-12-31", True),
+        ("le2020-12-30", False),
+        ("eb2021", True),
+        ("sa2020-12-31", False),
+        ("ne2020-12-31", False),
+        ("2020-12-31T00:00:00Z", True),
+    ],
+)
+def test_the_first_moment_of_a_day(criterion: str, matches: bool) -> None:
+    store = Store([observation("o", "1", "Patient/p1", "2020-12-31T00:00:00.000Z")])
+    assert (store.ids(f"Observation?date={criterion}") == ["o"]) == matches
