@@ -371,3 +371,11 @@ def test_a_refusal_hides_the_value_from_logs(store: Store) -> None:
 def test_the_first_moment_of_a_day(criterion: str, matches: bool) -> None:
     store = Store([observation("o", "1", "Patient/p1", "2020-12-31T00:00:00.000Z")])
     assert (store.ids(f"Observation?date={criterion}") == ["o"]) == matches
+
+
+@pytest.mark.parametrize(
+    ("criterion", "matches"), [("sa2020-12-31", False), ("gt2020-12-31", False), ("sa2020-12-30", True), ("eb2021", True)]
+)
+def test_the_last_moment_of_a_day(criterion: str, matches: bool) -> None:
+    store = Store([observation("o", "1", "Patient/p1", "2020-12-31T23:59:59.999Z")])
+    assert (store.ids(f"Observation?date={criterion}") == ["o"]) == matches
