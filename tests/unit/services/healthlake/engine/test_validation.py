@@ -15,6 +15,7 @@ from opentrail.services.healthlake.engine.issues import Issue, operation_outcome
 from opentrail.services.healthlake.engine.search.rows import index_rows, lenient_rows
 from opentrail.services.healthlake.engine.validation import rules, validate
 from opentrail.services.healthlake.engine.validation.checks import KEYS
+from opentrail.services.healthlake.engine.validation.flags import URL, flagged
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]
@@ -188,6 +189,17 @@ def test_minimal_flags_and_keeps() -> None:
     found = validate({"resourceType": "Patient", "id": "a", "gender": "M"}, "minimal")
     assert [(issue.severity, issue.location) for issue in found] == [("warning", "/Patient/gender")]
     assert any(issue.is_error for issue in validate({"resourceType": "Patient", "id": "a/b"}, "minimal"))
+
+
+def test_minimal_leaves_its_issues_in_the_resource() -> None:
+    resource = {"resourceType": "Patient", "id": "a", "gender": "M", "extension": [{"url": "http://x", "valueString": "y"}]}
+    once = flagged(resource, validate(resource, "minimal"))
+    assert [e["url"] for e in once["extension"]] == ["http://x", URL]
+    outcome = msgspec.json.decode(once["extension"][1]["valueString"])
+    assert outcome["issue"][0]["location"] == ["/Patient/gender"]
+    assert flagged(once, validate(once, "minimal")) == once
+    assert flagged(once, []) == resource
+    assert flagged({"resourceType": "Patient", "extension": 3}, []) == {"resourceType": "Patient", "extension": 3}
 
 
 def test_a_profile_that_is_not_loaded_is_a_warning_under_strict_only() -> None:

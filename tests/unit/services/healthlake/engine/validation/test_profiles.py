@@ -159,7 +159,16 @@ def test_files_outside_the_package_folder_are_not_read() -> None:
         load_package(package(FILES, "/etc/package/"))
 
 
-@pytest.mark.parametrize("packed", [b"", b"nothing", gzip.compress(b"nothing"), package({"package.json": {}}), package(FILES)[:200]])
+NO_PACKAGES = {
+    "empty": b"",
+    "text": b"nothing",
+    "zipped text": gzip.compress(b"nothing"),
+    "no name": package({"package.json": {}}),
+    "cut": package(FILES)[:200],
+}
+
+
+@pytest.mark.parametrize("packed", NO_PACKAGES.values(), ids=NO_PACKAGES)
 def test_what_is_no_package(packed: bytes) -> None:
     with pytest.raises(FhirError) as refused:
         load_package(packed)
