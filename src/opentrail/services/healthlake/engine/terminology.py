@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 from opentrail.services.healthlake.engine import definitions
-from opentrail.services.healthlake.engine.issues import name, refuse
+from opentrail.services.healthlake.engine.issues import content, name, refuse
 
 MAX_EXPANSION = 1000
 Json = dict[str, Any]
@@ -148,7 +148,7 @@ def members(url: str) -> list[Concept]:
     """All concepts of a value set. Refused: 404 unknown, 422 not listable."""
     url = url.split("|")[0]
     if url not in _all()["sets"]:
-        raise refuse(404, "not-found", "The value set {} is not known.", name(url))
+        raise refuse(404, "not-found", "The value set {} is not known.", content(url))
     try:
         return list(_members(url).values())
     except _Unlistable as reason:
@@ -182,7 +182,7 @@ def lookup(system: str, code: str) -> Json:
     """$lookup: Parameters with name, version, display, definition and the code above. 404 when not known."""
     concepts = system_concepts(system)
     if concepts is None:
-        raise refuse(404, "not-found", "The codes of the system {} are not held.", name(system))
+        raise refuse(404, "not-found", "The codes of the system {} are not held.", content(system))
     if code not in concepts:
         raise refuse(404, "not-found", "The code is not in the system {}.", name(system))
     entry, concept = _all()["systems"][system], concepts[code]
@@ -202,7 +202,7 @@ def _maps(url: str, source: str, target: str) -> list[Json]:
     maps = _all()["maps"]
     if url:
         if url not in maps:
-            raise refuse(404, "not-found", "The concept map {} is not known.", name(url))
+            raise refuse(404, "not-found", "The concept map {} is not known.", content(url))
         return [{**maps[url], "url": url}]
     return [{**m, "url": u} for u, m in maps.items() if (not source or m["source"] == source) and (not target or m["target"] == target)]
 

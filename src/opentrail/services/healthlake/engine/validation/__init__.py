@@ -91,7 +91,7 @@ def _against_profiles(resource: Json, claimed: list[str], profiles: Profiles, lo
     for url in claimed:
         profile = profiles.find(url)
         if profile is None:
-            yield Issue("warning", "not-supported", "The profile {} is not loaded; only base R4 was checked.", (name(url),), location)
+            yield Issue("warning", "not-supported", "The profile {} is not loaded; only base R4 was checked.", (content(url),), location)
         elif profile.type != resource["resourceType"]:
             yield error("structure", "The profile {} is for {}.", name(url), name(profile.type), location=location)
         else:
