@@ -185,9 +185,9 @@ def _as_number(value: object) -> float | None:
 def _rows(expression: Expression, table: FilterTable, recent: Sequence[Event]) -> Mask:
     if expression.where[0][0].dataset in ("Interactions", "ActionInteractions"):
         result = np.zeros(table.rows, np.bool_)
-        hit = [
-            event.item for event in recent if event.item >= 0 and any(all(holds(c, event.columns) for c in group) for group in one.where)
-        ]
+        for event in recent:
+            if event.item >= 0 and any(all(holds(one, event.columns) for one in group) for group in expression.where):
+                result[event.item] = True
         return result
     return _union([_intersection([table.mask(each, _plain(each)) for each in group]) for group in expression.where])
 

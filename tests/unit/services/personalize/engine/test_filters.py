@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
 import numpy as np
@@ -23,7 +24,7 @@ from opentrail.services.personalize.engine.filter_language import (
     parse_filter,
     parse_values,
 )
-from opentrail.services.personalize.engine.filter_plan import Event, FilterTable, allowed, bind
+from opentrail.services.personalize.engine.filter_plan import Attributes, Event, FilterTable, allowed, bind
 from opentrail.services.personalize.engine.schemas import Field, Schema
 
 GENRES = Field("GENRES", "string", nullable=True, categorical=True, metadata=True)
@@ -46,9 +47,9 @@ ITEMS = Entities(
 )
 
 
-def passing(text: str, events: list[Event] | None = None, user: dict[str, str | int | float | None] | None = None, **values: str) -> str:
-    bound = bind(check_filter(parse_filter(text), SCHEMAS), values)
-    mask = allowed(bound, FilterTable(ITEMS), events or [], user)
+def passing(text: str, events: Sequence[Event] = (), user: Attributes | None = None, values: Mapping[str, str] | None = None) -> str:
+    bound = bind(check_filter(parse_filter(text), SCHEMAS), values or {})
+    mask = allowed(bound, FilterTable(ITEMS), events, user)
     return "all" if mask is None else "".join(np.array(ITEMS.ids)[mask])
 
 
@@ -111,13 +112,20 @@ def test_if_asks_the_current_user_once() -> None:
 
 def test_parameters() -> None:
     text = "INCLUDE ItemID WHERE Items.GENRES IN ($GENRE) | EXCLUDE ItemID WHERE Items.YEAR = $YEAR"
-    assert parameters_of(parse_filter(text)) == ({"GENRE"}, {"GENRE", "YEAR"})
-    assert passing(text, GENRE='"drama","war"', YEAR="1990") == "bce"
-    assert passing(text, GENRE='"drama"', YEAR='"1990"') == "ce"
-    assert passing(text, GENRE='"drama"') == "ace"
-    for values in ({}, {"GENRE": "drama"}, {"GENRE": '"a" "b"'}, {"GENRE": '"a"', "OTHER": '"b"'}, {"GENRE": '"a"', "YEAR": '"old"'}):
+    assert parameters_of(parse_filter(text)) == (frozenset({"GENRE"}), frozenset({"GENRE", "YEAR"}))
+    assert passing(text, values={"GENRE": '"drama","war"', "YEAR": "1990"}) == "bce"
+    assert passing(text, values={"GENRE": '"drama"', "YEAR": '"1990"'}) == "ce"
+    assert passing(text, values={"GENRE": '"drama"'}) == "ace"
+    bad: list[dict[str, str]] = [
+        {},
+        {"GENRE": "drama"},
+        {"GENRE": '"a" "b"'},
+        {"GENRE": '"a"', "OTHER": '"b"'},
+        {"GENRE": '"a"', "YEAR": '"old"'},
+    ]
+    for values in bad:
         with pytest.raises(ServiceError, match="InvalidInputException"):
-            passing(text, **values)
+            passing(text, values=values)
     assert parse_values('"a,b", "say \\"hi\\""') == ("a,b", 'say "hi"')
 
 
@@ -225,12 +233,10 @@ def test_masks_equal_a_row_by_row_evaluation(parsed: Filter, age: int) -> None:
     assert ({*ITEMS.ids} if mask is None else {name for name, ok in zip(ITEMS.ids, mask, strict=True) if ok}) == slow(parsed, age)
 
 
-@given(
-    st.text(max_size=60)
-    | st.lists(st.sampled_from(["INCLUDE", "ItemID", "WHERE", "Items", ".", "GENRES", "IN", "(", ")", '"', "$", "|", "1", "IF"])).map(
-        " ".join
-    )
-)
+words = st.sampled_from(["INCLUDE", "ItemID", "WHERE", "Items", ".", "GENRES", "IN", "(", ")", '"', "$", "|", "1", "IF"])
+
+
+@given(st.text(max_size=60) | st.lists(words).map(" ".join))
 def test_any_text_is_a_filter_or_a_refusal(text: str) -> None:
     with suppress(ServiceError):
         parse_filter(text)
