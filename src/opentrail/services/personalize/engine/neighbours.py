@@ -1,0 +1,107 @@
+"""Item neighbours: sparse co-occurrence of items in the users' sequences, cut to the nearest K of each item.
+
+Only pairs at most `window` steps apart are counted, each for 1 / distance ** fade; a pair counts once in its order and `back` times against
+it. Pairs are sorted integers (first * items + second) merged block by block, so memory follows distinct pairs, not interactions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opentrail.services.personalize.engine.columns import Codes
+from opentrail.services.personalize.engine.counting import Scores
+from opentrail.services.personalize.engine.interactions import Interactions
+
+PAIRS_AT_ONCE = 8_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Weighted ordered pairs of items: `key` is first * items + second, ascending and distinct."""
+
+    items: int
+    key: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    count: NDArray[np.int64]
+    """Interactions of each item."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbours:
+    """Nearest items in compressed rows: those of item i lie at starts[i]:starts[i + 1]."""
+
+    starts: NDArray[np.int64]
+    item: Codes
+    value: NDArray[np.float32]
+
+
+def count_pairs(data: Interactions, window: int, fade: float, within: int | None = None) -> Pairs:
+    """Count pairs (earlier, later) of one user at most `window` events (and `within` seconds) apart."""
+    size = len(data.items)
+    parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
+    held = 0
+    for distance in range(1, window + 1):
+        rows = np.flatnonzero(data.user[:-distance] == data.user[distance:]) if distance < len(data) else np.zeros(0, np.int64)
+        if within is not None:
+            rows = rows[data.time[rows + distance] - data.time[rows] <= within]
+        if not len(rows):
+            break
+        first, second = data.item[rows].astype(np.int64), data.item[rows + distance].astype(np.int64)
+        weight = data.weight[rows + distance] * np.float32(distance**-fade)
+        other = first != second
+        parts.append((first[other] * size + second[other], weight[other]))
+        held += len(rows)
+        if held > PAIRS_AT_ONCE:
+            parts = [_merge(parts)]
+            held = len(parts[0][0])
+    key, weights = _merge(parts)
+    return Pairs(size, key, weights, np.bincount(data.item, minlength=size))
+
+
+def _merge(parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    if not parts:
+        return np.zeros(0, np.int64), np.zeros(0, np.float32)
+    key = np.concatenate([one for one, _ in parts])
+    weight = np.concatenate([one for _, one in parts])
+    order = np.argsort(key, kind="stable")
+    key, weight = key[order], weight[order]
+    first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))) if len(key) else np.zeros(0, np.int64)
+    return key[first], np.add.reduceat(weight, first, dtype=np.float64).astype(np.float32) if len(key) else weight
+
+
+def both_ways(pairs: Pairs, back: float) -> Pairs:
+    """Let each pair also count `back` times in the other direction."""
+    turned = pairs.key % pairs.items * pairs.items + pairs.key // pairs.items
+    key, weight = _merge([(pairs.key, pairs.weight), (turned, pairs.weight * np.float32(back))])
+    return Pairs(pairs.items, key, weight, pairs.count)
+
+
+def nearest(pairs: Pairs, keep: int, power: float, shrink: float, target_power: float | None = None, least: float = 0.0) -> Neighbours:
+    """The `keep` nearest of each item by weight / (count_i ** power * count_j ** target_power + shrink); pairs under `least` drop out."""
+    strong = pairs.weight >= least
+    row, item, weight = pairs.key[strong] // max(pairs.items, 1), pairs.key[strong] % max(pairs.items, 1), pairs.weight[strong]
+    count = pairs.count.astype(np.float64)
+    norm = count[row] ** power * count[item] ** (power if target_power is None else target_power) + shrink
+    value = (weight / norm).astype(np.float32)
+    order = np.lexsort((item, -value, row))
+    row, item, value = row[order], item[order], value[order]
+    starts = np.searchsorted(row, np.arange(pairs.items + 1))
+    kept = np.arange(len(row)) - starts[row] < keep
+    return Neighbours(
+        np.searchsorted(row[kept], np.arange(pairs.items + 1)).astype(np.int64), item[kept].astype(np.int32), value[kept].astype(np.float32)
+    )
+
+
+def history_scores(near: Neighbours, history: NDArray[Any], decay: float, length: int, items: int) -> Scores:
+    """Score all items for a history (oldest first): neighbours of its last `length` items, each step back weighing `decay`."""
+    scores = np.zeros(items, np.float32)
+    recent = history[-length:]
+    for age, item in enumerate(recent[::-1].tolist()):
+        start, end = near.starts[item], near.starts[item + 1]
+        # Neighbours of one item are distinct, so plain indexing adds them all.
+        scores[near.item[start:end]] += near.value[start:end] * np.float32(decay**age)
+    return scores

@@ -1,0 +1,143 @@
+"""Personal recommendations without deep learning: recency-decayed item neighbours or EASE, whichever validates best on the data itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opentrail.services.personalize.engine.counting import popularity
+from opentrail.services.personalize.engine.interactions import Interactions
+from opentrail.services.personalize.engine.linear import fit_ease
+from opentrail.services.personalize.engine.models import Card, Model
+from opentrail.services.personalize.engine.neighbours import Pairs, both_ways, count_pairs, nearest
+from opentrail.services.personalize.engine.scoring import score_history
+from opentrail.services.personalize.engine.splits import Query, leave_last_out
+
+KEPT = 200
+VALIDATION_USERS = 400
+REPEAT_SHARE = 0.05
+"""Share of interactions with an item the user had before, above which items may be recommended again."""
+TEMPERATURES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What validation settled: the kind of model and its constants."""
+
+    kind: str = "neighbours"
+    window: int = 50
+    fade: float = 0.5
+    back: float = 0.5
+    power: float = 0.5
+    shrink: float = 20.0
+    decay: float = 0.8
+    length: int = 50
+    popular_weight: float = 1e-4
+    penalty: float = 300.0
+
+
+def choose(data: Interactions, length: int, recency: bool, seed: int) -> Choice:
+    """Try the candidates one constant after another on the newest event of up to 400 users; the best NDCG@10 wins."""
+    train, queries = leave_last_out(data, VALIDATION_USERS, seed)
+    best = Choice(length=length, decay=0.8 if recency else 1.0)
+    if not queries:
+        return best
+    decays = (0.95, 0.9, 0.8, 0.6) if recency else (1.0,)
+    counted = {(window, fade): count_pairs(train, window, fade) for window, fade in ((10, 0.0), (50, 0.5))}
+
+    def settle(options: Sequence[Choice]) -> Choice:
+        models = (_with_pairs(train, option, counted[option.window, option.fade]) for option in options)
+        scored = [(validate(model, queries), -place) for place, model in enumerate(models)]
+        return options[-max(scored)[1]]
+
+    best = settle([replace(best, window=window, fade=fade, back=back) for window, fade in counted for back in (0.5, 1.0)])
+    best = settle([best, *(replace(best, power=power, shrink=shrink) for power, shrink in ((0.35, 8.0), (0.5, 5.0)))])
+    best = settle([best, *(replace(best, decay=decay) for decay in decays)])
+    best = settle([best, *(replace(best, popular_weight=weight) for weight in (3e-3, 3e-2))])
+    near = validate(_with_pairs(train, best, counted[best.window, best.fade]), queries)
+    linear = [replace(best, kind="ease", decay=decay) for decay in (1.0, *decays)]
+    arrays = fit_arrays(train, linear[0])
+    results = [validate(_model(train, option, arrays), queries) for option in linear]
+    return linear[int(np.argmax(results))] if max(results) > near else best
+
+
+def fit_personal(data: Interactions, choice: Choice, seed: int) -> tuple[Card, dict[str, NDArray[Any]]]:
+    """Fit `choice` on all of `data`; the card also gets the softmax temperature that fits the users' newest events best."""
+    train, queries = leave_last_out(data, VALIDATION_USERS, seed)
+    temperature = fit_temperature(_model(train, choice, fit_arrays(train, choice)), queries) if queries else 1.0
+    return {**card_of(data, choice), "temperature": temperature}, fit_arrays(data, choice)
+
+
+def fit_arrays(data: Interactions, choice: Choice) -> dict[str, NDArray[Any]]:
+    """The arrays of a model of kind `choice.kind`."""
+    if choice.kind == "neighbours":
+        return _neighbour_arrays(data, choice, count_pairs(data, choice.window, choice.fade))
+    items, weights = fit_ease(data, choice.penalty)
+    place = np.full(len(data.items), -1, np.int32)
+    place[items] = np.arange(len(items))
+    return {"ease_items": items, "ease_place": place, "ease": weights, "popular": popular_share(data)}
+
+
+def popular_share(data: Interactions) -> NDArray[np.float32]:
+    """Popularity scaled to 0..1."""
+    counts = popularity(data)
+    return np.asarray(counts / max(float(counts.max(initial=0)), 1.0), np.float32)
+
+
+def card_of(data: Interactions, choice: Choice) -> Card:
+    """The constants that scoring reads."""
+    return {
+        "kind": choice.kind,
+        "decay": choice.decay,
+        "length": choice.length,
+        "popular_weight": choice.popular_weight,
+        "repeats": repeat_share(data) > REPEAT_SHARE,
+    }
+
+
+def repeat_share(data: Interactions) -> float:
+    """The share of interactions whose user had the item before."""
+    pairs = np.unique(data.user.astype(np.int64) * max(len(data.items), 1) + data.item)
+    return 1 - len(pairs) / len(data) if len(data) else 0.0
+
+
+def validate(model: Model, queries: Sequence[Query]) -> float:
+    """NDCG@10 of single-answer queries against the whole catalogue; ties count half."""
+    gains = []
+    for query in queries:
+        scores = score_history(model, query.history)
+        (wanted,) = query.relevant
+        own = scores[wanted]
+        place = int((scores > own).sum()) + int((scores == own).sum() - 1) // 2
+        gains.append(1 / np.log2(place + 2) if place < 10 else 0.0)
+    return float(np.mean(gains))
+
+
+def fit_temperature(model: Model, queries: Sequence[Query]) -> float:
+    """The temperature of TEMPERATURES under which the softmax of scores gives the answers the highest likelihood."""
+    total = np.zeros(len(TEMPERATURES))
+    for query in queries:
+        scores = score_history(model, query.history).astype(np.float64)
+        (wanted,) = query.relevant
+        for at, temperature in enumerate(TEMPERATURES):
+            raised = scores / temperature
+            top = raised.max()
+            total[at] += max(raised[wanted] - top - np.log(np.exp(raised - top).sum()), -30.0)
+    return TEMPERATURES[int(np.argmax(total))]
+
+
+def _model(data: Interactions, choice: Choice, arrays: dict[str, NDArray[Any]]) -> Model:
+    return Model(card_of(data, choice), arrays, data.items)
+
+
+def _with_pairs(data: Interactions, choice: Choice, pairs: Pairs) -> Model:
+    return _model(data, choice, _neighbour_arrays(data, choice, pairs))
+
+
+def _neighbour_arrays(data: Interactions, choice: Choice, pairs: Pairs) -> dict[str, NDArray[Any]]:
+    near = nearest(both_ways(pairs, choice.back), KEPT, choice.power, choice.shrink)
+    return {"near_starts": near.starts, "near_item": near.item, "near_value": near.value, "popular": popular_share(data)}
