@@ -40,7 +40,7 @@ def main() -> None:
         base = np.mean([_gain(popular, query.history, query.relevant) for query in queries])
         started = time.perf_counter()
         choice = choose(train, 50, True, seed)
-        card, arrays = fit_personal(train, choice, seed)
+        card, arrays = fit_personal(train, choice)
         took = time.perf_counter() - started
         found = validate(Model(card, arrays, train.items), queries)
         ratios.append(found / base)

@@ -17,11 +17,11 @@ def popularity(data: Interactions) -> Scores:
     pairs = np.unique(data.user.astype(np.int64) * len(data.items) + data.item)
     users = np.bincount((pairs % max(len(data.items), 1)).astype(np.int64), minlength=len(data.items))
     events = np.bincount(data.item, minlength=len(data.items))
-    return (users + events / (events.max(initial=0) + 1.0)).astype(np.float32)
+    return np.asarray(users + events / (events.max(initial=0) + 1.0), np.float32)
 
 
 def growth(data: Interactions, end: int, interval: int) -> NDArray[np.float64]:
-    """How much faster each item is taken in the `interval` seconds up to `end` than in the interval before: a shrunk difference of counts."""
+    """How much faster each item is taken in the `interval` seconds up to `end` than in the one before: a shrunk difference."""
     size = len(data.items)
     now = np.bincount(data.item[(data.time > end - interval) & (data.time <= end)], minlength=size)
     before = np.bincount(data.item[(data.time > end - 2 * interval) & (data.time <= end - interval)], minlength=size)
@@ -32,4 +32,4 @@ def trending(data: Interactions, end: int, interval: int) -> Scores:
     """Items by growth; those that do not grow follow by popularity."""
     rising = np.maximum(growth(data, end, interval), 0.0)
     fill = popularity(data)
-    return (rising + fill / (fill.max(initial=0.0) + 1.0) * 1e-3).astype(np.float32)
+    return np.asarray(rising + fill / (fill.max(initial=0.0) + 1.0) * 1e-3, np.float32)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from opentrail.services.personalize.engine.columns import Codes
 from opentrail.services.personalize.engine.interactions import Interactions
 
-MOST_ITEMS = 2_500
+MOST_ITEMS = 2_000
 
 
 def fit_ease(data: Interactions, penalty: float) -> tuple[Codes, NDArray[np.float32]]:

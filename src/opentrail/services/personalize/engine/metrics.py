@@ -63,7 +63,7 @@ def average_rewards(lists: Sequence[Sequence[int]], rewards: Sequence[Mapping[in
 
 
 def trend_accuracy(ranked: Sequence[int], growth: NDArray[np.float64], cut: int = LONGEST) -> float:
-    """`trend_prediction_accuracy`: growth of the recommended items over that of the `cut` items that grew most, both in the test interval."""
+    """`trend_prediction_accuracy`: growth of the recommended items over that of the `cut` items that grew most in the test interval."""
     rising = np.maximum(growth, 0.0)
     best = float(np.sort(rising)[::-1][:cut].sum())
     return float(rising[np.asarray(ranked[:cut], np.int64)].sum()) / best if best else 0.0

@@ -67,7 +67,7 @@ def _merge(parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]]) -> tuple[
         return np.zeros(0, np.int64), np.zeros(0, np.float32)
     key = np.concatenate([one for one, _ in parts])
     weight = np.concatenate([one for _, one in parts])
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)
     key, weight = key[order], weight[order]
     first = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1]))) if len(key) else np.zeros(0, np.int64)
     return key[first], np.add.reduceat(weight, first, dtype=np.float64).astype(np.float32) if len(key) else weight
@@ -83,11 +83,14 @@ def both_ways(pairs: Pairs, back: float) -> Pairs:
 def nearest(pairs: Pairs, keep: int, power: float, shrink: float, target_power: float | None = None, least: float = 0.0) -> Neighbours:
     """The `keep` nearest of each item by weight / (count_i ** power * count_j ** target_power + shrink); pairs under `least` drop out."""
     strong = pairs.weight >= least
-    row, item, weight = pairs.key[strong] // max(pairs.items, 1), pairs.key[strong] % max(pairs.items, 1), pairs.weight[strong]
-    count = pairs.count.astype(np.float64)
-    norm = count[row] ** power * count[item] ** (power if target_power is None else target_power) + shrink
-    value = (weight / norm).astype(np.float32)
-    order = np.lexsort((item, -value, row))
+    row, item = np.divmod(pairs.key[strong], max(pairs.items, 1))
+    weight = pairs.weight[strong]
+    count = pairs.count.astype(np.float32)
+    own, other = count**power, count ** (power if target_power is None else target_power)
+    value = weight / (own[row] * other[item] + np.float32(shrink))
+    # One integer per pair, row first, then falling value: the bits of floats that are not negative sort as the floats do.
+    falling = (np.int64(1) << 31) - value.view(np.int32).astype(np.int64)
+    order = np.argsort((row << 32) + falling)
     row, item, value = row[order], item[order], value[order]
     starts = np.searchsorted(row, np.arange(pairs.items + 1))
     kept = np.arange(len(row)) - starts[row] < keep

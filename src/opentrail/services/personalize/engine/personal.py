@@ -38,44 +38,60 @@ class Choice:
     length: int = 50
     popular_weight: float = 1e-4
     penalty: float = 300.0
+    temperature: float = 0.1
 
 
 def choose(data: Interactions, length: int, recency: bool, seed: int) -> Choice:
-    """Try the candidates one constant after another on the newest event of up to 400 users; the best NDCG@10 wins."""
+    """Try the candidates one constant after another on the newest event of up to 400 users; the best NDCG@10 wins.
+
+    The choice also holds the softmax temperature under which those events are likeliest.
+    """
     train, queries = leave_last_out(data, VALIDATION_USERS, seed)
     best = Choice(length=length, decay=0.8 if recency else 1.0)
     if not queries:
         return best
     decays = (0.95, 0.9, 0.8, 0.6) if recency else (1.0,)
-    counted = {(window, fade): count_pairs(train, window, fade) for window, fade in ((10, 0.0), (50, 0.5))}
+    popular = popular_share(train)
+    paired: dict[tuple[int, float, float], Pairs] = {}
+    fitted: dict[Choice, dict[str, NDArray[Any]]] = {}
 
-    def settle(options: Sequence[Choice]) -> Choice:
-        models = (_with_pairs(train, option, counted[option.window, option.fade]) for option in options)
-        scored = [(validate(model, queries), -place) for place, model in enumerate(models)]
-        return options[-max(scored)[1]]
+    def model(option: Choice) -> Model:
+        # Decay, length and popularity only matter when scoring: options that differ in those share their arrays.
+        key = replace(option, decay=1.0, popular_weight=0.0)
+        if key not in fitted:
+            if option.kind == "neighbours":
+                way = (option.window, option.fade, option.back)
+                if way not in paired:
+                    paired[way] = both_ways(count_pairs(train, option.window, option.fade), option.back)
+                fitted[key] = _neighbour_arrays(paired[way], option, popular)
+            else:
+                fitted[key] = fit_arrays(train, option)
+        return _model(train, option, fitted[key])
 
-    best = settle([replace(best, window=window, fade=fade, back=back) for window, fade in counted for back in (0.5, 1.0)])
-    best = settle([best, *(replace(best, power=power, shrink=shrink) for power, shrink in ((0.35, 8.0), (0.5, 5.0)))])
-    best = settle([best, *(replace(best, decay=decay) for decay in decays)])
-    best = settle([best, *(replace(best, popular_weight=weight) for weight in (3e-3, 3e-2))])
-    near = validate(_with_pairs(train, best, counted[best.window, best.fade]), queries)
-    linear = [replace(best, kind="ease", decay=decay) for decay in (1.0, *decays)]
-    arrays = fit_arrays(train, linear[0])
-    results = [validate(_model(train, option, arrays), queries) for option in linear]
-    return linear[int(np.argmax(results))] if max(results) > near else best
+    def settle(options: Sequence[Choice]) -> tuple[Choice, float]:
+        scored = [validate(model(option), queries) for option in options]
+        at = int(np.argmax(scored))
+        return options[at], scored[at]
+
+    best, _ = settle([best, replace(best, window=10, fade=0.0)])
+    best, _ = settle([best, replace(best, power=0.35, shrink=8.0), replace(best, shrink=5.0)])
+    best, _ = settle([best, *(replace(best, decay=decay) for decay in decays)])
+    best, near = settle([best, *(replace(best, popular_weight=weight) for weight in (3e-3, 3e-2))])
+    linear, other = settle([replace(best, kind="ease", decay=decay) for decay in (1.0, *decays)])
+    best = linear if other > near else best
+    return replace(best, temperature=fit_temperature(model(best), queries))
 
 
-def fit_personal(data: Interactions, choice: Choice, seed: int) -> tuple[Card, dict[str, NDArray[Any]]]:
-    """Fit `choice` on all of `data`; the card also gets the softmax temperature that fits the users' newest events best."""
-    train, queries = leave_last_out(data, VALIDATION_USERS, seed)
-    temperature = fit_temperature(_model(train, choice, fit_arrays(train, choice)), queries) if queries else 1.0
-    return {**card_of(data, choice), "temperature": temperature}, fit_arrays(data, choice)
+def fit_personal(data: Interactions, choice: Choice) -> tuple[Card, dict[str, NDArray[Any]]]:
+    """Fit `choice` on all of `data`."""
+    return {**card_of(data, choice), "temperature": choice.temperature}, fit_arrays(data, choice)
 
 
 def fit_arrays(data: Interactions, choice: Choice) -> dict[str, NDArray[Any]]:
     """The arrays of a model of kind `choice.kind`."""
     if choice.kind == "neighbours":
-        return _neighbour_arrays(data, choice, count_pairs(data, choice.window, choice.fade))
+        pairs = both_ways(count_pairs(data, choice.window, choice.fade), choice.back)
+        return _neighbour_arrays(pairs, choice, popular_share(data))
     items, weights = fit_ease(data, choice.penalty)
     place = np.full(len(data.items), -1, np.int32)
     place[items] = np.arange(len(items))
@@ -134,10 +150,6 @@ def _model(data: Interactions, choice: Choice, arrays: dict[str, NDArray[Any]]) 
     return Model(card_of(data, choice), arrays, data.items)
 
 
-def _with_pairs(data: Interactions, choice: Choice, pairs: Pairs) -> Model:
-    return _model(data, choice, _neighbour_arrays(data, choice, pairs))
-
-
-def _neighbour_arrays(data: Interactions, choice: Choice, pairs: Pairs) -> dict[str, NDArray[Any]]:
-    near = nearest(both_ways(pairs, choice.back), KEPT, choice.power, choice.shrink)
-    return {"near_starts": near.starts, "near_item": near.item, "near_value": near.value, "popular": popular_share(data)}
+def _neighbour_arrays(pairs: Pairs, choice: Choice, popular: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    near = nearest(pairs, KEPT, choice.power, choice.shrink)
+    return {"near_starts": near.starts, "near_item": near.item, "near_value": near.value, "popular": popular}

@@ -127,7 +127,12 @@ def default_ranges(recipe: Recipe) -> Ranges:
 
 def check_ranges(recipe: Recipe, ranges: Ranges) -> Ranges:
     """Refuse ranges of unknown or fixed hyperparameters, and ones outside what is documented."""
-    for kind, table in (("integer", ranges.integer), ("continuous", ranges.continuous), ("categorical", ranges.categorical)):
+    tables: tuple[tuple[str, Mapping[str, tuple[Any, ...]]], ...] = (
+        ("integer", ranges.integer),
+        ("continuous", ranges.continuous),
+        ("categorical", ranges.categorical),
+    )
+    for kind, table in tables:
         for name, span in table.items():
             parameter = recipe.hyperparameters.get(name)
             if parameter is None or parameter.kind != kind or not parameter.tunable:

@@ -48,7 +48,7 @@ def neighbours_of(arrays: Mapping[str, NDArray[Any]]) -> Neighbours:
 
 def _by_neighbours(model: Model, history: History) -> Scores:
     scores = history_scores(neighbours_of(model.arrays), history, model.card["decay"], model.card["length"], len(model.items))
-    return scores + model.arrays["popular"] * np.float32(model.card["popular_weight"])
+    return np.asarray(scores + model.arrays["popular"] * np.float32(model.card["popular_weight"]), np.float32)
 
 
 def _by_ease(model: Model, history: History) -> Scores:

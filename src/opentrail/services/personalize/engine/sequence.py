@@ -36,7 +36,7 @@ def encode(arrays: Mapping[str, NDArray[Any]], card: Mapping[str, Any], history:
 def _norm(state: Array, weights: Array) -> Array:
     middle = state.mean(-1, keepdims=True)
     spread = np.sqrt(((state - middle) ** 2).mean(-1, keepdims=True) + np.float32(1e-5))
-    return (state - middle) / spread * weights[0] + weights[1]
+    return np.asarray((state - middle) / spread * weights[0] + weights[1], np.float32)
 
 
 def _softmax(scores: Array) -> Array:
@@ -46,4 +46,5 @@ def _softmax(scores: Array) -> Array:
 
 def _gelu(value: Array) -> Array:
     # The tanh form, as the training side uses it: numpy has no error function.
-    return np.float32(0.5) * value * (1 + np.tanh(np.float32(0.7978845608) * (value + np.float32(0.044715) * value**3)))
+    inner = np.float32(0.7978845608) * (value + np.float32(0.044715) * value**3)
+    return np.asarray(np.float32(0.5) * value * (1 + np.tanh(inner)), np.float32)

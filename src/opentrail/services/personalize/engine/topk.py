@@ -55,7 +55,7 @@ def build_index(vectors: NDArray[np.float32], seed: int, goal: float = 0.995, k:
         centres[count > 0] = means
     group = _nearest_centre(vectors, centres)
     order = np.argsort(group, kind="stable")
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "index_centres": centres,
         "index_order": order.astype(np.int32),
         "index_starts": np.searchsorted(group[order], np.arange(size + 1)).astype(np.int64),
@@ -71,7 +71,9 @@ def _nearest_centre(vectors: NDArray[np.float32], centres: NDArray[np.float32]) 
     return np.concatenate(parts)
 
 
-def _enough_probes(arrays: Mapping[str, NDArray[Any]], vectors: NDArray[np.float32], queries: NDArray[np.float32], goal: float, k: int) -> int:
+def _enough_probes(
+    arrays: Mapping[str, NDArray[Any]], vectors: NDArray[np.float32], queries: NDArray[np.float32], goal: float, k: int
+) -> int:
     exact = [set(top_k(vectors @ query, k).tolist()) for query in queries]
     probes = 4
     while probes < len(arrays["index_centres"]):

@@ -102,8 +102,8 @@ def tune(
 
 def recommend_lists(model: Model, queries: Sequence[Query], related: bool, k: int = 25) -> list[list[int]]:
     """The top k of the whole catalogue for each query; for related items the newest item of the history is the question."""
-    score = (lambda query: score_item(model, int(query.history[-1]))) if related else (lambda query: score_history(model, query.history))
-    return [top_k(score(query), k).tolist() for query in queries]
+    scored = (score_item(model, int(q.history[-1])) if related else score_history(model, q.history) for q in queries)
+    return [top_k(scores, k).tolist() for scores in scored]
 
 
 Fit = Callable[[Dataset], tuple[Card, Arrays]]
@@ -112,7 +112,7 @@ Fit = Callable[[Dataset], tuple[Card, Arrays]]
 def _fitter(recipe: Recipe, data: Dataset, settings: Settings, seed: int, deep: DeepFit | None) -> Fit:
     if recipe.engine == "personal" and deep is None:
         choice = _choose(data.interactions, settings, seed)
-        return lambda part: fit_personal(_trimmed(part.interactions, settings), choice, seed)
+        return lambda part: fit_personal(_trimmed(part.interactions, settings), choice)
     table: Mapping[str, Fit] = {
         "personal": lambda part: deep(_trimmed(part.interactions, settings), settings, seed) if deep else ({}, {}),
         "popularity": lambda part: ({"kind": "fixed"}, {"popular": popular_share(part.interactions)}),
@@ -132,7 +132,9 @@ def _choose(data: Interactions, settings: Settings, seed: int) -> Choice:
     return choose(hold_out_users(data, seed)[0], int(settings.get("bptt", 50)), recency, seed)
 
 
-def _measure(recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: Fit) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def _measure(
+    recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: Fit
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     events = data.interactions
     if recipe.engine == "actions" or not recipe.interactions:
         return {}, {}
@@ -152,7 +154,7 @@ def _measure(recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: 
 
     card, arrays = fit(part)
     popular = Model({"kind": "fixed"}, {"popular": popular_share(kept)}, events.items)
-    card_near, arrays_near = fit_personal(kept, Choice(), seed)
+    card_near, arrays_near = fit_personal(kept, Choice())
     baselines = {"popularity": result(popular, False), "item-neighbours": result(Model(card_near, arrays_near, events.items), False)}
     return result(Model(card, arrays, events.items), related), baselines
 
@@ -180,7 +182,7 @@ def _together(data: Interactions, settings: Settings, basket: int | None) -> tup
     discount = float(settings.get("popularity_discount_factor", 0.5))
     pairs = both_ways(count_pairs(data, TOGETHER_WINDOW, 0.0, basket), 1.0)
     near = nearest(pairs, 500, 0.0, 0.0, target_power=discount, least=least)
-    arrays = {"near_starts": near.starts, "near_item": near.item, "near_value": near.value, "popular": popular_share(data)}
+    arrays: Arrays = {"near_starts": near.starts, "near_item": near.item, "near_value": near.value, "popular": popular_share(data)}
     return {"kind": "neighbours", "decay": 0.8, "length": 10, "popular_weight": 1e-4, "repeats": True}, arrays
 
 
