@@ -84,6 +84,7 @@ def _each(lines: Iterable[str], answer: Callable[[Mapping[str, Any]], dict[str, 
         if not line.strip():
             continue
         given: Any = None
+        result: dict[str, Any]
         try:
             given = json.loads(line)
             if not isinstance(given, dict):

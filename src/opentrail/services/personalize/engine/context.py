@@ -1,7 +1,7 @@
 """Context of a call (device, place, ...): items taken more often under the given value than overall are lifted.
 
-The lift of an item is log(p(item | value) / p(item)), shrunk towards zero for rare values and items. Only values that occur often enough are
-kept, so the arrays stay small; an unknown value has no effect, an unknown field is refused.
+The lift of an item is log(p(item | value) / p(item)), shrunk towards zero for rare values and items. Only the most frequent values
+are kept, so the arrays stay small; an unknown value has no effect, an unknown field is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from opentrail.services.personalize.engine.models import Card
 
 MOST_VALUES = 24
 MOST_CELLS = 4_000_000
-PRIOR = 20.0
+PRIOR = 5.0
+"""Interactions added to the observed and the expected count of each item."""
 
 
 def fit_context(data: Interactions) -> tuple[Card, dict[str, NDArray[Any]]]:
@@ -34,8 +35,7 @@ def fit_context(data: Interactions) -> tuple[Card, dict[str, NDArray[Any]]]:
         lift = np.zeros((len(values), len(data.items)), np.float32)
         for row, code in enumerate(values.tolist()):
             own = np.bincount(data.item[codes == code], minlength=len(data.items))
-            expected = overall * count[code]
-            lift[row] = np.log((own + PRIOR * overall * len(data.items) + 1) / (expected + PRIOR * overall * len(data.items) + 1))
+            lift[row] = np.log((own + PRIOR) / (overall * count[code] + PRIOR))
         arrays[f"context_{name}"] = lift
     return {"context": kept}, arrays
 

@@ -1,7 +1,7 @@
 """Exploration of user-personalization: some places of a list go to young items with few events, drawn by what is known of each.
 
-An item's appeal has a Beta posterior (taken, shown and not taken); each call draws from it (Thompson sampling), so items that were shown and
-left alone sink. `weight` is the share of places that explore, `age` the days an item counts as young.
+An item's appeal has a Beta posterior (taken, shown and not taken); each call draws from it (Thompson sampling), so items that were
+shown and left alone sink. `weight` is the share of places that explore, `age` the days an item counts as young.
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def action_scores(
 ) -> Scores:
     """The propensity of each action for a user whose interactions were `items`, `taken` 1 or 0 each."""
     own = (taken.sum() + PRIOR * overall) / (len(taken) + PRIOR)
-    yes = np.bincount(items, taken, minlength=len(rate))
+    yes = np.bincount(items, taken, minlength=len(rate)).astype(np.float64)
     count = np.bincount(items, minlength=len(rate)).astype(np.float64)
     return _probability(_features(rate, np.full(len(rate), own), yes, count - yes) @ weight).astype(np.float32)
 

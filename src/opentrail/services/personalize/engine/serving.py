@@ -149,7 +149,7 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
         return []
     model, recipe = campaign.model, campaign.recipe
     if recipe.type == "RELATED_ITEMS":
-        return [(at, None) for at in _related(model, model.index(ask.item or ""), mask, k)]
+        return [(at, None) for at in _related(model, model.index(ask.item or ""), mask, k).tolist()]
     if recipe.type == "POPULAR_ITEMS":
         return [(at, None) for at in top_k(score_history(model, history), k, mask).tolist()]
     boost = _boost(campaign, ask)
@@ -166,13 +166,18 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
     return list(zip(best.tolist(), share.tolist(), strict=True))
 
 
-def _related(model: Model, item: int, mask: Mask | None, k: int) -> list[int]:
+def _related(model: Model, item: int, mask: Mask | None, k: int) -> NDArray[np.int64]:
     if item < 0:
-        return top_k(np.asarray(model.arrays["popular"], np.float32), k, mask).tolist()
+        return top_k(np.asarray(model.arrays["popular"], np.float32), k, mask)
     if "probes" in model.card:
         best, _ = _by_index(model, np.asarray(model.arrays["vectors"][item]), mask, k + 1)
-        return [at for at in best.tolist() if at != item][:k]
-    return top_k(score_item(model, item), k, mask).tolist()
+        others: NDArray[np.int64] = best[best != item]
+        return others[:k]
+    scores = score_item(model, item)
+    # Scores of related items are cosines; an aim moves them by a tenth of what it moves log scores.
+    if "boost" in model.arrays:
+        scores += np.float32(0.1) * model.arrays["boost"]
+    return top_k(scores, k, mask)
 
 
 def _by_index(model: Model, query: NDArray[np.float32], mask: Mask | None, k: int) -> tuple[NDArray[np.int64], Scores]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from opentrail.services.personalize.engine.columns import NULL_LONG
 from opentrail.services.personalize.engine.content import content_matrix, decompose, interaction_matrix, unit
+from opentrail.services.personalize.engine.context import fit_context
 from opentrail.services.personalize.engine.counting import growth, trending
 from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
@@ -45,6 +46,19 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
+class Aim:
+    """What a ranking is to favour beside relevance: a numeric item column (optimizationObjective), POPULARITY or FRESHNESS
+    (rankingInfluence), with sensitivity OFF, LOW, MEDIUM or HIGH."""
+
+    name: str
+    sensitivity: str
+
+
+SENSITIVITY = {"OFF": 0.0, "LOW": 0.25, "MEDIUM": 0.5, "HIGH": 1.0}
+"""Units of the log score that one standard deviation of an aim's column is worth."""
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """A model, the metrics of GetSolutionMetrics, and those of popularity and item neighbours on the same split."""
 
@@ -55,7 +69,13 @@ class Trained:
 
 
 def train(
-    recipe: Recipe, data: Dataset, settings: Settings, seed: int, rules: Sequence[EventRule] = (), deep: DeepFit | None = None
+    recipe: Recipe,
+    data: Dataset,
+    settings: Settings,
+    seed: int,
+    rules: Sequence[EventRule] = (),
+    deep: DeepFit | None = None,
+    aims: Sequence[Aim] = (),
 ) -> Trained:
     """Train `recipe`: fit on 90 % of the users to measure, then on all for use. `deep` fits the sequence models when it is at hand."""
     if recipe.needs_items and (data.items is None or not data.items.columns):
@@ -71,6 +91,11 @@ def train(
     card |= {"recipe": recipe.name, "settings": settings, "seed": seed, "metrics": metrics, "drops": recipe.drops}
     if recipe.explores:
         arrays |= _ages(data)
+    if recipe.engine == "personal":
+        context, lifts = fit_context(data.interactions)
+        card, arrays = {**card, **context}, {**arrays, **lifts}
+    if aims:
+        arrays["boost"] = _boost(data, aims)
     model = Model(card, arrays, data.interactions.items)
     return Trained(model, metrics, baselines, settings)
 
@@ -230,6 +255,31 @@ def _trimmed(data: Interactions, settings: Settings) -> Interactions:
             least, most = np.quantile(present, [min(low, high), max(low, high)])
             keep &= (count[owner] >= least) & (count[owner] <= most)
     return data if keep.all() else data.keep(keep)
+
+
+def _boost(data: Dataset, aims: Sequence[Aim]) -> NDArray[np.float32]:
+    total = np.zeros(len(data.interactions.items), np.float32)
+    for aim in aims:
+        if aim.sensitivity not in SENSITIVITY:
+            raise InvalidInput("The sensitivity must be one of {values}.", values=", ".join(SENSITIVITY))
+        value = _aimed(data, aim.name)
+        known = np.isfinite(value)
+        spread = float(value[known].std()) if known.any() else 0.0
+        if spread > 0:
+            total[known] += np.float32(SENSITIVITY[aim.sensitivity]) * ((value[known] - value[known].mean()) / spread).astype(np.float32)
+    return total
+
+
+def _aimed(data: Dataset, name: str) -> NDArray[np.float64]:
+    if name == "POPULARITY":
+        return np.log1p(popular_share(data.interactions).astype(np.float64) * 100)
+    if name == "FRESHNESS":
+        created = _ages(data)["created"]
+        return np.where(created == np.iinfo(np.int64).max, np.nan, created.astype(np.float64))
+    column = data.items.columns.get(name) if data.items is not None else None
+    if column is None or column.numbers is None:
+        raise InvalidInput("The objective must name a numeric column of the Items dataset.")
+    return np.where(column.nulls(), np.nan, column.numbers.astype(np.float64))
 
 
 def _ages(data: Dataset) -> Arrays:
