@@ -30,7 +30,8 @@ from opentrail.services.personalize.engine.topk import search, top_k
 MOST_RESULTS = 500
 DEFAULT_RESULTS = 25
 EXACT_SOFTMAX = 100_000
-"""Items up to which the softmax is summed over all; above, over every 16th item (an estimate within a few percent)."""
+STRIDE = 16
+"""Up to EXACT_SOFTMAX items the softmax is summed over all; above, the items not returned are estimated from every 16th."""
 FEW_LEFT = 0.02
 """Share of items left by a filter below which only those are scored, exactly, instead of asking the index."""
 
@@ -114,7 +115,7 @@ def rank(campaign: Campaign, ask: Ask, candidates: Sequence[str]) -> list[Recomm
     kept = [(name, at) for name, at in known if mask is None or (at >= 0 and mask[at])]
     found = [at for _, at in kept if at >= 0]
     scores = (score_history(campaign.model, history_of(ask.events)) + _boost(campaign, ask))[found]
-    share = _shares(scores, scores, campaign.model.card.get("temperature", 1.0), 1.0)
+    share = _shares(scores, scores[:0], len(scores), campaign.model.card.get("temperature", 1.0))
     order = np.argsort(-scores, kind="stable")
     ranked = [_present(campaign, found[at], float(share[at]), None, ask.columns) for at in order]
     return ranked + [Recommended(name, 0.0) for name, at in kept if at < 0]
@@ -127,14 +128,14 @@ def recommend_actions(campaign: Campaign, ask: Ask) -> list[Recommended]:
     taken = np.array([str(event.columns.get("EVENT_TYPE")).lower() == TAKEN for event in known], np.float64)
     items = np.array([event.item for event in known], np.int32)
     scores = action_scores(arrays["rate"], arrays["weight"], float(arrays["overall"][0]), items, taken)
-    # Scores above an action's value: AWS breaks ties by VALUE, and so does this.
+    # Actions without a score of their own come last; equal scores are ordered by VALUE.
     value = _numbers(campaign.attributes, "VALUE", len(scores))
     mask = allowed(ask.rules, campaign.table, ask.events, ask.user)
     open_ = _open_actions(campaign, ask, known, taken)
     open_ = open_ if mask is None else open_ & mask
     where = np.flatnonzero(open_)
-    order = where[np.lexsort((where, -np.nan_to_num(value[where]), -scores[where]))][: ask.k]
     scored = arrays["scored"]
+    order = where[np.lexsort((where, -np.nan_to_num(value[where]), -scores[where], -scored[where]))][: ask.k]
     return [Recommended(campaign.model.items[at], float(scores[at]) if scored[at] else None) for at in order.tolist()]
 
 
@@ -156,13 +157,13 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
     if model.card["kind"] == "sequence" and "probes" in model.card and len(history) and not isinstance(boost, np.ndarray):
         query = sequence.encode(model.arrays, model.card, history)
         best, scores = _by_index(model, query, mask, k)
-        rest = model.arrays["vectors"][::16] @ query
+        sample = model.arrays["vectors"][::STRIDE] @ query
     else:
-        rest = score_history(model, history) + boost
-        best = top_k(rest, k, mask)
-        scores = rest[best]
-        rest = rest if len(rest) <= EXACT_SOFTMAX else rest[::16]
-    share = _shares(scores, rest, model.card.get("temperature", 1.0), len(model.items) / max(len(rest), 1))
+        every = score_history(model, history) + boost
+        best = top_k(every, k, mask)
+        scores = every[best]
+        sample = every if len(every) <= EXACT_SOFTMAX else every[::STRIDE]
+    share = _shares(scores, _others(best, sample, len(model.items)), len(model.items), model.card.get("temperature", 1.0))
     return list(zip(best.tolist(), share.tolist(), strict=True))
 
 
@@ -177,7 +178,9 @@ def _related(model: Model, item: int, mask: Mask | None, k: int) -> NDArray[np.i
     # Scores of related items are cosines; an aim moves them by a tenth of what it moves log scores.
     if "boost" in model.arrays:
         scores += np.float32(0.1) * model.arrays["boost"]
-    return top_k(scores, k, mask)
+    best = top_k(scores, k, mask)
+    # An item without company (too rare, or trimmed) is answered like an unknown one.
+    return best if len(best) else _related(model, -1, mask, k)
 
 
 def _by_index(model: Model, query: NDArray[np.float32], mask: Mask | None, k: int) -> tuple[NDArray[np.int64], Scores]:
@@ -198,15 +201,22 @@ def _by_index(model: Model, query: NDArray[np.float32], mask: Mask | None, k: in
     return best, scores[best]
 
 
-def _shares(chosen: Scores, sample: Scores, temperature: float, factor: float) -> NDArray[np.float64]:
-    """Softmax of `chosen`, the denominator summed over `sample` times `factor`."""
+def _others(best: NDArray[np.int64], sample: Scores, items: int) -> Scores:
+    """Of a sample of the scores (all, or every STRIDE-th) those of items that were not returned."""
+    step = 1 if len(sample) == items else STRIDE
+    return np.delete(sample, best[best % step == 0] // step)
+
+
+def _shares(chosen: Scores, others: Scores, items: int, temperature: float) -> NDArray[np.float64]:
+    """Softmax of `chosen` among `items` items of which `others` stand for all that were not chosen."""
     if not len(chosen):
         return np.zeros(0)
-    finite = sample[sample > -np.inf].astype(np.float64) / temperature
-    top = max(float(finite.max(initial=-np.inf)), float(chosen.max()) / temperature)
-    total = max(float(np.exp(finite - top).sum()) * factor, float(np.exp(chosen.astype(np.float64) / temperature - top).sum()))
-    shares: NDArray[np.float64] = np.exp(chosen.astype(np.float64) / temperature - top) / total
-    return shares
+    own, rest = chosen.astype(np.float64) / temperature, others[others > -np.inf].astype(np.float64) / temperature
+    top = max(float(own.max()), float(rest.max(initial=-np.inf)))
+    tail = float(np.exp(rest - top).sum()) * (items - len(chosen)) / len(others) if len(others) else 0.0
+    raised: NDArray[np.float64] = np.exp(own - top)
+    raised /= raised.sum() + tail
+    return raised
 
 
 def _boost(campaign: Campaign, ask: Ask) -> NDArray[np.float32] | float:

@@ -202,12 +202,18 @@ def _trend(data: Interactions, settings: Settings) -> NDArray[np.float32]:
 
 
 def _together(data: Interactions, settings: Settings, basket: int | None) -> tuple[Card, Arrays]:
+    popular = popular_share(data)
     data = _trimmed(data, settings)
     least = float(settings.get("min_cointeraction_count", 3))
     discount = float(settings.get("popularity_discount_factor", 0.5))
+    if basket is None:
+        # Users who took both items are counted, not how often they did.
+        first = np.zeros(len(data), np.bool_)
+        first[np.unique(data.user.astype(np.int64) * len(data.items) + data.item, return_index=True)[1]] = True
+        data = data.keep(first)
     pairs = both_ways(count_pairs(data, TOGETHER_WINDOW, 0.0, basket), 1.0)
     near = nearest(pairs, 500, 0.0, 0.0, target_power=discount, least=least)
-    arrays: Arrays = {"near_starts": near.starts, "near_item": near.item, "near_value": near.value, "popular": popular_share(data)}
+    arrays: Arrays = {"near_starts": near.starts, "near_item": near.item, "near_value": near.value, "popular": popular}
     return {"kind": "neighbours", "decay": 0.8, "length": 10, "popular_weight": 1e-4, "repeats": True}, arrays
 
 
