@@ -64,6 +64,11 @@ def _by_sequence(model: Model, history: History) -> Scores:
     return np.asarray(model.arrays["vectors"] @ sequence.encode(model.arrays, model.card, history), np.float32)
 
 
+def _by_blend(model: Model, history: History) -> Scores:
+    near = _KINDS[model.card["near_kind"]](model, history)
+    return np.asarray(_by_sequence(model, history) + np.float32(model.card["near_weight"]) * near, np.float32)
+
+
 def _by_vectors(model: Model, history: History) -> Scores:
     return score_item(model, int(history[-1]))
 
@@ -73,4 +78,5 @@ _KINDS: Mapping[str, Callable[[Model, History], Scores]] = {
     "ease": _by_ease,
     "sequence": _by_sequence,
     "vectors": _by_vectors,
+    "blend": _by_blend,
 }
