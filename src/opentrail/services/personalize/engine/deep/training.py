@@ -1,4 +1,4 @@
-"""Training of the sequence network: shared sampled negatives, warm-up and cosine learning rate; then a blend with item neighbours by validation."""
+"""Training of the sequence network (shared sampled negatives), and its blend with item neighbours by validation."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def train_network(data: Interactions, plan: Plan, seed: int) -> Network:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     windows = torch.from_numpy(cut_windows(data, plan.length)).to(device)
     items = len(data.items)
-    network = Network(items, plan.size, plan.length, plan.blocks, plan.heads, plan.dropout).to(device)
+    network: Network = Network(items, plan.size, plan.length, plan.blocks, plan.heads, plan.dropout).to(device)
     network.eval()
     if not len(windows):
         return network

