@@ -53,8 +53,9 @@ def main(seeds: int) -> None:
             picks = rng.integers(0, len(queries), (2_000, len(queries)))
             low, high = np.quantile((second - first)[picks].mean(axis=1), [0.025, 0.975])
             print(
-                f"{name} seed {seed}: fallback {first.mean():.4f} ({middle - started:.0f} s), extra {second.mean():.4f} ({ended - middle:.0f} s, "
-                f"{deep.card['kind']}): {second.mean() / first.mean():.2f} x, difference 95 % [{low:+.4f}, {high:+.4f}]",
+                f"{name} seed {seed}: fallback {first.mean():.4f} ({middle - started:.0f} s), "
+                f"extra {second.mean():.4f} ({ended - middle:.0f} s, {deep.card['kind']}): "
+                f"{second.mean() / first.mean():.2f} x, difference 95 % [{low:+.4f}, {high:+.4f}]",
                 flush=True,
             )
 

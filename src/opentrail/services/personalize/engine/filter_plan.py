@@ -10,6 +10,7 @@ import operator
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+Where = tuple[tuple[Comparison, ...], ...]
 Attributes = Mapping[str, str | int | float | None]
 
 
@@ -56,14 +58,19 @@ class FilterTable:
         self.rows = len(entities)
         self._columns = entities.columns
         self._inverted: dict[str, dict[str, NDArray[np.int32]]] = {}
-        self._masks: OrderedDict[tuple[Comparison, tuple[str | float, ...]], Mask] = OrderedDict()
+        self._masks: OrderedDict[Comparison | Where, Mask] = OrderedDict()
 
-    def mask(self, one: Comparison, values: Sequence[str | float]) -> Mask:
-        """The rows for which the comparison holds (read-only, shared); null fulfils NOT IN only."""
-        key = (one, tuple(values))
+    def mask(self, where: Where) -> Mask:
+        """The rows for which bound conditions hold (read-only, shared); null fulfils NOT IN only."""
+        return self._kept(where, lambda: _union([_intersection([self._comparison(one) for one in group]) for group in where]))
+
+    def _comparison(self, one: Comparison) -> Mask:
+        return self._kept(one, lambda: self._compute(one, [value for value in one.values if not isinstance(value, Parameter)]))
+
+    def _kept(self, key: Comparison | Where, compute: Callable[[], Mask]) -> Mask:
         known = self._masks.get(key)
         if known is None:
-            known = self._masks[key] = self._compute(one, values)
+            known = self._masks[key] = compute()
             if len(self._masks) > _MASKS_KEPT:
                 self._masks.popitem(last=False)
         return known
@@ -131,7 +138,7 @@ def allowed(parsed: Filter, table: FilterTable, events: Sequence[Event] = (), us
     """
     included: Mask | None = None
     excluded: Mask | None = None
-    recent = latest(events)
+    recent = latest(events) if parsed else []
     for one in parsed:
         if not all(holds(condition, user or {}) for condition in one.when):
             continue
@@ -189,16 +196,12 @@ def _rows(expression: Expression, table: FilterTable, recent: Sequence[Event]) -
             if event.item >= 0 and any(all(holds(one, event.columns) for one in group) for group in expression.where):
                 result[event.item] = True
         return result
-    return _union([_intersection([table.mask(each, _plain(each)) for each in group]) for group in expression.where])
-
-
-def _plain(one: Comparison) -> list[str | float]:
-    return [value for value in one.values if not isinstance(value, Parameter)]
+    return table.mask(expression.where)
 
 
 def _intersection(masks: Sequence[Mask]) -> Mask:
-    return masks[0] if len(masks) == 1 else np.logical_and.reduce(masks)
+    return reduce(np.logical_and, masks)
 
 
 def _union(masks: Sequence[Mask]) -> Mask:
-    return masks[0] if len(masks) == 1 else np.logical_or.reduce(masks)
+    return reduce(np.logical_or, masks)

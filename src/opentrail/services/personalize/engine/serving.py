@@ -159,7 +159,8 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
         best, scores = _by_index(model, query, mask, k)
         sample = model.arrays["vectors"][::STRIDE] @ query
     else:
-        every = score_history(model, history) + boost
+        every = score_history(model, history)
+        every = every + boost if isinstance(boost, np.ndarray) else every
         best = top_k(every, k, mask)
         scores = every[best]
         sample = every if len(every) <= EXACT_SOFTMAX else every[::STRIDE]
@@ -204,17 +205,20 @@ def _by_index(model: Model, query: NDArray[np.float32], mask: Mask | None, k: in
 def _others(best: NDArray[np.int64], sample: Scores, items: int) -> Scores:
     """Of a sample of the scores (all, or every STRIDE-th) those of items that were not returned."""
     step = 1 if len(sample) == items else STRIDE
-    return np.delete(sample, best[best % step == 0] // step)
+    others = sample.copy()
+    others[best[best % step == 0] // step] = -np.inf
+    return others
 
 
 def _shares(chosen: Scores, others: Scores, items: int, temperature: float) -> NDArray[np.float64]:
     """Softmax of `chosen` among `items` items of which `others` stand for all that were not chosen."""
     if not len(chosen):
         return np.zeros(0)
-    own, rest = chosen.astype(np.float64) / temperature, others[others > -np.inf].astype(np.float64) / temperature
-    top = max(float(own.max()), float(rest.max(initial=-np.inf)))
-    tail = float(np.exp(rest - top).sum()) * (items - len(chosen)) / len(others) if len(others) else 0.0
-    raised: NDArray[np.float64] = np.exp(own - top)
+    top = max(float(chosen.max()), float(others.max(initial=-np.inf)))
+    rest = np.exp((others - np.float32(top)) * np.float32(1 / temperature))
+    counted = np.count_nonzero(others > -np.inf)
+    tail = float(rest.sum(dtype=np.float64)) * (items - len(chosen)) / counted if counted else 0.0
+    raised: NDArray[np.float64] = np.exp((chosen.astype(np.float64) - top) / temperature)
     raised /= raised.sum() + tail
     return raised
 

@@ -40,11 +40,11 @@ def _above_a_guess(scores: NDArray[np.float32], k: int) -> NDArray[np.int64] | N
     return chosen if k <= len(chosen) <= len(scores) // 4 else None
 
 
-def build_index(vectors: NDArray[np.float32], seed: int, goal: float = 0.995, k: int = 25) -> tuple[dict[str, NDArray[Any]], int]:
-    """Group item vectors around sqrt(n) centres; return the arrays and how many groups to probe for recall `goal` on sampled queries."""
+def build_index(vectors: NDArray[np.float32], seed: int, goal: float = 0.997, k: int = 25) -> tuple[dict[str, NDArray[Any]], int]:
+    """Group item vectors around 2 sqrt(n) centres; return the arrays and how many groups to probe for recall `goal` on sampled queries."""
     rng = np.random.default_rng(seed)
-    size = max(1, int(np.sqrt(len(vectors))))
-    sample = vectors[rng.permutation(len(vectors))[: 40 * size]]
+    size = max(1, int(2 * np.sqrt(len(vectors))))
+    sample = vectors[rng.permutation(len(vectors))[: 30 * size]]
     centres = sample[:size].copy()
     for _ in range(6):
         group = _nearest_centre(sample, centres)
@@ -61,7 +61,7 @@ def build_index(vectors: NDArray[np.float32], seed: int, goal: float = 0.995, k:
         "index_starts": np.searchsorted(group[order], np.arange(size + 1)).astype(np.int64),
         "index_vectors": np.ascontiguousarray(vectors[order]),
     }
-    queries = vectors[rng.integers(0, len(vectors), 64)] + rng.standard_normal((64, vectors.shape[1]), np.float32) * vectors.std() * 0.5
+    queries = vectors[rng.integers(0, len(vectors), 128)] + rng.standard_normal((128, vectors.shape[1]), np.float32) * vectors.std() * 0.5
     return arrays, _enough_probes(arrays, vectors, queries.astype(np.float32), goal, k)
 
 
@@ -80,7 +80,7 @@ def _enough_probes(
         found = [len(set(search(arrays, query, k, probes)[0].tolist()) & best) for query, best in zip(queries, exact, strict=True)]
         if sum(found) >= goal * sum(map(len, exact)):
             break
-        probes *= 2
+        probes += max(1, probes // 3)
     return min(probes, len(arrays["index_centres"]))
 
 
