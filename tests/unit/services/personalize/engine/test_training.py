@@ -102,12 +102,19 @@ def test_pairs_are_counted_within_the_window() -> None:
     assert nearest(turned, 9, 0.0, 0.0, least=1.5).item.tolist() == [1]
 
 
-def test_pairs_merge_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = count_pairs(DATA, 8, 0.5)
+def test_the_square_and_sorted_blocks_count_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    square = both_ways(count_pairs(DATA, 8, 0.5), 0.5)
+    monkeypatch.setattr("opentrail.services.personalize.engine.neighbours.SQUARE", 0)
     monkeypatch.setattr("opentrail.services.personalize.engine.neighbours.PAIRS_AT_ONCE", 100)
-    parts = count_pairs(DATA, 8, 0.5)
-    np.testing.assert_array_equal(whole.key, parts.key)
-    np.testing.assert_allclose(whole.weight, parts.weight, rtol=1e-5)
+    blocks = both_ways(count_pairs(DATA, 8, 0.5), 0.5)
+    np.testing.assert_array_equal(square.key, blocks.key)
+    np.testing.assert_allclose(square.weight, blocks.weight, rtol=1e-5)
+    near = nearest(square, 7, 0.5, 1.0)
+    for item in range(len(DATA.items)):
+        row = square.key // len(DATA.items) == item
+        other = square.key[row] % len(DATA.items)
+        value = square.weight[row] / (np.sqrt(square.count[item] * square.count[other]) + 1)
+        np.testing.assert_allclose(near.value[near.starts[item] : near.starts[item + 1]], np.sort(value)[::-1][:7], rtol=1e-5)
 
 
 def test_ease_solves_its_equation() -> None:

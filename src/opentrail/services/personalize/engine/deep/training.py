@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,7 +24,7 @@ from opentrail.services.personalize.engine.personal import (
 )
 from opentrail.services.personalize.engine.recipes import Settings
 from opentrail.services.personalize.engine.splits import leave_last_out
-from opentrail.services.personalize.engine.training import INDEX_FROM, with_index
+from opentrail.services.personalize.engine.training import INDEX_FROM, Arrays, with_index
 
 BLENDS = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
 """How much the neighbours' scores, in units of their softmax, may weigh beside the network's."""
@@ -43,36 +42,42 @@ class Plan:
     negatives: int = 256
     batch: int = 128
     rate: float = 1e-3
-    places: int = 4_000_000
+    places: int = 2_000_000
     most_epochs: int = 60
 
 
-def fit_sequence(data: Interactions, settings: Settings, seed: int, plan: Plan | None = None) -> tuple[Card, dict[str, NDArray[Any]]]:
-    """Train on `data` and return card and arrays of kind "sequence", or "blend" where neighbours help in validation."""
+def fit_sequence(data: Interactions, settings: Settings, seed: int, plan: Plan | None = None) -> tuple[Card, Arrays]:
+    """Train on `data` and return card and arrays of kind "sequence", or "blend" where neighbours help in validation.
+
+    The network does without the newest event of the validation users, so that one training serves both; neighbours are fitted again on all.
+    """
     plan = plan or read_plan(settings)
     train, queries = leave_last_out(data, VALIDATION_USERS, seed)
-    recency = settings.get("apply_recency_bias", settings.get("recency_mask", "true")) == "true"
     card: Card = _card(data, plan)
-    arrays = {**export(train_network(train, plan, seed)), "popular": popular_share(train)}
-    if not queries:
-        return with_index(card, {**export(train_network(data, plan, seed)), "popular": popular_share(data)}, seed)
-    card["temperature"] = fit_temperature(Model(card, arrays, data.items), queries)
-    if len(data.items) >= INDEX_FROM:
+    arrays = {**export(train_network(train, plan, seed)), "popular": popular_share(data)}
+    if queries:
+        card["temperature"] = fit_temperature(Model(card, arrays, data.items), queries)
+    if not queries or len(data.items) >= INDEX_FROM:
         # A blend has no vectors to index; at this size the network answers alone.
-        return with_index(card, {**export(train_network(data, plan, seed)), "popular": popular_share(data)}, seed)
-    choice = choose(train, plan.length, recency, seed)
+        return with_index(card, arrays, seed)
+    return _blend(card, arrays, data, settings, seed)
+
+
+def _blend(card: Card, arrays: Arrays, data: Interactions, settings: Settings, seed: int) -> tuple[Card, Arrays]:
+    train, queries = leave_last_out(data, VALIDATION_USERS, seed)
+    recency = settings.get("apply_recency_bias", settings.get("recency_mask", "true")) == "true"
+    choice = choose(train, card["length"], recency, seed)
     near_card, near = fit_personal(train, choice)
-    blended = [
-        {**near_card, **card, "kind": "blend", "near_kind": choice.kind, "near_weight": weight * card["temperature"] / choice.temperature}
-        for weight in BLENDS
-    ]
-    scores = [validate(Model(one, {**near, **arrays}, data.items), queries) for one in blended]
+    cards = []
+    for blend in BLENDS:
+        weight = blend * card["temperature"] / choice.temperature
+        cards.append({**near_card, **card, "kind": "blend", "near_kind": choice.kind, "near_weight": weight})
+    scores = [validate(Model(one, {**near, **arrays}, data.items), queries) for one in cards]
     best = int(np.argmax(scores))
-    arrays = {**export(train_network(data, plan, seed)), "popular": popular_share(data)}
     if BLENDS[best] == 0.0:
         return card, arrays
-    blended[best]["temperature"] = fit_temperature(Model(blended[best], {**near, **arrays}, data.items), queries)
-    return blended[best], {**fit_personal(data, choice)[1], **arrays}
+    cards[best]["temperature"] = fit_temperature(Model(cards[best], {**near, **arrays}, data.items), queries)
+    return cards[best], {**fit_personal(data, choice)[1], **arrays}
 
 
 def read_plan(settings: Settings) -> Plan:
