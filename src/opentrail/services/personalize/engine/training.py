@@ -59,6 +59,19 @@ SENSITIVITY = {"OFF": 0.0, "LOW": 0.25, "MEDIUM": 0.5, "HIGH": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One held-out user as measured, by ids: enough to compute all metrics again without this code."""
+
+    user: str
+    history: Sequence[str]
+    relevant: Sequence[str]
+    recommended: Sequence[str]
+
+
+Measured = tuple[dict[str, float], dict[str, dict[str, float]], list[Evaluated]]
+
+
+@dataclass(frozen=True, slots=True)
 class Trained:
     """A model, the metrics of GetSolutionMetrics, and those of popularity and item neighbours on the same split."""
 
@@ -66,6 +79,7 @@ class Trained:
     metrics: Mapping[str, float]
     baselines: Mapping[str, Mapping[str, float]]
     settings: Settings
+    evaluation: Sequence[Evaluated] = ()
 
 
 def train(
@@ -86,7 +100,7 @@ def train(
         if recipe.engine != "actions":
             check_enough(data.interactions, ", ".join(rule.kind for rule in chosen) or None)
     fit = _fitter(recipe, data, settings, seed, deep)
-    metrics, baselines = _measure(recipe, data, settings, seed, fit)
+    metrics, baselines, evaluation = _measure(recipe, data, settings, seed, fit)
     card, arrays = fit(data)
     card |= {"recipe": recipe.name, "settings": settings, "seed": seed, "metrics": metrics, "drops": recipe.drops}
     if recipe.explores:
@@ -97,7 +111,7 @@ def train(
     if aims:
         arrays["boost"] = _boost(data, aims)
     model = Model(card, arrays, data.interactions.items)
-    return Trained(model, metrics, baselines, settings)
+    return Trained(model, metrics, baselines, settings, evaluation)
 
 
 def tune(
@@ -157,31 +171,42 @@ def _choose(data: Interactions, settings: Settings, seed: int) -> Choice:
     return choose(hold_out_users(data, seed)[0], int(settings.get("bptt", 50)), recency, seed)
 
 
-def _measure(
-    recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: Fit
-) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+def _measure(recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: Fit) -> Measured:
     events = data.interactions
     if recipe.engine == "actions" or not recipe.interactions:
-        return {}, {}
+        return {}, {}, []
     if recipe.engine == "trending":
         step = SECONDS[str(settings.get("trend_discovery_frequency", "3 hours"))]
         end = int(events.time.max())
         ranked = top_k(trending(events.keep(events.time <= end - step), end - step, step), 25).tolist()
-        return {"trend_prediction_accuracy": trend_accuracy(ranked, growth(events, end, step))}, {}
+        return {"trend_prediction_accuracy": trend_accuracy(ranked, growth(events, end, step))}, {}, []
     if recipe.engine == "affinity":
-        return _measure_segments(data, fit), {}
+        return _measure_segments(data, fit), {}, []
     kept, queries = hold_out_users(events, seed)
     part = replace(data, interactions=kept)
     related = recipe.type == "RELATED_ITEMS"
 
-    def result(model: Model, related: bool) -> dict[str, float]:
-        return ranking_metrics(recommend_lists(model, queries, related), [query.relevant for query in queries], len(events.items))
+    def result(lists: Sequence[Sequence[int]]) -> dict[str, float]:
+        return ranking_metrics(lists, [query.relevant for query in queries], len(events.items))
 
     card, arrays = fit(part)
     popular = Model({"kind": "fixed"}, {"popular": popular_share(kept)}, events.items)
     card_near, arrays_near = fit_personal(kept, Choice())
-    baselines = {"popularity": result(popular, False), "item-neighbours": result(Model(card_near, arrays_near, events.items), False)}
-    return result(Model(card, arrays, events.items), related), baselines
+    near = Model(card_near, arrays_near, events.items)
+    baselines = {"popularity": popular, "item-neighbours": near}
+    lists = recommend_lists(Model(card, arrays, events.items), queries, related)
+    named = [_named(events, query, ranked) for query, ranked in zip(queries, lists, strict=True)]
+    return result(lists), {name: result(recommend_lists(model, queries, False)) for name, model in baselines.items()}, named
+
+
+def _named(events: Interactions, query: Query, ranked: Sequence[int]) -> Evaluated:
+    items = events.items
+    return Evaluated(
+        events.users[query.user],
+        [items[at] for at in query.history.tolist()],
+        [items[at] for at in sorted(query.relevant)],
+        [items[at] for at in ranked],
+    )
 
 
 def _measure_segments(data: Dataset, fit: Fit) -> dict[str, float]:

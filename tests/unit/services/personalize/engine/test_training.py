@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +45,22 @@ def test_personal_recipes_beat_popularity_and_follow_the_chain() -> None:
     found = trained("aws-user-personalization-v2")
     assert found.metrics[GAIN] > 2 * found.baselines["popularity"][GAIN]
     assert top_k(score_history(found.model, np.array([41, 42, 43])), 1).tolist() == [44]
+
+
+def test_metrics_follow_from_the_exported_evaluation() -> None:
+    found = trained("aws-user-personalization-v2")
+    assert len(found.evaluation) == 12
+    total = {"precision_at_5": 0.0, "mean_reciprocal_rank_at_25": 0.0, GAIN: 0.0}
+    for one in found.evaluation:
+        wanted = set(one.relevant)
+        places = [place for place, item in enumerate(one.recommended, 1) if item in wanted]
+        total["precision_at_5"] += sum(place <= 5 for place in places) / 5 / 12
+        total["mean_reciprocal_rank_at_25"] += (1 / places[0] if places else 0) / 12
+        ideal = sum(1 / math.log(1 + place) for place in range(1, min(10, len(wanted)) + 1))
+        total[GAIN] += sum(1 / math.log(1 + place) for place in places if place <= 10) / ideal / 12
+    for name, value in total.items():
+        assert found.metrics[name] == pytest.approx(value, abs=1e-6)
+    assert found.metrics["coverage"] == len({item for one in found.evaluation for item in one.recommended}) / len(DATA.items)
 
 
 def test_popularity_counts_users_not_events() -> None:
