@@ -7,11 +7,13 @@ are kept, so the arrays stay small; an unknown value has no effect, an unknown f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.engine.interactions import Interactions
 from opentrail.services.personalize.engine.models import Card
@@ -20,6 +22,22 @@ MOST_VALUES = 24
 MOST_CELLS = 4_000_000
 PRIOR = 5.0
 """Interactions added to the observed and the expected count of each item."""
+
+
+def fit_tastes(data: Interactions, users: Entities) -> tuple[Card, dict[str, NDArray[Any]]]:
+    """The same for the users' categorical attributes: card entry `tastes` and arrays `taste_FIELD`, for users without history."""
+    coded = {name: column for name, column in users.columns.items() if column.codes is not None and column.field.categorical}
+    rows = {name: (column.codes[data.user], column.vocabulary) for name, column in coded.items() if column.codes is not None}
+    card, arrays = fit_context(replace(data, context=rows))
+    return {"tastes": card["context"]}, {f"taste_{name.removeprefix('context_')}": lift for name, lift in arrays.items()}
+
+
+def taste_boost(card: Card, arrays: Mapping[str, NDArray[Any]], user: Mapping[str, object]) -> NDArray[np.float32] | None:
+    """The summed lift of all items for a user of these attributes, or None when nothing is known of such users."""
+    rows = [
+        arrays[f"taste_{name}"][values.index(user[name])] for name, values in card.get("tastes", {}).items() if user.get(name) in values
+    ]
+    return np.sum(rows, axis=0, dtype=np.float32) if rows else None
 
 
 def fit_context(data: Interactions) -> tuple[Card, dict[str, NDArray[Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -84,7 +84,8 @@ def choose(data: Interactions, length: int, recency: bool, seed: int) -> Choice:
 
 def fit_personal(data: Interactions, choice: Choice) -> tuple[Card, dict[str, NDArray[Any]]]:
     """Fit `choice` on all of `data`."""
-    return {**card_of(data, choice), "temperature": choice.temperature}, fit_arrays(data, choice)
+    card = {**card_of(data, choice), "temperature": choice.temperature, "choice": asdict(choice)}
+    return card, fit_arrays(data, choice)
 
 
 def fit_arrays(data: Interactions, choice: Choice) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from opentrail.services.personalize.engine import sequence
 from opentrail.services.personalize.engine.columns import Mask
-from opentrail.services.personalize.engine.context import context_boost
+from opentrail.services.personalize.engine.context import context_boost, taste_boost
 from opentrail.services.personalize.engine.counting import Scores
 from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
@@ -159,13 +159,22 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
         best, scores = _by_index(model, query, mask, k)
         sample = model.arrays["vectors"][::STRIDE] @ query
     else:
-        every = score_history(model, history)
+        every = _popular_for(model, ask) if not len(history) else score_history(model, history)
         every = every + boost if isinstance(boost, np.ndarray) else every
         best = top_k(every, k, mask)
         scores = every[best]
         sample = every if len(every) <= EXACT_SOFTMAX else every[::STRIDE]
     share = _shares(scores, _others(best, sample, len(model.items)), len(model.items), model.card.get("temperature", 1.0))
     return list(zip(best.tolist(), share.tolist(), strict=True))
+
+
+def _popular_for(model: Model, ask: Ask) -> Scores:
+    """Popularity for a user without history, lifted by what users of the same attributes take; scores of the softmax's scale."""
+    lift = taste_boost(model.card, model.arrays, ask.user or {})
+    if lift is None:
+        return np.array(model.arrays["popular"], np.float32)
+    temperature = np.float32(model.card.get("temperature", 1.0))
+    return np.asarray((np.log(model.arrays["popular"] + np.float32(1e-3)) + lift) * temperature, np.float32)
 
 
 def _related(model: Model, item: int, mask: Mask | None, k: int) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from opentrail.services.personalize.engine.columns import NULL_LONG
 from opentrail.services.personalize.engine.content import content_matrix, decompose, interaction_matrix, unit
-from opentrail.services.personalize.engine.context import fit_context
+from opentrail.services.personalize.engine.context import fit_context, fit_tastes
 from opentrail.services.personalize.engine.counting import growth, trending
 from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
@@ -19,7 +19,7 @@ from opentrail.services.personalize.engine.interactions import EventRule, Intera
 from opentrail.services.personalize.engine.metrics import ranking_metrics, segment_metrics, trend_accuracy
 from opentrail.services.personalize.engine.models import Card, Model
 from opentrail.services.personalize.engine.neighbours import both_ways, count_pairs, nearest
-from opentrail.services.personalize.engine.personal import Choice, choose, fit_personal, popular_share, repeat_share
+from opentrail.services.personalize.engine.personal import Choice, choose, fit_arrays, fit_personal, popular_share, repeat_share
 from opentrail.services.personalize.engine.propensity import fit_propensity
 from opentrail.services.personalize.engine.recipes import Ranges, Recipe, Settings, draw_settings
 from opentrail.services.personalize.engine.scoring import score_history, score_item
@@ -39,10 +39,11 @@ SEMANTIC_SIZE = 128
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """What a recipe may read. `items` (attributes) has the same order as `interactions.items`."""
+    """What a recipe may read. `items` and `users` (attributes) are in the order of `interactions.items` and `.users`."""
 
     interactions: Interactions
     items: Entities | None = None
+    users: Entities | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +107,9 @@ def train(
     if recipe.explores:
         arrays |= _ages(data)
     if recipe.engine == "personal":
-        context, lifts = fit_context(data.interactions)
-        card, arrays = {**card, **context}, {**arrays, **lifts}
+        card, arrays = _with_lifts(card, arrays, data)
     if aims:
+        card["aims"] = [[aim.name, aim.sensitivity] for aim in aims]
         arrays["boost"] = _boost(data, aims)
     model = Model(card, arrays, data.interactions.items)
     return Trained(model, metrics, baselines, settings, evaluation)
@@ -286,6 +287,49 @@ def _trimmed(data: Interactions, settings: Settings) -> Interactions:
             least, most = np.quantile(present, [min(low, high), max(low, high)])
             keep &= (count[owner] >= least) & (count[owner] <= most)
     return data if keep.all() else data.keep(keep)
+
+
+def update(recipe: Recipe, model: Model, data: Dataset) -> Model:
+    """Bring a model of user-personalization up to new data without a new training (TrainingMode UPDATE).
+
+    Neighbours are counted again with the constants chosen before; a network keeps its weights, and items it does not know get the mean
+    vector of their neighbours. Metrics stay those of the training. Items keep their places: `data` must list the model's items first.
+    """
+    if recipe.engine != "personal":
+        raise InvalidInput("Recipe {recipe} cannot be updated; train it anew.", recipe=recipe.name)
+    events = data.interactions
+    if list(events.items[: len(model.items)]) != list(model.items):
+        raise InvalidInput("The data does not list the model's items first.")
+    card, arrays = {**model.card}, {**model.arrays}
+    if "choice" in card:
+        arrays |= fit_arrays(events, Choice(**card["choice"]))
+    arrays["popular"] = popular_share(events)
+    if "vectors" in arrays:
+        arrays["vectors"] = _with_new_items(arrays["vectors"], events)
+    if "probes" in card:
+        card, arrays = with_index(card, arrays, int(card["seed"]))
+    card, arrays = _with_lifts(card, arrays, data)
+    if "aims" in card:
+        arrays["boost"] = _boost(data, [Aim(*one) for one in card["aims"]])
+    return Model(card, {**arrays, **(_ages(data) if recipe.explores else {})}, events.items)
+
+
+def _with_new_items(vectors: NDArray[np.float32], data: Interactions) -> NDArray[np.float32]:
+    grown = np.concatenate([vectors, np.zeros((len(data.items) - len(vectors), vectors.shape[1]), np.float32)])
+    recent = data.keep(np.isin(data.user, data.user[data.item >= len(vectors)]))
+    near = nearest(both_ways(count_pairs(recent, 10, 1.0), 1.0), 20, 0.5, 1.0)
+    for item in range(len(vectors), len(data.items)):
+        own = slice(near.starts[item], near.starts[item + 1])
+        known = near.item[own] < len(vectors)
+        if known.any():
+            grown[item] = np.average(vectors[near.item[own][known]], axis=0, weights=near.value[own][known])
+    return grown
+
+
+def _with_lifts(card: Card, arrays: Arrays, data: Dataset) -> tuple[Card, Arrays]:
+    context, lifts = fit_context(data.interactions)
+    tastes, tasted = fit_tastes(data.interactions, data.users) if data.users is not None else ({}, {})
+    return {**card, **context, **tastes}, {**arrays, **lifts, **tasted}
 
 
 def _boost(data: Dataset, aims: Sequence[Aim]) -> NDArray[np.float32]:

@@ -136,6 +136,23 @@ def test_context_moves_items_and_unknown_fields_refuse() -> None:
         recommend(campaign(UP), Ask(context={"MOOD": "good"}))
 
 
+def test_users_without_history_get_what_users_like_them_take() -> None:
+    plan = Field("PLAN", "string", categorical=True, metadata=True)
+    home = [int(np.bincount(DATA.history(user) // CHAIN, minlength=5).argmax()) for user in range(len(DATA.users))]
+    users = Entities(
+        DATA.users, {"PLAN": Column(plan, codes=np.array([one == 3 for one in home], np.int32), vocabulary=["basic", "third"])}
+    )
+    recipe = find_recipe(UP)
+    known = Campaign(train(recipe, Dataset(DATA, ITEMS, users), read_settings(recipe, {}), 0).model, recipe, ITEMS)
+
+    def chains(plan: str) -> list[int]:
+        return [int(one.item) // CHAIN for one in recommend(known, Ask(user={"PLAN": plan}, k=15))]
+
+    assert chains("third").count(3) >= 10
+    assert chains("basic").count(3) <= 5
+    assert recommend(known, Ask(user={"PLAN": "unheard"})) == recommend(known, Ask())
+
+
 def test_ranking_orders_the_given_items() -> None:
     known = campaign("aws-personalized-ranking-v2")
     found = rank(known, Ask(events(1, 2, 3)), ["90", "nothing", "4", "50", "4"])

@@ -27,7 +27,7 @@ from opentrail.services.personalize.engine.recipes import (
 )
 from opentrail.services.personalize.engine.scoring import score_history, score_item
 from opentrail.services.personalize.engine.topk import top_k
-from opentrail.services.personalize.engine.training import Aim, Dataset, Trained, train, tune
+from opentrail.services.personalize.engine.training import Aim, Dataset, Trained, train, tune, update
 
 from .generated import CHAIN, chain_items, walks, with_kinds
 
@@ -237,3 +237,23 @@ def test_context_lifts_what_is_taken_under_it() -> None:
     model = trained("aws-user-personalization-v2", replace(DATA, context={"DEVICE": (device, ["phone", "desk"])})).model
     phone = model.arrays["context_DEVICE"][model.card["context"]["DEVICE"].index("phone")]
     assert phone[:CHAIN].min() > phone[CHAIN:].max()
+
+
+def test_an_update_takes_in_new_events_and_items() -> None:
+    recipe = find_recipe("aws-user-personalization")
+    model = trained("aws-user-personalization").model
+    names = [*DATA.items, "new"]
+    rows = [(user, item, 9_000_000 + step) for user in range(100) for step, item in enumerate((41, 42, 100))]
+    user = np.concatenate([DATA.user, [one for one, _, _ in rows]]).astype(np.int32)
+    item = np.concatenate([DATA.item, [one for _, one, _ in rows]]).astype(np.int32)
+    time = np.concatenate([DATA.time, [one for _, _, one in rows]])
+    grown = replace(from_arrays(user, item, time, len(DATA.users), 101), items=names, users=DATA.users)
+    fresh = update(recipe, model, Dataset(grown))
+    assert fresh.index("new") == 100
+    assert 100 in top_k(score_history(fresh, np.array([41, 42])), 2).tolist()
+    assert fresh.card["metrics"] == model.card["metrics"]
+    assert fresh.arrays["created"][100] == 9_000_002
+    with pytest.raises(ServiceError):
+        update(find_recipe("aws-sims"), model, Dataset(grown))
+    with pytest.raises(ServiceError):
+        update(recipe, model, Dataset(replace(grown, items=names[::-1])))
