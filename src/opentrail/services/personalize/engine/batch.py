@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.personalize.engine.columns import Mask
 from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.engine.filter_language import Filter, check_filter, parse_filter
-from opentrail.services.personalize.engine.filter_plan import Attributes, Event, allowed, bind
+from opentrail.services.personalize.engine.filter_plan import Attributes, Event, FilterTable, allowed, bind
 from opentrail.services.personalize.engine.schemas import Schema
 from opentrail.services.personalize.engine.serving import Ask, Campaign, Recommended, rank, recommend
 from opentrail.services.personalize.engine.topk import top_k
@@ -50,13 +49,22 @@ def infer(lines: Iterable[str], campaign: Campaign, person: Callable[[str], Pers
 
 
 def segment(
-    lines: Iterable[str], campaign: Campaign, users: Sequence[str], k: int, schema: Schema | None = None, among: Mask | None = None
+    lines: Iterable[str],
+    campaign: Campaign,
+    users: Sequence[str],
+    k: int,
+    schema: Schema | None = None,
+    rules: Filter = (),
+    people: FilterTable | None = None,
 ) -> Iterator[str]:
     """Batch segments: {"itemId"} or {"itemAttributes": 'ITEMS.genres = "Comedy" AND ...'} to the `k` users with most affinity.
 
-    `users` is in the order of the model's user vectors, `schema` that of the Items dataset, `among` what a user filter leaves.
+    `users` is in the order of the model's user vectors, `schema` that of the Items dataset; `rules` is a UserID filter over `people`, the
+    users' attributes in the same order. Output as in "Batch segment job output format examples".
     """
     model = campaign.model
+    if rules and people is None:
+        raise InvalidInput("A filter of users needs a Users dataset.")
 
     def answer(entry: Mapping[str, Any]) -> dict[str, Any]:
         if "itemAttributes" in entry:
@@ -70,9 +78,16 @@ def segment(
             raise InvalidInput("No item of the model fits the query.")
         taste = np.asarray(model.arrays["vectors"][wanted], np.float32).mean(axis=0)
         scores = np.asarray(model.arrays["users"] @ taste, np.float32)
-        return {"usersList": [users[at] for at in top_k(scores, k, among).tolist()]}
+        among = allowed(bind(rules, _texts(entry, "filterValues")), people) if people is not None else None
+        return {"recommendedUsers": [users[at] for at in top_k(scores, k, among).tolist()]}
 
-    return _each(lines, answer)
+    for line in _each(lines, answer):
+        whole = json.loads(line)
+        given = whole.pop("input")
+        if whole["error"] is None:
+            del whole["error"]
+        named = isinstance(given, dict) and "itemAttributes" in given
+        yield json.dumps({**(given if named else {"input": given}), **whole}, ensure_ascii=False)
 
 
 def _attributes(text: str) -> Filter:

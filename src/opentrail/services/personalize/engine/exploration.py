@@ -36,8 +36,8 @@ class Exploration:
 
 def mix_in(
     best: list[tuple[int, float | None]], how: Exploration, arrays: Mapping[str, NDArray[Any]], mask: Mask | None, now: int, seed: int
-) -> list[tuple[int, float | None]]:
-    """Replace about `weight` of the places of `best` by young items that pass `mask`; same seed, same list."""
+) -> tuple[list[tuple[int, float | None]], frozenset[int]]:
+    """Replace about `weight` of the places of `best` by young items that pass `mask`: the new list and which items explore."""
     young = (arrays["created"] > now - how.age * DAY) & (arrays["created"] <= now) & (arrays["events"] < FEW_EVENTS)
     if mask is not None:
         young &= mask
@@ -53,4 +53,4 @@ def mix_in(
     mixed = list(best)
     for place, at in zip(places.tolist(), chosen.tolist(), strict=True):
         mixed[place] = (at, best[place][1])
-    return mixed
+    return mixed, frozenset(chosen.tolist())

@@ -140,6 +140,8 @@ def allowed(parsed: Filter, table: FilterTable, events: Sequence[Event] = (), us
     excluded: Mask | None = None
     recent = latest(events) if parsed else []
     for one in parsed:
+        if one.parameters:
+            raise InvalidInput("The filter has parameters that were not supplied.")
         if not all(holds(condition, user or {}) for condition in one.when):
             continue
         rows = _rows(one, table, recent)

@@ -32,6 +32,10 @@ DEFAULT_RESULTS = 25
 EXACT_SOFTMAX = 100_000
 STRIDE = 16
 """Up to EXACT_SOFTMAX items the softmax is summed over all; above, the items not returned are estimated from every 16th."""
+MOST_COLUMNS = 10
+PROMOTED, EXPLORED, POPULAR = "Promoted item", "Exploration", "Popular item"
+WITH_REASONS = frozenset({"aws-user-personalization-v2"})
+"""Recipes whose answers carry reasons, in the words of the PredictedItem shape."""
 FEW_LEFT = 0.02
 """Share of items left by a filter below which only those are scored, exactly, instead of asking the index."""
 
@@ -78,12 +82,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Recommended:
-    """One item of an answer; `score` only for recipes that have scores, `promotion` the name of the promotion it comes from."""
+    """One item of an answer; `score` only for recipes that have scores, `promotion` the name of the promotion it comes from,
+    `reason` why it is there (user-personalization-v2 only)."""
 
     item: str
     score: float | None = None
     promotion: str | None = None
-    reason: str | None = None
+    reason: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -91,6 +96,8 @@ def recommend(campaign: Campaign, ask: Ask) -> list[Recommended]:
     """Answer one GetRecommendations: at most `ask.k` items, best first, promoted ones at random places."""
     if not 1 <= ask.k <= MOST_RESULTS:
         raise InvalidInput("numResults must lie between 1 and {most}.", most=MOST_RESULTS)
+    if len(ask.columns) > MOST_COLUMNS:
+        raise InvalidInput("metadataColumns may name at most {most} columns.", most=MOST_COLUMNS)
     if campaign.recipe.type == "RELATED_ITEMS" and ask.item is None:
         raise InvalidInput("itemId is required by recipe {recipe}.", recipe=campaign.recipe.name)
     history = history_of(ask.events)
@@ -99,11 +106,13 @@ def recommend(campaign: Campaign, ask: Ask) -> list[Recommended]:
     if promoted:
         mask = np.ones(campaign.table.rows, np.bool_) if mask is None else mask.copy()
         mask[[at for at, _ in promoted]] = False
-    best = _ranked(campaign, ask, history, mask, ask.k - len(promoted))
+    best, fresh = _ranked(campaign, ask, history, mask, ask.k - len(promoted)), frozenset[int]()
     if campaign.exploration is not None and campaign.recipe.explores:
-        best = mix_in(best, campaign.exploration, campaign.model.arrays, mask, ask.now, ask.seed)
-    placed = [_present(campaign, at, score, None, ask.columns) for at, score in best]
-    return _spread(placed, [_present(campaign, at, score, ask.promotion, ask.columns) for at, score in promoted], ask.seed)
+        best, fresh = mix_in(best, campaign.exploration, campaign.model.arrays, mask, ask.now, ask.seed)
+    # A user without history gets popular items, and is told so.
+    plain = POPULAR if campaign.recipe.type == "USER_PERSONALIZATION" and not len(history) else None
+    placed = [_present(campaign, at, score, ask, EXPLORED if at in fresh else plain) for at, score in best]
+    return _spread(placed, [_present(campaign, at, score, ask, PROMOTED) for at, score in promoted], ask.seed)
 
 
 def rank(campaign: Campaign, ask: Ask, candidates: Sequence[str]) -> list[Recommended]:
@@ -117,7 +126,7 @@ def rank(campaign: Campaign, ask: Ask, candidates: Sequence[str]) -> list[Recomm
     scores = (score_history(campaign.model, history_of(ask.events)) + _boost(campaign, ask))[found]
     share = _shares(scores, scores[:0], len(scores), campaign.model.card.get("temperature", 1.0))
     order = np.argsort(-scores, kind="stable")
-    ranked = [_present(campaign, found[at], float(share[at]), None, ask.columns) for at in order]
+    ranked = [_present(campaign, found[at], float(share[at]), ask) for at in order]
     return ranked + [Recommended(name, 0.0) for name, at in kept if at < 0]
 
 
@@ -267,16 +276,18 @@ def _spread(usual: list[Recommended], promoted: list[Recommended], seed: int) ->
     return [next(second) if place in places else next(first) for place in range(total)]
 
 
-def _present(campaign: Campaign, at: int, score: float | None, promotion: Promotion | None, columns: Sequence[str]) -> Recommended:
+def _present(campaign: Campaign, at: int, score: float | None, ask: Ask, reason: str | None = None) -> Recommended:
     metadata: dict[str, str] = {}
-    for name in columns:
+    for name in ask.columns:
         column = campaign.attributes.columns.get(name) if campaign.attributes is not None else None
         if column is None:
             raise InvalidInput("The Items dataset has no column of a name given in metadataColumns.")
         value = column.value(at)
         if value is not None:
             metadata[name] = str(value)
-    return Recommended(campaign.model.items[at], score, promotion.name if promotion else None, None, metadata)
+    promotion = ask.promotion.name if ask.promotion is not None and reason == PROMOTED else None
+    told = (reason,) if reason is not None and campaign.recipe.name in WITH_REASONS else ()
+    return Recommended(campaign.model.items[at], score, promotion, told, metadata)
 
 
 def _numbers(attributes: Entities | None, name: str, rows: int) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from opentrail.services.personalize.engine.columns import NULL_LONG, Column
 from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.exploration import Exploration
 from opentrail.services.personalize.engine.filter_language import Filter, parse_filter
-from opentrail.services.personalize.engine.filter_plan import Event
+from opentrail.services.personalize.engine.filter_plan import Event, FilterTable
 from opentrail.services.personalize.engine.interactions import Interactions, from_arrays
 from opentrail.services.personalize.engine.models import Model
 from opentrail.services.personalize.engine.recipes import find_recipe, read_settings
@@ -286,11 +286,32 @@ def test_segments_name_the_users_of_a_chain() -> None:
     lines = ['{"itemId": "45"}', attributes, '{"itemId": "x"}', '{"itemAttributes": "a"}']
     found = [json.loads(line) for line in segment(lines, known, DATA.users, 10, schema)]
     for one in found[:2]:
-        assert len(one["output"]["usersList"]) == 10
-        assert sum(home[user] == 2 for user in one["output"]["usersList"]) >= 8
+        assert "error" not in one
+        assert len(one["output"]["recommendedUsers"]) == 10
+        assert sum(home[user] == 2 for user in one["output"]["recommendedUsers"]) >= 8
+    assert found[0]["input"] == {"itemId": "45"}
+    assert found[1]["itemAttributes"] == json.loads(attributes)["itemAttributes"]
     assert found[2]["error"] == "No item of the model fits the query."
     assert found[3]["output"] is None
-    among = np.zeros(len(DATA.users), np.bool_)
-    among[:3] = True
-    (few,) = segment(['{"itemId": "45"}'], known, DATA.users, 10, schema, among)
-    assert set(json.loads(few)["output"]["usersList"]) == {"0", "1", "2"}
+    plan = Field("PLAN", "string", categorical=True, metadata=True)
+    codes = np.array([0, 0, 0] + [1] * (len(DATA.users) - 3), np.int32)
+    people = FilterTable(Entities(DATA.users, {"PLAN": Column(plan, codes=codes, vocabulary=["gold", "tin"])}))
+    gold = parse_filter("INCLUDE UserID WHERE Users.PLAN IN ($PLAN)")
+    asked = ['{"itemId": "45", "filterValues": {"PLAN": "\\"gold\\""}}', '{"itemId": "45"}']
+    few, missing = (json.loads(line) for line in segment(asked, known, DATA.users, 10, schema, gold, people))
+    assert set(few["output"]["recommendedUsers"]) == {"0", "1", "2"}
+    assert "PLAN" in missing["error"]
+    with pytest.raises(ServiceError):
+        list(segment(asked, known, DATA.users, 10, schema, gold))
+
+
+def test_reasons_are_told_by_the_second_version() -> None:
+    promotion = Promotion("summer", 20, rules("INCLUDE ItemID WHERE Items.PLACE = 7"))
+    found = recommend(campaign(UP), Ask(events(1, 2), k=10, promotion=promotion))
+    assert sorted(one.reason for one in found) == [()] * 8 + [("Promoted item",)] * 2
+    assert {one.reason for one in recommend(campaign(UP), Ask())} == {("Popular item",)}
+    assert {one.reason for one in recommend(campaign("aws-sims"), Ask(item="47"))} == {()}
+    with pytest.raises(ServiceError):
+        recommend(campaign(UP), Ask(columns=["PLACE"] * 11))
+    with pytest.raises(ServiceError):
+        recommend(campaign(UP), Ask(rules=rules("INCLUDE ItemID WHERE Items.PLACE = $PLACE")))
