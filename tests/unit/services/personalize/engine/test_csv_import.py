@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opentrail.kernel.errors import ServiceError
@@ -188,6 +188,7 @@ def test_properties_name_fields_in_camel_case() -> None:
 cells = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(cells, cells, st.integers(0, 2**40), st.none() | cells), min_size=1, max_size=20))
 def test_any_rows_survive_the_folder(rows: list[tuple[str, str, int, str | None]]) -> None:
     given_rows = [{"USER_ID": u, "ITEM_ID": i, "TIMESTAMP": t, "EVENT_TYPE": e} for u, i, t, e in rows]

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opentrail.kernel.errors import ServiceError
@@ -225,6 +225,7 @@ def slow(parsed: Filter, age: int) -> set[str]:
     return keep.difference(*(hit for hit, one in zip(hits, counted, strict=True) if not one.include))
 
 
+@settings(deadline=None)
 @given(filters, st.sampled_from([10, 40]))
 def test_masks_equal_a_row_by_row_evaluation(parsed: Filter, age: int) -> None:
     text = spoken(parsed)
@@ -236,6 +237,7 @@ def test_masks_equal_a_row_by_row_evaluation(parsed: Filter, age: int) -> None:
 words = st.sampled_from(["INCLUDE", "ItemID", "WHERE", "Items", ".", "GENRES", "IN", "(", ")", '"', "$", "|", "1", "IF"])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.lists(words).map(" ".join))
 def test_any_text_is_a_filter_or_a_refusal(text: str) -> None:
     with suppress(ServiceError):

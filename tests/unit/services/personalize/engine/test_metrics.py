@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opentrail.services.personalize.engine.metrics import (
@@ -51,6 +51,7 @@ def recomputed(lists: list[list[int]], relevant: list[set[int]], catalogue: int)
 rankings = st.lists(st.integers(0, 60), unique=True, max_size=30)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(rankings, st.sets(st.integers(0, 60), max_size=30)), min_size=1, max_size=8))
 def test_metrics_equal_a_recomputation(queries: list[tuple[list[int], set[int]]]) -> None:
     lists, relevant = [one for one, _ in queries], [one for _, one in queries]
@@ -83,6 +84,7 @@ def test_a_tenth_of_the_users_is_held_out_with_their_newest_tenth() -> None:
     assert [query.user for query in hold_out_users(data, seed=4)[1]] != [query.user for query in queries]
 
 
+@settings(deadline=None)
 @given(st.integers(2, 30), st.integers(0, 3))
 def test_every_held_out_user_has_a_history_and_an_answer(length: int, seed: int) -> None:
     for query in hold_out_users(walks(users=5, length=length), seed)[1]:

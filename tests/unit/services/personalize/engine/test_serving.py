@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opentrail.kernel.errors import ServiceError
@@ -105,6 +105,7 @@ def test_domain_recipes_drop_what_was_bought_or_watched() -> None:
     assert not {"1", "2"} & set(ids(recommend(campaign("aws-vod-top-picks"), Ask(events(1, 2, kind="Watch"), k=100))))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 100), st.integers(1, 30), st.integers(0, 50))
 def test_promotions_take_their_share(percent: int, k: int, seed: int) -> None:
     promotion = Promotion("summer", percent, rules("INCLUDE ItemID WHERE Items.PLACE = 7"))

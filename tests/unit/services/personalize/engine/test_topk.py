@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opentrail.services.personalize.engine.topk import build_index, search, top_k
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 1.0, -2.5, 3.0, float("-inf")]), max_size=40), st.integers(1, 10), st.integers(0, 3))
 def test_top_k_sorts(values: list[float], k: int, every: int) -> None:
     scores = np.array(values, np.float32)
@@ -17,6 +18,7 @@ def test_top_k_sorts(values: list[float], k: int, every: int) -> None:
     assert top_k(scores, k, allowed).tolist() == sorted(places, key=lambda at: (-values[at], at))[:k]
 
 
+@settings(deadline=None)
 @given(st.integers(0, 5), st.integers(1, 60), st.sampled_from(["normal", "coarse", "equal", "rising"]))
 def test_top_k_of_many(seed: int, k: int, kind: str) -> None:
     rng = np.random.default_rng(seed)
