@@ -11,7 +11,8 @@ from pathlib import Path
 import pg8000.native
 import pytest
 
-from opentrail.store.migrate import Name, migrate
+from opentrail.store.databases import Name
+from opentrail.store.migrate import migrate
 from opentrail.store.postgres import PostgresDatabase, arguments
 from opentrail.store.sqlite import SqliteDatabase
 from tests import gaps, postgres

@@ -50,7 +50,7 @@ def server() -> Iterator[str]:
             check=True, cwd=home, **quiet, **who,
         )  # fmt: skip
         process = subprocess.Popen(
-            [folder / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses=", "-c", "max_connections=60", "-c", "shared_buffers=64MB"],
+            [folder / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses=", "-c", "max_connections=60"],
             cwd=home, stdin=subprocess.DEVNULL, **quiet, **who,
         )  # fmt: skip
         try:

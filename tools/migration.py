@@ -12,7 +12,8 @@ from pathlib import Path
 from alembic import command
 
 import opentrail
-from opentrail.store.migrate import Name, config, engine, migrate
+from opentrail.store.databases import Name
+from opentrail.store.migrate import config, engine, migrate
 from opentrail.store.sqlite import SqliteDatabase
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from opentrail.kernel.principal import Principal
 
 if TYPE_CHECKING:
@@ -14,8 +16,7 @@ if TYPE_CHECKING:
     from opentrail.calls.tools import Tools
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What came in, as it came.
 
     `path` and `query` are the raw, still percent-encoded texts; `headers` maps lower-case names to values (repeated
@@ -67,13 +68,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is called: the service, the operation, and the protocol spoken. `operation` is None for one not offered."""
+    """What is called: the service, the operation, and the protocol spoken. `operation` is None for one not offered.
+    `place` is what the path says: label values, or the parts of a FHIR request."""
 
     service: Service
     name: str
     protocol: str
     operation: Operation | None
-    region: str
+    place: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,14 @@ class Call:
 
     _target: Target | None = None
     _caller: Principal | None = None
+    _region: str = ""
     _input: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
     """additionalEventData of the record: transport facts and what the operation adds. Never content."""
+    standing: Any = None
+    """What identity knows of the caller's rights, and the state epoch of that knowledge. Set by authenticate."""
+    spooled: Path | None = None
+    """The file of a streamed body, removed after the call unless an operation moved it."""
     touched: list[Touched] = field(default_factory=list)
     """The resources of the record."""
 
@@ -124,9 +131,10 @@ class Call:
     def authenticated(self) -> bool:
         return self._caller is not None
 
-    def set_caller(self, caller: Principal) -> None:
+    def set_caller(self, caller: Principal, region: str) -> None:
+        """Says who calls, and which region: the credential scope's."""
         assert self._caller is None, "a call has one caller"
-        self._caller = caller
+        self._caller, self._region = caller, region
 
     @property
     def input(self) -> Any:
@@ -139,7 +147,7 @@ class Call:
     @property
     def region(self) -> str:
         """The region that is called: the credential scope's."""
-        return self.target.region
+        return self._region
 
     @property
     def account(self) -> str:

@@ -39,6 +39,8 @@ class Right:
     resource: str = "*"
     keys: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     """Further condition keys (lower case) beside the global ones, such as s3:x-amz-acl."""
+    new: bool = False
+    """The resource is about to be made: if another's has the name, the operation says so, not that one's policy."""
 
 
 Rights = Callable[[Call, Input], Sequence[Right]]
@@ -62,12 +64,19 @@ class Operation:
     """A read of a few rows by key, run on the event loop on SQLite (measured: cheaper than a thread hop)."""
     streams_in: bool = False
     """The request body is spooled to disk and handed to `prepare` as an Upload in the payload member."""
+    unchecked: tuple[str, ...] = ()
+    """Input members that the model does not check, because the service answers with an error of its own."""
     global_region: str = ""
     """The awsRegion of the record for global services (`us-east-1` for IAM); empty: the call's region."""
 
     @property
     def read_only(self) -> bool:
         return self.read is not None
+
+    @property
+    def prepares(self) -> bool:
+        """Whether there is a first half to run."""
+        return self.prepare is not plan_is_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,8 @@ class Audit:
     drop_output: tuple[str, ...] = ()
     hide: tuple[str, ...] = ()
     """Members whose presence is kept and whose value is replaced by HIDDEN_DUE_TO_SECURITY_REASONS."""
+    times: tuple[str, ...] = ()
+    """Kept members that hold seconds since 1970, which records write as `Jul 10, 2023 12:24:29 PM`."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Record names of top-level members where they are not the member's name with a small first letter."""
 
@@ -101,7 +112,7 @@ class ResourcePolicy:
     document: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Service:
     """One service's door."""
 
@@ -117,8 +128,15 @@ class Service:
     """The prefix of its IAM actions: `cloudtrail`."""
     resource_policy: Callable[[Snapshot, str], ResourcePolicy | None] | None = None
     """Finds the policy of a resource by its ARN; None when the service has no resource policies."""
+    policy_holder: Callable[[str], str] = lambda arn: arn
+    """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
+    fhir: bool = False
+    """Whether the service answers FHIR's own REST protocol under /datastore/."""
     denied_code: str = "AccessDeniedException"
     """The service's code for a call that no policy allows."""
+    invalid_code: str = ""
+    """The service's code for an input that breaks the model, where it differs from its protocol's usual one. Operations
+    that do not declare it keep the usual one."""
 
 
 def right(action: str, resource: Callable[[Call, Input], str] | None = None) -> Rights:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from functools import lru_cache
 from typing import Protocol
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
@@ -75,4 +76,10 @@ def _uuid4(digits: str) -> str:
 
 def stamp(seconds: float) -> str:
     """ISO 8601 in UTC with whole seconds, as CloudTrail writes times: 2026-11-21T09:30:00Z."""
+    return _stamp(int(seconds))
+
+
+@lru_cache(maxsize=64)
+def _stamp(seconds: int) -> str:
+    """Times of calls repeat within a second."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 HIDDEN = "HIDDEN_DUE_TO_SECURITY_REASONS"
 """AWS's token for a value that is kept out of the trail (CloudTrail record contents)."""
@@ -32,7 +33,7 @@ class ServiceError(Exception):
 
     members: Mapping[str, object] = {}
 
-    def __init__(self, code: str, template: str, /, status: int = 400, **arguments: object) -> None:
+    def __init__(self, code: str, template: str, /, *, status: int = 400, **arguments: Any) -> None:
         super().__init__(code)
         self.code = code
         self.status = status

@@ -52,6 +52,7 @@ class View(msgspec.Struct, frozen=True):
     errorMessage: str = ""
     resources: list[Resource] = []
     sessionCredentialFromConsole: str = ""
+    vpcEndpointId: str = ""
 
     @property
     def user_name(self) -> str:

@@ -6,18 +6,17 @@ Runs in the process that starts the others, before they start, so that serving p
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, text
 from sqlalchemy.pool import NullPool
 
+from opentrail.store.databases import Name
 from opentrail.store.postgres import PostgresDatabase, arguments
 from opentrail.store.sqlite import SqliteDatabase
 from opentrail.store.tables import DELIVERY, HISTORY, MAIN
 
-Name = Literal["main", "history", "delivery"]
 METADATA = {"main": MAIN, "history": HISTORY, "delivery": DELIVERY}
 _HERE = Path(__file__).parent / "migrations"
 

@@ -27,7 +27,6 @@ _VALUES = re.compile(r"VALUES\s*(\([^()]*\))", re.IGNORECASE)
 _NAME = re.compile(r":([a-z_][a-z0-9_]*)")
 _WRITE_LOCK = 0x4F54_7261
 _LOCK = Sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
-_EPOCH = Sql("SELECT epoch FROM state_epoch WHERE id = 1")
 _MOVE = Sql("UPDATE state_epoch SET epoch = epoch + 1 WHERE id = 1")
 
 
@@ -133,8 +132,7 @@ _CHUNK = 64
 def _repeated(statement: Sql, rows: int) -> Sql:
     """An `INSERT ... VALUES (...) [ON CONFLICT ...]` for that many rows in one round trip, parameters numbered by row."""
     match = _VALUES.search(statement.text)
-    if not match:
-        raise ValueError("many() takes INSERT statements with one list of values")
+    assert match is not None, "asked by the caller"
     start, end = match.span(1)
     values = ", ".join(_NAME.sub(rf":\1_{i}", match.group(1)) for i in range(rows))
     return Sql(statement.text[:start] + values + statement.text[end:])
@@ -146,6 +144,8 @@ class _Connection:
     def __init__(self, connection: pg8000.native.Connection) -> None:
         self.native = connection
         self._prepared: dict[str, pg8000.native.PreparedStatement] = {}
+        self.changed_rows = 0
+        """Rows that the last statement changed."""
 
     def command(self, text: str) -> None:
         try:
@@ -161,14 +161,10 @@ class _Connection:
                     self._prepared.pop(next(iter(self._prepared))).close()
                 prepared = self._prepared[statement.text] = self.native.prepare(statement.text)
             rows = prepared.run(**values)
+            self.changed_rows = prepared._context.row_count
         except Failed as error:
             raise translated(error) from error
         return [tuple(row) for row in rows] if rows else []
-
-    @property
-    def changed_rows(self) -> int:
-        count: int = self.native.row_count
-        return count
 
 
 class PostgresView:
@@ -206,6 +202,10 @@ class PostgresTx(PostgresView):
         return self._connection.changed_rows
 
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
+        if not _VALUES.search(statement.text):
+            for row in rows:
+                self._connection.execute(statement, row)
+            return
         done = 0
         while done < len(rows):
             size = min(_CHUNK, 1 << ((len(rows) - done).bit_length() - 1))
@@ -278,13 +278,6 @@ class PostgresWriter:
     def close(self) -> None:
         self.rollback()
         self._connection.native.close()
-
-
-def epoch(view: PostgresView) -> int:
-    """The state epoch that the view sees."""
-    row = view.one(_EPOCH)
-    assert row is not None, "the first migration inserts the epoch"
-    return int(row[0])
 
 
 def sqlstate(error: Exception) -> str:

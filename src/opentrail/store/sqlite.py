@@ -270,6 +270,8 @@ def translated(error: sqlite3.Error) -> Exception:
         return Full(reason(error))
     if code == sqlite3.SQLITE_INTERRUPT:
         return Slow(reason(error))
-    if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_READONLY) or isinstance(error, sqlite3.ProgrammingError):
+    if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_READONLY) or isinstance(
+        error, sqlite3.ProgrammingError
+    ):
         return RuntimeError(f"wrong statement: {error}")
     return Broken(reason(error))

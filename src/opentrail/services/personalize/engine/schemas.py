@@ -231,7 +231,10 @@ def _check_metadata(fields: tuple[Field, ...], name: str, rule: Mapping[str, Any
         raise InvalidInput("The {name} schema must have at least one metadata field.", name=name)
     if len(own) > rule["most_metadata"]:
         raise InvalidInput(
-            "The {name} schema has {n} metadata fields; at most {most} are allowed.", name=name, n=len(own), most=rule["most_metadata"]
+            "The {name} schema has {n} metadata fields; at most {most} are allowed.",
+            name=name,
+            n=len(own),
+            most=rule["most_metadata"],
         )
     if len(textual) > rule.get("most_textual", 0):
         raise InvalidInput(

@@ -1,0 +1,113 @@
+"""A load generator for benchmarks: distinct signed requests, made beforehand, over kept-open connections to a local server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run measured. Times in seconds; `statuses` counts answers by HTTP status."""
+
+    calls: int
+    wall: float
+    server_cpu: float
+    latencies: Sequence[float]
+    statuses: dict[int, int]
+
+    @property
+    def rate(self) -> float:
+        return self.calls / self.wall
+
+    @property
+    def cpu_per_call(self) -> float:
+        return self.server_cpu / self.calls
+
+    def percentile(self, share: float) -> float:
+        return sorted(self.latencies)[int(len(self.latencies) * share)]
+
+
+def signed(
+    credentials: Credentials, region: str, service: str, url: str, target: str, version: str, bodies: Sequence[bytes]
+) -> list[bytes]:
+    """Raw HTTP requests for JSON operations, each with its own signature."""
+    host = url.split("//")[1]
+    made = []
+    for body in bodies:
+        headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target, "user-agent": "bench"}
+        request = AWSRequest("POST", url + "/", data=body, headers=headers)
+        SigV4Auth(credentials, service, region).add_auth(request)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
+        made.append(f"POST / HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n{lines}\r\n".encode() + body)
+    return made
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        children.setdefault(int(fields[1]), []).append(int(stat.parent.name))
+    found, todo = [], [pid]
+    while todo:
+        found.append(one := todo.pop())
+        todo += children.get(one, [])
+    return found
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds that a process tree has used."""
+    ticks = 0
+    for one in tree(pid):
+        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def run(port: int, requests: Sequence[bytes], connections: int, pid: int) -> Outcome:
+    """Sends every request once, each connection its share one after another; a closed connection is opened again."""
+    return asyncio.run(_run(port, requests, connections, pid))
+
+
+async def _run(port: int, requests: Sequence[bytes], connections: int, pid: int) -> Outcome:
+    latencies: list[float] = []
+    statuses: dict[int, int] = {}
+    todo = iter(requests)
+
+    async def worker() -> None:
+        reader = writer = None
+        for request in todo:
+            started = time.perf_counter()
+            if writer is None:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            lower = head.lower()
+            length = int(lower.partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+            if length:
+                await reader.readexactly(length)
+            latencies.append(time.perf_counter() - started)
+            status = int(head[9:12])
+            statuses[status] = statuses.get(status, 0) + 1
+            if b"connection: close" in lower or head.startswith(b"HTTP/1.0"):
+                writer.close()
+                writer = None
+        if writer is not None:
+            writer.close()
+
+    before, started = cpu(pid), time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(connections)))
+    wall = time.perf_counter() - started
+    return Outcome(len(latencies), wall, cpu(pid) - before, latencies, statuses)

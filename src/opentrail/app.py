@@ -1,0 +1,248 @@
+"""The composition root: settings -> databases, lane, services, followers -> the running roles. Read this first.
+
+web    HTTP -> gateway -> recording(steps) -> lane -> journal
+work   journal -> followers: Event history; log files and digests of trails
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from opentrail.calls.operation import Service
+from opentrail.calls.tools import Tools
+from opentrail.gateway.asgi import asgi
+from opentrail.gateway.inner import InnerCalls
+from opentrail.gateway.resolve import Routes
+from opentrail.gateway.state import Gateway
+from opentrail.identity.sessions import issue_service
+from opentrail.journal.append import append
+from opentrail.kernel import telemetry
+from opentrail.kernel.ambient import SystemClock, SystemIds
+from opentrail.kernel.principal import Principal
+from opentrail.kernel.sealing import Sealer, load_master_key
+from opentrail.kernel.settings import Settings
+from opentrail.services.cloudtrail import service as cloudtrail
+from opentrail.services.cloudtrail.delivery import plan as delivery_plan
+from opentrail.services.cloudtrail.delivery import put as delivery_put
+from opentrail.services.cloudtrail.delivery import store as delivery_store
+from opentrail.services.cloudtrail.digests import plan as digests_plan
+from opentrail.services.cloudtrail.digests.put import Digests
+from opentrail.services.cloudtrail.digests.signer import signer
+from opentrail.services.cloudtrail.history import index as history
+from opentrail.services.comprehendmedical import service as comprehendmedical
+from opentrail.services.healthlake import service as healthlake
+from opentrail.services.iam import service as iam
+from opentrail.services.personalize import service as personalize
+from opentrail.services.s3 import bucket_policies
+from opentrail.services.s3 import service as s3
+from opentrail.services.sns import service as sns
+from opentrail.services.sts import service as sts
+from opentrail.store.database import Database
+from opentrail.store.databases import open_database
+from opentrail.store.folder import Space
+from opentrail.store.lane import Lane
+from opentrail.work.follower import Follower, Following
+from opentrail.work.progress import progress
+from opentrail.work.remote_calls import Credentials, RemoteCalls
+from opentrail.work.runner import Runner, Worker
+
+log = logging.getLogger("opentrail.app")
+
+SERVICES: tuple[Service, ...] = (
+    *cloudtrail.SERVICES,
+    healthlake.SERVICE,
+    comprehendmedical.SERVICE,
+    personalize.SERVICE,
+    personalize.RUNTIME,
+    personalize.EVENTS,
+    iam.SERVICE,
+    sts.SERVICE,
+    s3.service(bucket_policies.check_document),
+    sns.SERVICE,
+)
+
+FOLLOWERS = (history.NAME, delivery_plan.NAME)
+_PATIENCE = 30.0
+_SERVICE_CREDENTIALS = 3600.0
+
+
+class Parts:
+    """What both roles are made of. `web` writes the main database, `work` the followers'."""
+
+    def __init__(self, settings: Settings, web: bool) -> None:
+        self.settings = settings
+        self.clock, self.ids = SystemClock(), SystemIds()
+        self.sealer = Sealer(load_master_key(settings.master_key))
+        self.main = open_database(settings, "main", writable=web)
+        self.history = open_database(settings, "history", writable=not web)
+        self.delivery = open_database(settings, "delivery", writable=not web)
+
+    @property
+    def blobs(self) -> Path:
+        return self.settings.folder / "objects"
+
+    @property
+    def installation(self) -> str:
+        """What sets this installation's file names apart from another's."""
+        return self.sealer.derive("installation").hex()
+
+    def close(self) -> None:
+        for database in (self.main, self.history, self.delivery):
+            database.close()
+
+
+def serve_web(settings: Settings) -> int:
+    """The web role: serves until SIGTERM, then lets every call end and the lane write what waits."""
+    return asyncio.run(_serve_web(settings))
+
+
+async def _serve_web(settings: Settings) -> int:
+    parts = Parts(settings, web=True)
+    gateway = make_gateway(parts)
+    server = Server(
+        asgi(gateway),
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGINL,
+        websockets=False,
+        log_enabled=False,
+        http1_settings=HTTP1Settings(header_read_timeout=15_000, max_buffer_size=128 * 1024),
+        ssl_cert=Path(settings.tls_certificate) if settings.tls_certificate else None,
+        ssl_key=Path(settings.tls_key) if settings.tls_key else None,
+    )
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        gateway.loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(server.serve())
+    expiring = asyncio.create_task(_expire(gateway))
+    await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
+    clean = stopping.is_set()
+    expiring.cancel()
+    server.stop()  # type: ignore[no-untyped-call]
+    await asyncio.wait({serving}, timeout=_PATIENCE)
+    await asyncio.to_thread(gateway.lane.stop)
+    gateway.pool.shutdown(wait=False)
+    gateway.inner_pool.shutdown(wait=False)
+    parts.close()
+    return 0 if clean else 1
+
+
+async def _expire(gateway: Gateway) -> None:
+    """Gives up calls that wait too long for the lane, once a second."""
+    while True:
+        await asyncio.sleep(1.0)
+        gateway.lane.expire(gateway.tools.clock.monotonic() - _PATIENCE)
+
+
+def make_gateway(parts: Parts) -> Gateway:
+    """The gateway of a web process, with its lane running. Belongs on the event loop."""
+    settings, loop = parts.settings, asyncio.get_running_loop()
+    calls = InnerCalls()
+
+    def counted(calls: int, position: int) -> None:
+        telemetry.lane_batches.inc()
+        telemetry.journal_position.set(position)
+
+    gateway = Gateway(
+        services={service.name: service for service in SERVICES},
+        routes=Routes(SERVICES, fhir=next(service.name for service in SERVICES if service.fhir)),
+        tools=Tools(
+            clock=parts.clock,
+            ids=parts.ids,
+            sealer=parts.sealer,
+            settings=settings,
+            calls=calls,
+            read=parts.main.read,
+            history=parts.history.read,
+            delivery=parts.delivery.read,
+            blobs=parts.blobs,
+        ),
+        database=parts.main,
+        lane=Lane(parts.main.writer(), append, counted),
+        space=Space(settings.folder, settings.min_free_mb),
+        lags=lambda: lags(parts),
+        troubles=lambda: troubles(parts),
+        pool=ThreadPoolExecutor(settings.readers, "reader"),
+        inner_pool=ThreadPoolExecutor(settings.readers, "inner"),
+        loop=loop,
+        thread=threading.get_ident(),
+    )
+    calls.gateway = gateway
+    return gateway
+
+
+def lags(parts: Parts) -> dict[str, int]:
+    """How many records each follower has yet to take."""
+    found = {}
+    for name, own in zip(FOLLOWERS, (parts.history, parts.delivery), strict=True):
+        with own.read() as theirs, parts.main.read() as main:
+            found[name] = progress(main, name, theirs).lag
+    return found
+
+
+def troubles(parts: Parts) -> list[str]:
+    """What makes health red beside the lane and the disk: trails whose delivery stopped because the journal changed under it."""
+    with parts.delivery.read() as snapshot:
+        return [f"{kind} delivery of {trail} stopped: {why}" for trail, kind, why in delivery_store.stopped(snapshot)]
+
+
+def serve_work(settings: Settings) -> int:
+    """The work role: runs the followers until SIGTERM."""
+    parts = Parts(settings, web=False)
+    runner = Runner(workers(parts))
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: stopping.set())
+    runner.start()
+    stopping.wait()
+    clean = runner.stop()
+    parts.close()
+    return 0 if clean else 1
+
+
+def workers(parts: Parts) -> list[Worker]:
+    """Every follower and task, with the database that it owns."""
+    settings, clock = parts.settings, parts.clock
+    holder = "work" if not settings.database else parts.ids.uuid()
+    calls = RemoteCalls(settings.url, service_credentials(parts))
+    chance = random.SystemRandom().random
+
+    def worker(task: object, database: Database) -> Worker:
+        return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
+
+    return [
+        worker(Following(Follower(history.NAME, history.index), parts.main), parts.history),
+        worker(
+            Following(delivery_plan.follower(parts.main, parts.installation, clock, settings.flush_interval), parts.main), parts.delivery
+        ),
+        worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
+        worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
+        worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
+    ]
+
+
+def service_credentials(parts: Parts) -> Callable[[Principal], Credentials]:
+    """Internal sessions of service principals, renewed before they end."""
+    held: dict[tuple[str, str, str], tuple[float, Credentials]] = {}
+
+    def credentials(principal: Principal) -> Credentials:
+        key, now = (principal.service, principal.account, principal.source_arn), parts.clock.now()
+        until, found = held.get(key, (0.0, None))
+        if found is None or until < now + _SERVICE_CREDENTIALS / 2:
+            issued = issue_service(parts.sealer, parts.ids, *key, now=now, life=_SERVICE_CREDENTIALS)
+            found = Credentials(issued.access_key, issued.secret, issued.token)
+            held[key] = (issued.expires, found)
+        return found
+
+    return credentials

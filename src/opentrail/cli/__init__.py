@@ -1,0 +1,12 @@
+"""The command line: `opentrail serve | env | lookup | verify | demo`. One file a command, no logic."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """The entry point: runs the named command."""
+    from opentrail.cli.main import app
+
+    sys.exit(app())

@@ -1,0 +1,28 @@
+"""`opentrail demo`: the whole story against a running server."""
+
+from __future__ import annotations
+
+import secrets
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+
+from opentrail.cli.options import Config, DataDir, Listen, Region, fail, load
+from opentrail.client import demo as story
+from opentrail.client.session import NoServer
+
+
+def demo(
+    data_dir: DataDir = None,
+    listen: Listen = None,
+    region: Region = None,
+    flush_interval: str | None = typer.Option(None, help="The server's flush interval, as 60s."),
+    digest_interval: str | None = typer.Option(None, help="The server's digest interval, as 1h."),
+    config: Config = None,
+) -> None:
+    """Make a trail, use the services as root, user and role, and find every call again."""
+    settings = load(config, data_dir=data_dir, listen=listen, region=region, flush_interval=flush_interval, digest_interval=digest_interval)
+    try:
+        story.run(settings, typer.echo, secrets.token_hex(4))
+    except (story.DemoFailed, NoServer, ClientError, BotoCoreError) as reason:
+        fail(str(reason))

@@ -1,0 +1,15 @@
+"""`opentrail env`: the lines that point stock clients at the server."""
+
+from __future__ import annotations
+
+import typer
+
+from opentrail.cli.options import Config, DataDir, Listen, Profile, Region, load
+from opentrail.client.session import exports
+
+
+def env(
+    data_dir: DataDir = None, listen: Listen = None, region: Region = None, profile: Profile = "default", config: Config = None
+) -> None:
+    """Print the export lines for the shell: eval "$(opentrail env)"."""
+    typer.echo(exports(load(config, data_dir=data_dir, listen=listen, region=region), profile))

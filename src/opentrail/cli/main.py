@@ -1,0 +1,17 @@
+"""The list of commands."""
+
+from __future__ import annotations
+
+import typer
+
+from opentrail.cli import demo, env, lookup, serve, verify
+
+app = typer.Typer(
+    help="OpenTrail: the audit trail you own.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    pretty_exceptions_enable=False,
+)
+for command in (serve.serve, env.env, lookup.lookup, verify.verify, demo.demo):
+    app.command()(command)

@@ -1,0 +1,1 @@
+"""What the command line does as a client of the signed API, like any other client: no back door."""

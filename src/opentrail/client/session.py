@@ -1,0 +1,61 @@
+"""Stock AWS clients that talk to an OpenTrail server."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+from botocore.config import Config
+
+from opentrail.kernel.settings import Settings
+
+_CONFIG = Config(
+    s3={"addressing_style": "path"},
+    retries={"mode": "standard", "max_attempts": 3},
+    connect_timeout=5,
+    read_timeout=60,
+)
+
+
+class NoServer(Exception):
+    """The server or its credentials cannot be reached; the message says what to do."""
+
+
+def credentials_file(settings: Settings) -> Path:
+    """Where the first start wrote the root users' access keys."""
+    return settings.folder / "credentials"
+
+
+def open_session(settings: Settings, profile: str = "default") -> botocore.session.Session:
+    """A session with the credentials of the data folder, or with the environment's when the folder has none."""
+    session = botocore.session.Session()
+    file = credentials_file(settings)
+    if file.exists():
+        session.set_config_variable("credentials_file", str(file))
+        session.set_config_variable("profile", None if profile == "default" else profile)
+        session.set_config_variable("config_file", "/dev/null")
+    if session.get_credentials() is None:
+        raise NoServer(f"no credentials: {file} is not there and the environment has none (AWS_ACCESS_KEY_ID ...)")
+    return session
+
+
+def client(session: botocore.session.Session, service: str, settings: Settings, region: str = "") -> Any:
+    """A stock client of one service at the server's address."""
+    verify = settings.tls_certificate or None
+    return session.create_client(service, region_name=region or settings.region, endpoint_url=settings.url, verify=verify, config=_CONFIG)
+
+
+def exports(settings: Settings, profile: str = "default") -> str:
+    """The shell lines that make stock clients use the server as the root user of an account."""
+    lines = {
+        "AWS_ENDPOINT_URL": settings.url,
+        "AWS_SHARED_CREDENTIALS_FILE": str(credentials_file(settings)),
+        "AWS_DEFAULT_REGION": settings.region,
+    }
+    if profile != "default":
+        lines["AWS_PROFILE"] = profile
+    if settings.tls_certificate:
+        lines["AWS_CA_BUNDLE"] = str(Path(settings.tls_certificate).resolve())
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in lines.items())

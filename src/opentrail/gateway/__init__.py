@@ -1,0 +1,1 @@
+"""The one way in: HTTP -> recording( resolve -> authenticate -> decode -> authorize -> perform -> encode ) -> answer."""

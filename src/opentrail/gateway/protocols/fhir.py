@@ -1,0 +1,153 @@
+"""FHIR's REST protocol under /datastore/{id}/r4/: paths to operations named as HealthLake's IAM actions, outcomes as FHIR.
+
+Source: https://hl7.org/fhir/R4/http.html and HealthLake's actions in the service authorization reference.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from opentrail.calls.call import Answer, Request
+from opentrail.calls.fhir import FhirInput
+from opentrail.kernel.errors import ServiceError
+
+PREFIX = "/datastore/"
+CONTENT_TYPE = "application/fhir+json; charset=utf-8"
+_PATH = re.compile(r"/datastore/([^/]+)/r4(?:/(.*))?", re.DOTALL)
+_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
+_PARAMETERS = 512
+_SENT = {
+    "if-match": "if_match",
+    "if-none-match": "if_none_match",
+    "if-none-exist": "if_none_exist",
+    "if-modified-since": "if_modified_since",
+    "prefer": "prefer",
+    "content-type": "content_type",
+    "x-amz-fhir-idempotency-key": "idempotency_key",
+    "x-amzn-healthlake-fhir-validation-level": "validation_level",
+}
+
+
+def claims(path: str) -> bool:
+    """Whether a raw path is FHIR's."""
+    return path.startswith(PREFIX)
+
+
+def route(request: Request) -> tuple[str, FhirInput]:
+    """The operation's name and its input. Raises ServiceError for a path or method that FHIR does not know."""
+    match = _PATH.fullmatch(request.path)
+    if match is None:
+        raise ServiceError("ResourceNotFoundException", "The path names no FHIR data store.", status=404)
+    try:
+        segments = [unquote(part, errors="strict") for part in (match.group(2) or "").split("/") if part]
+        pairs = tuple(parse_qsl(request.query, keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS))
+    except (UnicodeDecodeError, ValueError) as error:
+        raise ServiceError("ValidationException", "The path or query is not percent-encoded UTF-8, or has too many parameters.") from error
+    host = request.header("host")
+    found = FhirInput(
+        datastoreId=unquote(match.group(1)),
+        parameters=pairs,
+        body=request.body,
+        base=f"{request.scheme}://{host}/datastore/{match.group(1)}/r4",
+        **{attribute: request.header(name) for name, attribute in _SENT.items()},
+    )
+    return _operation(request.method, segments, found), found
+
+
+def _operation(method: str, segments: list[str], found: FhirInput) -> str:
+    """Fills the parts that the path names and returns the operation."""
+    reads = method in ("GET", "HEAD")
+    name = ""
+    match segments:
+        case []:
+            name = "ProcessBundle" if method == "POST" else "SearchWithGet" if reads else ""
+        case ["metadata"] if reads:
+            name = "GetCapabilities"
+        case [".well-known", "smart-configuration"] if reads:
+            name = "GetSmartConfiguration"
+        case ["_history"] if reads:
+            name = "GetFullHistory"
+        case ["_search"] if method == "POST":
+            name = "SearchWithPost"
+        case ["export", job]:
+            found.resourceId = job
+            name = {"GET": "DescribeFHIRExportJobWithGet", "DELETE": "CancelFHIRExportJobWithDelete"}.get(method, "")
+        case ["Transaction", job] if reads:
+            found.resourceId = job
+            name = "DescribeTransaction"
+        case [type] if _TYPE.fullmatch(type):
+            found.resourceType = type
+            by_method = {"POST": "CreateResource", "PUT": "UpdateResource", "DELETE": "DeleteResource", "PATCH": "PatchResource"}
+            name = by_method.get(method, "SearchWithGet" if reads else "")
+        case [type, "_search"] if _TYPE.fullmatch(type) and method == "POST":
+            found.resourceType = type
+            name = "SearchWithPost"
+        case [type, "_history"] if _TYPE.fullmatch(type) and reads:
+            found.resourceType = type
+            name = "GetHistoryByResourceType"
+        case [type, id] if _TYPE.fullmatch(type) and not id.startswith("$"):
+            found.resourceType, found.resourceId = type, id
+            by_method = {"PUT": "UpdateResource", "DELETE": "DeleteResource", "PATCH": "PatchResource"}
+            name = by_method.get(method, "ReadResource" if reads else "")
+        case [type, id, "_history"] if _TYPE.fullmatch(type) and reads:
+            found.resourceType, found.resourceId = type, id
+            name = "GetHistoryByResourceId"
+        case [type, id, "_history", version] if _TYPE.fullmatch(type) and reads:
+            found.resourceType, found.resourceId, found.versionId = type, id, version
+            name = "VersionReadResource"
+        case [*place, last] if last.startswith("$") and len(place) <= 2:
+            name = _named_operation(method, place, last[1:], found)
+    if not name:
+        raise ServiceError("not-supported", "FHIR has no {method} on this path.", status=405, method=method)
+    return name
+
+
+def _named_operation(method: str, place: list[str], operation: str, found: FhirInput) -> str:
+    found.operation = operation
+    if place:
+        found.resourceType = place[0]
+    if len(place) == 2:
+        found.resourceId = place[1]
+    if method not in ("GET", "POST") or not re.fullmatch(r"[a-z][a-z-]{1,40}", operation):
+        return ""
+    verb = "WithGet" if method == "GET" else "WithPost"
+    return {
+        "everything": "SearchEverything",
+        "validate": "ValidateResource",
+        "expand": "ExpandValueSet" + verb,
+        "lookup": "LookupCodeSystem" + verb,
+        "translate": "TranslateConceptMap" + verb,
+        "export": "StartFHIRExportJob" + verb,
+    }.get(operation, "FHIROperation")
+
+
+def encode(output: Mapping[str, Any], request_id: str) -> Answer:
+    """The answer of a FHIR operation: `status`, `body` (bytes or absent), `headers` of the output."""
+    headers = (("x-amzn-requestid", request_id), *output.get("headers", {}).items())
+    body = output.get("body", b"")
+    if body:
+        headers = (("content-type", CONTENT_TYPE), *headers)
+    return Answer(output.get("status", 200), headers, body)
+
+
+_ISSUE = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported", 409: "conflict", 410: "deleted",
+          412: "conflict", 413: "too-long", 422: "processing", 429: "throttled", 501: "not-supported", 503: "transient"}  # fmt: skip
+
+
+def encode_error(error: ServiceError, request_id: str) -> Answer:
+    """An OperationOutcome. `issues` of the error's members, when there are any, are its issues."""
+    issues = error.members.get("issues") or [
+        {"severity": "error", "code": error.members.get("issue", _ISSUE.get(error.status, "exception")), "diagnostics": error.for_caller()}
+    ]
+    headers = [("content-type", CONTENT_TYPE), ("x-amzn-requestid", request_id), ("x-amzn-errortype", error.code)]
+    if error.status == 401:
+        headers.append(("www-authenticate", "AWS4-HMAC-SHA256"))
+    if "location" in error.members:
+        headers.append(("location", str(error.members["location"])))
+    body = msgspec.json.encode({"resourceType": "OperationOutcome", "id": request_id, "issue": issues})
+    return Answer(error.status, tuple(headers), body)

@@ -1,0 +1,171 @@
+"""The frame around every call: success, modelled error, refusal and crash all leave by this one exit, with a record.
+
+A request for which CloudTrail itself would write none (unknown key, unparsable request) is counted with its reason.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from opentrail.calls.call import Answer, Call
+from opentrail.calls.operation import Audit, Service
+from opentrail.gateway.protocols import encode, encode_error
+from opentrail.gateway.state import Gateway
+from opentrail.journal.append import Fresh
+from opentrail.journal.read import DATA, MANAGEMENT
+from opentrail.kernel import telemetry
+from opentrail.kernel.errors import ServiceError, Unavailable
+from opentrail.record.build import Action, Facts, build
+from opentrail.record.keep import projector
+from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
+from opentrail.store.lane import Ticket
+
+log = logging.getLogger("opentrail.gateway")
+
+Perform = Callable[[LaneTx], Mapping[str, Any]]
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a call: its output, or the error, and the answer in the caller's protocol once it is recorded."""
+
+    output: Mapping[str, Any] | None = None
+    error: ServiceError | None = None
+    answer: Answer | None = None
+    unrecorded: bool = False
+    """Set for one of many wrong signatures with the same key from the same source: counted, summed up in the next record."""
+    perform: Perform | None = None
+    """Set by the perform step of a call that changes state: its second half, which the lane runs."""
+
+
+async def recorded(gateway: Gateway, call: Call, walk: Callable[[Outcome], Awaitable[None]]) -> Outcome:
+    """Runs the steps of a call, writes its record, and returns its outcome only when the record is durable.
+
+    Never raises for what the call did; a journal that cannot be written answers Unavailable.
+    """
+    outcome = Outcome()
+    try:
+        await walk(outcome)
+    except Exception as error:  # the frame: every end of a call leaves by this exit
+        outcome.error = as_answered(call, error)
+        outcome.perform = None
+    try:
+        await _enter_lane(gateway, call, outcome)
+    except Unavailable as error:
+        outcome.error, outcome.output = error, None
+        outcome.answer = encode_error(call, error)
+        telemetry.calls_unrecorded.labels("unavailable").inc()
+    return outcome
+
+
+async def _enter_lane(gateway: Gateway, call: Call, outcome: Outcome) -> None:
+    if isinstance(outcome.error, Unavailable):
+        raise outcome.error
+    since = gateway.tools.clock.monotonic()
+    if outcome.perform is not None:
+        await gateway.lane.submit(Ticket(lambda tx: _perform(gateway, call, outcome, tx), (), 2048, since))
+        return
+    records = conclude(gateway, call, outcome)
+    if records:
+        await gateway.lane.submit(Ticket(None, records, sum(len(fresh.record) for fresh in records), since))
+
+
+def _perform(gateway: Gateway, call: Call, outcome: Outcome, tx: LaneTx) -> Sequence[Fresh]:
+    """The lane's part of a call that changes state: apply, encode, build the record. May be run again."""
+    assert outcome.perform is not None
+    touched, facts = list(call.touched), dict(call.facts)
+    outcome.error = None
+    try:
+        outcome.output = outcome.perform(tx)
+        return conclude(gateway, call, outcome)
+    except (Broken, Full, Again):
+        call.touched[:], call.facts = touched, facts
+        raise
+    except Exception as error:  # the frame: what the call wrote is undone, and its failure recorded in the same batch
+        tx.undo()
+        outcome.output, outcome.error = None, as_answered(call, error)
+        return conclude(gateway, call, outcome)
+
+
+def as_answered(call: Call, error: Exception) -> ServiceError:
+    """The error that the caller gets. A fault of ours is logged with its place, never with its text."""
+    if isinstance(error, ServiceError):
+        return error
+    if isinstance(error, Broken | Full | Slow | Again):
+        return Unavailable("The database cannot serve the call: {reason}", reason=error)
+    name = f"{call.target.service.name}.{call.target.name}" if call.resolved else "unresolved call"
+    log.error("request %s: %s failed", call.id, name, exc_info=error)
+    return ServiceError("InternalFailure", "The request failed because of an internal error. Request id: {id}", status=500, id=call.id)
+
+
+def conclude(gateway: Gateway, call: Call, outcome: Outcome) -> list[Fresh]:
+    """Encodes the answer and builds the records of a finished call: one for the caller's account, one more for each other
+    account whose resource was called. None for a request that CloudTrail would not record."""
+    error = outcome.error
+    outcome.answer = encode_error(call, error) if error is not None else encode(call, outcome.output or {})
+    if not call.resolved or not call.authenticated or outcome.unrecorded:
+        telemetry.calls_unrecorded.labels(error.code if error is not None else "anonymous").inc()
+        return []
+    facts = _facts(gateway, call, outcome)
+    category = DATA if facts.action.data else MANAGEMENT
+    owners = {resource[2] for resource in facts.resources if resource[2]} - {facts.recipient}
+    if owners:
+        facts.shared_event_id = gateway.tools.ids.uuid()
+    records = [Fresh(int(facts.time), facts.recipient, facts.region, category, build(facts))]
+    for owner in sorted(owners):
+        facts.recipient, facts.foreign, facts.event_id = owner, True, gateway.tools.ids.uuid()
+        records.append(Fresh(int(facts.time), owner, facts.region, category, build(facts)))
+    return records
+
+
+def _facts(gateway: Gateway, call: Call, outcome: Outcome) -> Facts:
+    target, request, error = call.target, call.request, outcome.error
+    operation = target.operation
+    keeps = _keeps(target.service, target.name)
+    denied = error is not None and error.code in DENIED
+    account = call.account
+    return Facts(
+        action=_action(target.service, target.name),
+        principal=call.caller,
+        time=gateway.tools.clock.now(),
+        region=operation.global_region or call.region if operation else call.region,
+        source_ip=request.peer,
+        user_agent=request.header("user-agent"),
+        request_id=call.id,
+        event_id=gateway.tools.ids.uuid(),
+        recipient=account,
+        request=keeps[0](call.input) if call.input is not None and not denied else None,
+        response=keeps[1](outcome.output) if error is None and outcome.output else None,
+        additional=call.facts or None,
+        error_code=error.code if error is not None else "",
+        error_message=error.for_record() if error is not None else "",
+        resources=[(touched.arn, touched.type, touched.account or account) for touched in call.touched],
+        host=request.header("host"),
+        tls=request.scheme == "https",
+    )
+
+
+@lru_cache(maxsize=2048)
+def _action(service: Service, name: str) -> Action:
+    operation = service.operations.get(name)
+    if operation is None:
+        return Action(service.event_source, name, name.startswith(_READS), data=False)
+    return Action(service.event_source, operation.event_name or name, operation.read_only, bool(operation.data_type))
+
+
+_READS = ("Get", "List", "Describe", "Head", "Lookup", "Search", "Detect", "Infer", "Select")
+
+
+@lru_cache(maxsize=2048)
+def _keeps(service: Service, name: str) -> tuple[Callable[[Any], dict[str, Any] | None], Callable[[Any], dict[str, Any] | None]]:
+    """What records keep of an operation's input and output. Without an entry: nothing."""
+    audit = service.audit.get(name, Audit())
+    return (
+        projector(audit.keep, audit.hide, audit.rename, audit.times),
+        projector(audit.keep_output, times=audit.times),
+    )

@@ -1,0 +1,112 @@
+"""What a caller may do, judged by identity's rules with what is cached under the state epoch, and again in the lane when it moved."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from opentrail.calls.call import Call
+from opentrail.calls.operation import ResourcePolicy, Right, Service
+from opentrail.gateway.state import Gateway
+from opentrail.identity.context import request_keys
+from opentrail.identity.credentials import Credentials, load_credentials
+from opentrail.identity.decide import Decision, decide
+from opentrail.identity.patterns import Keys
+from opentrail.identity.policy import compiled
+from opentrail.identity.refusals import Rejected
+from opentrail.identity.sigv4 import Claim
+from opentrail.kernel.errors import ServiceError
+from opentrail.store.database import LaneTx
+from opentrail.store.sql import Snapshot
+
+_NO_KEYS: Keys = {}
+"""Enough where there is no policy whose conditions could ask for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of the caller's rights, and at which state epoch. `claim` is None for service-made calls."""
+
+    epoch: int
+    claim: Claim | None
+    credentials: Credentials
+
+
+async def authorize_call(gateway: Gateway, call: Call) -> None:
+    """Raises ServiceError unless every right that the call needs is granted."""
+    operation, service = call.target.operation, call.target.service
+    assert operation is not None, "resolve refuses what is not offered"
+    rights = operation.rights(call, call.input)
+    policies = [await policy_of(gateway, call.standing.epoch, service, right) for right in rights]
+    judge(call, call.standing.credentials, rights, policies)
+
+
+async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right) -> ResourcePolicy | None:
+    """The policy of the right's resource, from the cache of this epoch or the database."""
+    if service.resource_policy is None or right.new or right.resource == "*":
+        return None
+    holder = service.policy_holder(right.resource)
+    key = ("policy", service.name, holder)
+    found: tuple[ResourcePolicy | None] | None = gateway.cached.get(epoch, key)
+    if found is None:
+        ask = service.resource_policy
+
+        def load(view: Snapshot) -> tuple[ResourcePolicy | None]:
+            return (ask(view, holder),)
+
+        found = gateway.read_here(load) if gateway.database.dialect == "sqlite" else await gateway.read(load)
+        gateway.cached.put(epoch, key, found)
+    return found[0]
+
+
+def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
+    """In the lane: when rights changed since the call was authorised, judges it again by what the transaction sees."""
+    standing: Standing = call.standing
+    if tx.epoch == standing.epoch and gateway.database.dialect == "sqlite":
+        return
+    service, operation = call.target.service, call.target.operation
+    assert operation is not None
+    credentials = standing.credentials
+    if standing.claim is not None:
+        try:
+            credentials = load_credentials(tx, gateway.tools.sealer, standing.claim.access_key, standing.claim.token)
+        except Rejected as rejected:
+            raise denied(call, Right("*"), Decision(False, "the credentials were revoked")) from rejected
+    rights = operation.rights(call, call.input)
+    judge(call, credentials, rights, [_policy_now(tx, service, right) for right in rights])
+
+
+def _policy_now(tx: LaneTx, service: Service, right: Right) -> ResourcePolicy | None:
+    if service.resource_policy is None or right.new or right.resource == "*":
+        return None
+    return service.resource_policy(tx, service.policy_holder(right.resource))
+
+
+def judge(call: Call, credentials: Credentials, rights: Sequence[Right], policies: Sequence[ResourcePolicy | None]) -> None:
+    """Raises ServiceError for the first right that is not granted."""
+    if not rights:
+        return
+    keys: dict[str, str] | None = None
+    for right, policy in zip(rights, policies, strict=True):
+        document = compiled(policy.document) if policy is not None and policy.document else None
+        owner = policy.owner if policy is not None else ""
+        held: Keys = _NO_KEYS
+        if document is not None or credentials.grants.identity or credentials.grants.session:
+            keys = keys or request_keys(call.request, call.caller, credentials.tags, call.region, call.request.peer)
+            held = {**keys, **right.keys}
+        decision = decide(call.caller, credentials.grants, right.action, right.resource, held, document, owner)
+        if not decision.allowed:
+            raise denied(call, right, decision)
+
+
+def denied(call: Call, right: Right, decision: Decision) -> ServiceError:
+    """AWS's wording for a call that no policy allows."""
+    caller = call.caller
+    return ServiceError(
+        call.target.service.denied_code,
+        "User: {principal} is not authorized to perform: {action} on resource: {resource} because " + decision.why,
+        status=403,
+        principal=caller.arn or caller.service,
+        action=right.action,
+        resource=right.resource,
+    )

@@ -1,0 +1,105 @@
+"""What the gateway works with, put together by app.py: services, the lane, readers, and the cache under the state epoch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from opentrail.calls.operation import Service
+from opentrail.calls.tools import Tools
+from opentrail.gateway.body import Memory
+from opentrail.gateway.resolve import Routes
+from opentrail.gateway.strangers import Strangers
+from opentrail.kernel import telemetry
+from opentrail.store.database import Database
+from opentrail.store.epoch import stored_epoch
+from opentrail.store.folder import Space
+from opentrail.store.lane import Lane
+from opentrail.store.sql import Snapshot
+
+T = TypeVar("T")
+_LIMIT = 20_000
+
+
+class Cached:
+    """Values that hold until rights change: principals, policies, trails. Emptied whenever the epoch moves."""
+
+    def __init__(self) -> None:
+        self._epoch = -1
+        self._values: dict[Any, Any] = {}
+
+    def get(self, epoch: int, key: Any) -> Any:
+        """The value, or None when it is not known for this epoch."""
+        if epoch != self._epoch:
+            return None
+        return self._values.get(key)
+
+    def put(self, epoch: int, key: Any, value: Any) -> None:
+        """Keeps a value that was read after the epoch was."""
+        if epoch != self._epoch:
+            self._epoch, self._values = epoch, {}
+        if len(self._values) >= _LIMIT:
+            self._values.clear()
+        self._values[key] = value
+
+
+@dataclass(slots=True)
+class Gateway:
+    """One web process's gateway. `pool` reads and prepares; `inner_pool` does so for service-made calls, which a preparing
+    thread of `pool` waits for. `thread` is the event loop's."""
+
+    services: Mapping[str, Service]
+    routes: Routes
+    tools: Tools
+    database: Database
+    lane: Lane
+    space: Space
+    lags: Callable[[], Mapping[str, int]]
+    """Records that each follower has yet to take."""
+    troubles: Callable[[], list[str]]
+    """What else is wrong: a trail whose files cannot be delivered, a follower that stands still."""
+    pool: ThreadPoolExecutor
+    inner_pool: ThreadPoolExecutor
+    loop: asyncio.AbstractEventLoop
+    thread: int
+    cached: Cached = field(default_factory=Cached)
+    memory: Memory = field(default_factory=Memory)
+    strangers: Strangers = field(default_factory=Strangers)
+
+    def admits(self, changes: bool) -> str:
+        """Why no call (or none that changes state) is served now; empty while all is well."""
+        return self.lane.failure or self.space.refuses(changes, self.tools.clock.monotonic())
+
+    async def epoch(self) -> int:
+        """The state epoch: in memory where this process is the only writer, read from PostgreSQL otherwise."""
+        if self.database.dialect == "sqlite":
+            return self.lane.epoch
+        return await self.read(stored_epoch)
+
+    async def read(self, reads: Callable[[Snapshot], T], inner: bool = False) -> T:
+        """Runs a function over a consistent view in a reader thread."""
+        return await self.loop.run_in_executor(self.inner_pool if inner else self.pool, self.read_here, reads)
+
+    def read_here(self, reads: Callable[[Snapshot], T]) -> T:
+        """Runs a function over a consistent view in this thread."""
+        with self.database.read() as view:
+            return reads(view)
+
+    async def run(self, work: Callable[[], T], inner: bool = False) -> T:
+        """Runs a function in a reader thread."""
+        return await self.loop.run_in_executor(self.inner_pool if inner else self.pool, work)
+
+    def health(self) -> dict[str, Any]:
+        """What /_opentrail/health says: `status` ok or failing, with the reasons."""
+        reasons = [reason for reason in (self.admits(True), *self.troubles()) if reason]
+        return {"status": "failing" if reasons else "ok", "reasons": reasons}
+
+    def measure(self) -> None:
+        """Brings the gauges of /_opentrail/metrics up to date."""
+        telemetry.lane_waiting.set(self.lane.waiting)
+        telemetry.free_bytes.set(self.space.free)
+        for name, lag in self.lags().items():
+            telemetry.follower_lag.labels(name).set(lag)

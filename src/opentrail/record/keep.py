@@ -1,0 +1,125 @@
+"""What a record keeps of an operation's input and output: allow-lists of member paths, compiled to small functions.
+
+Names are recased as CloudTrail does (first letter small), map keys never; times are written `Jul 10, 2023 12:24:29 PM`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from opentrail.kernel.errors import HIDDEN
+
+Kept = Callable[[Any], Any]
+Tree = dict[str, "Tree"]
+
+EVERYTHING = "*"
+ITEMS, VALUES = "[]", "{}"
+
+
+def tree(paths: Iterable[str]) -> Tree:
+    """The paths as a tree: `TagsList[].Key` is {"TagsList": {"[]": {"Key": {}}}}."""
+    root: Tree = {}
+    for path in paths:
+        node = root
+        for part in path.replace("[]", ".[]").replace("{}", ".{}").split("."):
+            node = node.setdefault(part, {})
+    return root
+
+
+def projector(
+    keep: Iterable[str], hide: Iterable[str] = (), rename: Mapping[str, str] | None = None, times: Iterable[str] = ()
+) -> Callable[[Any], dict[str, Any] | None]:
+    """A function from an input (msgspec struct or mapping) or an output to what the record shows of it; None for nothing.
+
+    `times` are the paths of members that hold seconds since 1970.
+    """
+    root = tree(keep)
+    hidden = set(hide)
+    for path in hidden:
+        _graft(root, path)
+    fields = _fields(root, "", hidden, set(times), rename or {})
+
+    def project(value: Any) -> dict[str, Any] | None:
+        return _members(value, fields) or None
+
+    return project
+
+
+def _graft(root: Tree, path: str) -> None:
+    for part in path.replace("[]", ".[]").replace("{}", ".{}").split("."):
+        root = root.setdefault(part, {})
+
+
+def _fields(node: Tree, path: str, hidden: set[str], times: set[str], rename: Mapping[str, str]) -> list[tuple[str, str, Kept]]:
+    return [
+        (member, rename.get(member) or recased(member), _kept(below, f"{path}{member}", hidden, times))
+        for member, below in node.items()
+        if member != EVERYTHING
+    ]
+
+
+def _kept(node: Tree, path: str, hidden: set[str], times: set[str]) -> Kept:
+    if path in hidden:
+        return lambda value: HIDDEN
+    if path in times:
+        return moment
+    if not node:
+        return _scalar
+    if EVERYTHING in node:
+        return whole
+    if ITEMS in node:
+        item = _kept(node[ITEMS], path + ITEMS, hidden, times)
+        return lambda value: [item(entry) for entry in value]
+    if VALUES in node:
+        entry = _kept(node[VALUES], path + VALUES, hidden, times)
+        return lambda value: {key: entry(inner) for key, inner in value.items()}
+    fields = _fields(node, path + ".", hidden, times, {})
+    return lambda value: _members(value, fields)
+
+
+def _members(value: Any, fields: Sequence[tuple[str, str, Kept]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if isinstance(value, Mapping):
+        for member, name, kept in fields:
+            inner = value.get(member)
+            if inner is not None:
+                found[name] = kept(inner)
+    else:
+        for member, name, kept in fields:
+            inner = getattr(value, member, None)
+            if inner is not None:
+                found[name] = kept(inner)
+    return found
+
+
+def _scalar(value: Any) -> Any:
+    """A value without structure. Bytes and structures that nobody listed are content: hidden."""
+    return value if isinstance(value, str | int | float | bool) else HIDDEN
+
+
+def whole(value: Any) -> Any:
+    """A structure with everything below it, members recased."""
+    if isinstance(value, str | int | float | bool):
+        return value
+    if isinstance(value, Mapping):
+        return {recased(key): whole(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [whole(entry) for entry in value]
+    names = getattr(value, "__struct_fields__", None)
+    if names is None:
+        return HIDDEN
+    return {recased(name): whole(inner) for name in names if (inner := getattr(value, name)) is not None}
+
+
+def recased(member: str) -> str:
+    """A member's name in records: S3BucketName -> s3BucketName."""
+    return member[:1].lower() + member[1:]
+
+
+def moment(value: Any) -> Any:
+    """Seconds since 1970 as records write times: Jul 10, 2023 12:24:29 PM."""
+    if not isinstance(value, int | float):
+        return HIDDEN
+    return time.strftime("%b %d, %Y %I:%M:%S %p", time.gmtime(value)).replace(" 0", " ")

@@ -1,0 +1,1 @@
+"""CloudTrail: trails, selectors, keys, Event history, log files and digests."""

@@ -1,0 +1,202 @@
+"""LookupEvents: Event history, strictly consistent with every call already answered.
+
+The index answers up to its position, the journal's newest records are read after it up to the head seen first; both are
+merged, newest first. A page is complete or refused: when the index is far behind, the call waits for it a little, then
+answers ThrottlingException. The page token holds the head of the first page and the last record given, so that paging
+neither skips nor repeats while records arrive.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from heapq import merge
+from itertools import islice
+from typing import Any, NamedTuple
+
+from opentrail.calls.call import Call
+from opentrail.calls.operation import Output
+from opentrail.journal import read as journal
+from opentrail.journal.read import MANAGEMENT, Entry
+from opentrail.kernel import paging
+from opentrail.kernel.errors import ServiceError
+from opentrail.record.schema import View, view
+from opentrail.services.cloudtrail.history import search, store
+from opentrail.services.cloudtrail.history.search import Hit
+from opentrail.services.cloudtrail.history.terms import ATTRIBUTES, Pairs, matches, term
+from opentrail.store.sql import Snapshot
+
+PAGE = 50
+"""Records of one page at most, and unless asked for fewer."""
+
+TAIL = 20_000
+"""Records after the index's position that one call reads at most."""
+
+PATIENCE = 2.0
+"""Seconds that a call waits for the index to come closer than that."""
+
+_DAY = 86400
+_PAUSE = 0.02
+
+
+class Place(NamedTuple):
+    """Where a page begins: the journal's head when the first page was asked for, and the last record given."""
+
+    head: int
+    time: int
+    position: int
+
+
+class Query(NamedTuple):
+    """What is asked for. Times are inclusive whole seconds."""
+
+    pairs: Pairs
+    low: int
+    high: int
+    limit: int
+    place: Place | None
+
+
+def lookup_events(snapshot: Snapshot, call: Call, input: Any) -> Output:
+    """LookupEvents: management events of the caller's account in the called region, newest first, up to 50 a page.
+
+    Several attributes mean that all of them must match (AWS takes one).
+    """
+    query = checked(call, input)
+    head = journal.head(snapshot).position if query.place is None else query.place.head
+    with ExitStack() as opened:
+        index = _close_enough(opened, call, head)
+        page = list(islice(_found(snapshot, index, call, query, head), query.limit + 1))
+    output: dict[str, Any] = {"Events": [shown(entry, record) for entry, record in page[: query.limit]]}
+    if len(page) > query.limit:
+        last = page[query.limit - 1][0]
+        place = Place(head, last.time, last.position)
+        output["NextToken"] = paging.issue(call.tools.sealer, "LookupEvents", _bound(call, input), place)
+    return output
+
+
+def checked(call: Call, input: Any) -> Query:
+    """The query in an input. Raises the errors of LookupEvents' model."""
+    if input.EventCategory is not None:
+        if input.EventCategory != "insight":
+            raise ServiceError("InvalidEventCategoryException", "EventCategory must be insight, or absent for management events.")
+        raise ServiceError("UnsupportedOperationException", "EventCategory insight is not offered by this server.")
+    limit = PAGE if input.MaxResults is None else input.MaxResults
+    if not 1 <= limit <= PAGE:
+        raise ServiceError("InvalidMaxResultsException", "MaxResults must be from 1 to {most}.", most=PAGE)
+    low, high = _range(call, input)
+    return Query(_pairs(input), low, high, limit, _place(call, input))
+
+
+def _range(call: Call, input: Any) -> tuple[int, int]:
+    start, end = input.StartTime, input.EndTime
+    if start is not None and start > call.now:
+        raise ServiceError("InvalidTimeRangeException", "StartTime must not lie in the future.")
+    if start is not None and end is not None and start > end:
+        raise ServiceError("InvalidTimeRangeException", "StartTime must not be later than EndTime.")
+    kept = math.ceil(call.now) - call.tools.settings.journal_days * _DAY
+    return max(kept, 0 if start is None else math.ceil(start)), 2**40 if end is None else min(2**40, math.floor(end))
+
+
+def _pairs(input: Any) -> Pairs:
+    found = []
+    for attribute in input.LookupAttributes or ():
+        key, value = attribute.AttributeKey, attribute.AttributeValue
+        if key not in ATTRIBUTES:
+            raise ServiceError("InvalidLookupAttributesException", "AttributeKey must be one of {keys}.", keys=", ".join(ATTRIBUTES))
+        if value is None or not 1 <= len(value) <= 2000:
+            raise ServiceError("InvalidLookupAttributesException", "AttributeValue of {key} must have 1 to 2000 characters.", key=key)
+        if key == "ReadOnly" and value not in ("true", "false"):
+            raise ServiceError("InvalidLookupAttributesException", "AttributeValue of ReadOnly must be true or false.")
+        found.append((key, value))
+    pairs = tuple(sorted(set(found)))
+    if len(pairs) > store.MOST_TERMS:
+        raise ServiceError("InvalidLookupAttributesException", "At most {most} LookupAttributes are allowed.", most=store.MOST_TERMS)
+    return pairs
+
+
+def _bound(call: Call, input: Any) -> object:
+    """What a page token holds for: the same question in the same account and region."""
+    return [call.account, call.region, _pairs(input), input.StartTime, input.EndTime]
+
+
+def _place(call: Call, input: Any) -> Place | None:
+    if input.NextToken is None:
+        return None
+    try:
+        return paging.redeem(call.tools.sealer, "LookupEvents", _bound(call, input), input.NextToken, Place)
+    except paging.BadToken:
+        raise ServiceError("InvalidNextTokenException", "The token is not valid, or the other parameters have changed.") from None
+
+
+def _close_enough(opened: ExitStack, call: Call, head: int) -> Snapshot:
+    """A view of the index not more than TAIL behind the head. Raises ThrottlingException when it stays further behind."""
+    clock = call.tools.clock
+    until = clock.monotonic() + PATIENCE
+    while True:
+        with ExitStack() as attempt:
+            index = attempt.enter_context(call.tools.history())
+            if head - store.indexed_to(index) <= TAIL:
+                opened.push(attempt.pop_all())
+                return index
+        if clock.monotonic() >= until:
+            raise ServiceError("ThrottlingException", "Event history is being indexed and not complete at present; try again later.")
+        time.sleep(_PAUSE)
+
+
+def _found(snapshot: Snapshot, index: Snapshot, call: Call, query: Query, head: int) -> Iterator[tuple[Entry, View]]:
+    """The records asked for, newest first. The index's hits are read in batches of a page, and only if they are reached."""
+    before = None if query.place is None else Hit(query.place.time, query.place.position)
+    done = store.indexed_to(index)
+    tail = {Hit(entry.time, entry.position): (entry, record) for entry, record in _tail(snapshot, call, query, done, head, before)}
+    terms = [term(call.account, call.region, key, value) for key, value in query.pairs] or [term(call.account, call.region)]
+    hits = search.newest_first(index, terms, query.low, query.high, before)
+    indexed = (hit for hit in hits if hit.position <= head)
+    for batch in _batches(merge(sorted(tail, reverse=True), indexed, reverse=True), query.limit + 1):
+        entries = journal.at(snapshot, [hit.position for hit in batch if hit not in tail])
+        for hit in batch:
+            if hit in tail:
+                yield tail[hit]
+            elif (entry := entries.get(hit.position)) is not None and matches(record := view(entry.record), query.pairs):
+                yield entry, record
+
+
+def _tail(snapshot: Snapshot, call: Call, query: Query, done: int, head: int, before: Hit | None) -> Iterator[tuple[Entry, View]]:
+    """The records asked for that are not in the index yet."""
+    for entry in journal.after(snapshot, done, TAIL, head) if done < head else ():
+        if entry.category != MANAGEMENT or entry.account != call.account or entry.region != call.region:
+            continue
+        if query.low <= entry.time <= query.high and (before is None or (entry.time, entry.position) < before):
+            record = view(entry.record)
+            if matches(record, query.pairs):
+                yield entry, record
+
+
+def _batches(hits: Iterable[Hit], count: int) -> Iterator[list[Hit]]:
+    rest = iter(hits)
+    while batch := list(islice(rest, count)):
+        yield batch
+
+
+def shown(entry: Entry, record: View) -> dict[str, Any]:
+    """A record as LookupEvents answers it. Resources are named by their ARN."""
+    output: dict[str, Any] = {
+        "EventId": record.eventID,
+        "EventName": record.eventName,
+        "ReadOnly": "true" if record.readOnly else "false",
+        "EventTime": entry.time,
+        "EventSource": record.eventSource,
+        "Resources": [_resource(resource.type, resource.ARN) for resource in record.resources],
+        "CloudTrailEvent": entry.record.decode(),
+    }
+    if record.userIdentity.accessKeyId:
+        output["AccessKeyId"] = record.userIdentity.accessKeyId
+    if record.user_name:
+        output["Username"] = record.user_name
+    return output
+
+
+def _resource(type: str, arn: str) -> dict[str, str]:
+    return {"ResourceType": type, "ResourceName": arn} if type else {"ResourceName": arn}

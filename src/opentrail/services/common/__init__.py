@@ -1,0 +1,1 @@
+"""What the control planes of several services share: tags."""

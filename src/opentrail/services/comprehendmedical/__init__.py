@@ -1,0 +1,1 @@
+"""Comprehend Medical: clinical language processing."""

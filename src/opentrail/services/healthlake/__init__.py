@@ -1,0 +1,1 @@
+"""HealthLake: FHIR R4 data stores."""

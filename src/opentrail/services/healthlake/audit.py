@@ -1,0 +1,51 @@
+"""What records keep of HealthLake's calls: names, ids and settings; never resources, search values or tag values."""
+
+from __future__ import annotations
+
+from opentrail.calls.operation import NOTHING, Audit
+
+_MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
+_FHIR = Audit(keep=("datastoreId", "resourceType", "resourceId", "versionId", "operation"))
+
+FHIR_OPERATIONS = (
+    "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",
+    "PatchResource", "SearchWithGet", "SearchWithPost", "SearchEverything", "GetHistoryByResourceId",
+    "GetHistoryByResourceType", "GetFullHistory", "ProcessBundle", "ValidateResource", "GetSmartConfiguration",
+    "ExpandValueSetWithGet", "ExpandValueSetWithPost", "LookupCodeSystemWithGet", "LookupCodeSystemWithPost",
+    "TranslateConceptMapWithGet", "TranslateConceptMapWithPost", "StartFHIRExportJobWithGet", "StartFHIRExportJobWithPost",
+    "DescribeFHIRExportJobWithGet", "CancelFHIRExportJobWithDelete", "DescribeTransaction", "FHIROperation",
+)  # fmt: skip
+"""The operations of the FHIR protocol, which stand in no model."""
+
+NOT_OFFERED = (
+    "CreateDataTransformationProfile", "DeleteDataTransformationProfile", "DescribeDataTransformationJob",
+    "DescribeFHIRExportJob", "DescribeFHIRImportJob", "GetDataTransformationProfile", "ListDataTransformationJobs",
+    "ListDataTransformationProfileVersions", "ListDataTransformationProfiles", "ListFHIRExportJobs", "ListFHIRImportJobs",
+    "PublishDataTransformationProfile", "RestoreFHIRDatastore", "StartDataTransformationJob", "StartFHIRExportJob",
+    "StartFHIRImportJob", "UpdateDataTransformationProfile", "UpdateFHIRDatastore", "UpdateProfileWithAgent",
+)  # fmt: skip
+
+AUDIT: dict[str, Audit] = {
+    **dict.fromkeys(NOT_OFFERED, NOTHING),
+    **dict.fromkeys(FHIR_OPERATIONS, _FHIR),
+    "CreateFHIRDatastore": Audit(
+        keep=("DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "Tags[].Key"),
+        hide=("Tags[].Value",),
+        drop=(
+            "PreloadDataConfig", "IdentityProviderConfiguration", "AnalyticsConfiguration", "NlpConfiguration",
+            "ProfileConfiguration", "BackupConfiguration",
+        ),
+        keep_output=_MADE,
+    ),
+    "DescribeFHIRDatastore": Audit(keep=("DatastoreId",), drop_output=("DatastoreProperties",)),
+    "ListFHIRDatastores": Audit(
+        keep=("Filter.DatastoreName", "Filter.DatastoreStatus", "Filter.CreatedBefore", "Filter.CreatedAfter", "MaxResults"),
+        times=("Filter.CreatedBefore", "Filter.CreatedAfter"),
+        drop=("NextToken",),
+        drop_output=("DatastorePropertiesList", "NextToken"),
+    ),
+    "DeleteFHIRDatastore": Audit(keep=("DatastoreId",), keep_output=_MADE),
+    "TagResource": Audit(keep=("ResourceARN", "Tags[].Key"), hide=("Tags[].Value",)),
+    "UntagResource": Audit(keep=("ResourceARN", "TagKeys[]")),
+    "ListTagsForResource": Audit(keep=("ResourceARN",), drop_output=("Tags",)),
+}  # fmt: skip

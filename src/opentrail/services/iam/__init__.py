@@ -1,0 +1,1 @@
+"""Identity and Access Management: users, roles, access keys and inline policies."""

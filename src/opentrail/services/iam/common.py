@@ -1,0 +1,183 @@
+"""What the resources of IAM share: errors in AWS's words, checks, paging, rights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opentrail.calls.call import Call
+from opentrail.calls.operation import Input, Right, Rights
+from opentrail.identity import store
+from opentrail.identity.policy import Kind, Malformed, validate
+from opentrail.kernel import paging
+from opentrail.kernel.errors import Content, ServiceError
+from opentrail.store.sql import Snapshot
+
+REGION = "us-east-1"
+"""IAM is global: its records carry this region."""
+PAGE = 100
+
+
+def no_such(what: str, name: str) -> ServiceError:
+    """AWS's wording for an entity that is not there."""
+    return ServiceError("NoSuchEntityException", "The {what} with name {name} cannot be found.", status=404, what=what, name=name)
+
+
+def exists(what: str, name: str) -> ServiceError:
+    """AWS's wording for a name that is taken."""
+    return ServiceError("EntityAlreadyExistsException", "{what} with name {name} already exists.", status=409, what=what, name=name)
+
+
+def conflict(text: str) -> ServiceError:
+    """AWS's wording for an entity that still has something."""
+    return ServiceError("DeleteConflictException", text, status=409)
+
+
+def limit(text: str, **arguments: object) -> ServiceError:
+    """AWS's code for a quota that is reached."""
+    return ServiceError("LimitExceededException", text, status=409, **arguments)
+
+
+def invalid(text: str, **arguments: object) -> ServiceError:
+    """A value that the model allows and IAM refuses."""
+    return ServiceError("InvalidInputException", text, status=400, **arguments)
+
+
+def refuse_unsupported(input: Input, *members: str) -> None:
+    """Refuses optional members that are not supported, instead of storing and ignoring them."""
+    for member in members:
+        if getattr(input, member, None) is not None:
+            raise invalid("{member} is not supported by this server.", member=member)
+
+
+def checked_policy(document: str, kind: Kind) -> str:
+    """The document, if it may be put. Raises MalformedPolicyDocument naming statement and rule."""
+    try:
+        validate(document, kind)
+    except Malformed as error:
+        raise ServiceError("MalformedPolicyDocumentException", "{why}", why=Content(str(error))) from error
+    return document
+
+
+def size(document: str) -> int:
+    """A policy's length as its quota counts it: without white space."""
+    return len("".join(document.split()))
+
+
+def user(snapshot: Snapshot, call: Call, name: str) -> store.User:
+    """The user of the caller's account. Raises NoSuchEntity."""
+    found = store.user(snapshot, call.account, name)
+    if found is None:
+        raise no_such("user", name)
+    return found
+
+
+def role(snapshot: Snapshot, call: Call, name: str) -> store.Role:
+    """The role of the caller's account. Raises NoSuchEntity."""
+    found = store.role(snapshot, call.account, name)
+    if found is None:
+        raise no_such("role", name)
+    return found
+
+
+def own_name(call: Call) -> str:
+    """The caller's user name, for operations that mean the caller when they name nobody; empty for the root user."""
+    caller = call.caller
+    if caller.kind == "Root":
+        return ""
+    if caller.kind != "IAMUser":
+        raise ServiceError("ValidationError", "Must specify userName when calling with non-User credentials")
+    return caller.user_name
+
+
+def page(call: Call, operation: str, input: Input, bound_to: object, rows: Sequence[Any], place: Callable[[Any], str]) -> dict[str, Any]:
+    """IsTruncated and Marker of a page; `rows` holds one more than fits when there is more."""
+    count = input.MaxItems or PAGE
+    if len(rows) <= count:
+        return {"IsTruncated": False}
+    return {
+        "IsTruncated": True,
+        "Marker": paging.issue(call.tools.sealer, operation, [call.account, bound_to], place(rows[count - 1])),
+    }
+
+
+def after(call: Call, operation: str, input: Input, bound_to: object) -> str:
+    """Where the asked page begins. Raises ValidationError for a marker that this listing did not issue."""
+    if input.Marker is None:
+        return ""
+    try:
+        return paging.redeem(call.tools.sealer, operation, [call.account, bound_to], input.Marker, str)
+    except paging.BadToken as error:
+        raise ServiceError("ValidationError", "Invalid Marker.") from error
+
+
+def listed(call: Call, operation: str, input: Input, bound_to: object, names: Sequence[Any], place: Callable[[Any], str]) -> tuple[
+    list[Any], dict[str, Any]
+]:  # fmt: skip
+    """The asked page of a short list in order of `place`, and its IsTruncated and Marker."""
+    start = after(call, operation, input, bound_to)
+    count = input.MaxItems or PAGE
+    rows = [name for name in names if place(name) > start][: count + 1]
+    return rows[:count], page(call, operation, input, bound_to, rows, place)
+
+
+def right_on_user(action: str, member: str = "UserName") -> Rights:
+    """The right to `action` on the user that the input names (or the caller itself)."""
+    return _right(action, member, "user")
+
+
+def right_on_role(action: str) -> Rights:
+    """The right to `action` on the role that the input names."""
+    return _right(action, "RoleName", "role")
+
+
+def right_on_list(action: str, kind: str) -> Rights:
+    """The right to list users or roles."""
+
+    def rights(call: Call, input: Input) -> Sequence[Right]:
+        long_term_only(call)
+        return (Right(action, f"arn:aws:iam::{call.account}:{kind}{input.PathPrefix or '/'}"),)
+
+    return rights
+
+
+def _right(action: str, member: str, kind: str) -> Rights:
+    def rights(call: Call, input: Input) -> Sequence[Right]:
+        long_term_only(call)
+        name = getattr(input, member) or own_name(call)
+        return (Right(action, _arn(call, kind, name), tag_keys(input)),)
+
+    return rights
+
+
+def right_on_new(action: str, kind: str, member: str) -> Rights:
+    """The right to make a user or role at the path and with the tags of the input."""
+
+    def rights(call: Call, input: Input) -> Sequence[Right]:
+        long_term_only(call)
+        return (Right(action, f"arn:aws:iam::{call.account}:{kind}{input.Path or '/'}{getattr(input, member)}", tag_keys(input)),)
+
+    return rights
+
+
+def _arn(call: Call, kind: str, name: str) -> str:
+    if not name:
+        return f"arn:aws:iam::{call.account}:root"
+    with call.tools.read() as snapshot:
+        found = store.user(snapshot, call.account, name) if kind == "user" else store.role(snapshot, call.account, name)
+    return found.arn if found else f"arn:aws:iam::{call.account}:{kind}/{name}"
+
+
+def tag_keys(input: Input) -> dict[str, str | Sequence[str]]:
+    """The condition keys aws:RequestTag/... and aws:TagKeys of an input with Tags or TagKeys."""
+    tags = getattr(input, "Tags", None) or ()
+    keys: dict[str, str | Sequence[str]] = {"aws:requesttag/" + tag.Key.lower(): tag.Value for tag in tags}
+    named = [tag.Key for tag in tags] or list(getattr(input, "TagKeys", None) or ())
+    return {**keys, "aws:tagkeys": named} if named else keys
+
+
+def long_term_only(call: Call) -> None:
+    """Refuses sessions from GetSessionToken without a second factor and from GetFederationToken, as IAM does."""
+    session = call.caller.session
+    if session is not None and not session.mfa and call.caller.kind in ("Root", "IAMUser", "FederatedUser"):
+        raise ServiceError("InvalidClientTokenId", "The security token included in the request is invalid", status=403)

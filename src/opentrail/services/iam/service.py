@@ -1,0 +1,26 @@
+"""The door of IAM: what it offers. It is global: it answers in every region, and its records carry us-east-1."""
+
+from __future__ import annotations
+
+from opentrail.calls.operation import Service
+from opentrail.services.iam import access_keys, inline_policies, roles, tags, users
+from opentrail.services.iam.audit import AUDIT
+
+SERVICE = Service(
+    name="iam",
+    operations={
+        operation.name: operation
+        for operation in (
+            *users.OPERATIONS,
+            *access_keys.OPERATIONS,
+            *roles.OPERATIONS,
+            *inline_policies.OPERATIONS,
+            *tags.OPERATIONS,
+        )
+    },
+    audit=AUDIT,
+    event_source="iam.amazonaws.com",
+    signing_names=("iam",),
+    action_prefix="iam",
+    denied_code="AccessDenied",
+)

@@ -1,0 +1,53 @@
+"""What records keep of SNS's calls."""
+
+from __future__ import annotations
+
+from opentrail.calls.operation import NOTHING, Audit
+
+AUDIT: dict[str, Audit] = dict.fromkeys(
+    (
+        "AddPermission",
+        "CheckIfPhoneNumberIsOptedOut",
+        "ConfirmSubscription",
+        "CreatePlatformApplication",
+        "CreatePlatformEndpoint",
+        "CreateSMSSandboxPhoneNumber",
+        "CreateTopic",
+        "DeleteEndpoint",
+        "DeletePlatformApplication",
+        "DeleteSMSSandboxPhoneNumber",
+        "DeleteTopic",
+        "GetDataProtectionPolicy",
+        "GetEndpointAttributes",
+        "GetPlatformApplicationAttributes",
+        "GetSMSAttributes",
+        "GetSMSSandboxAccountStatus",
+        "GetSubscriptionAttributes",
+        "GetTopicAttributes",
+        "ListEndpointsByPlatformApplication",
+        "ListOriginationNumbers",
+        "ListPhoneNumbersOptedOut",
+        "ListPlatformApplications",
+        "ListSMSSandboxPhoneNumbers",
+        "ListSubscriptions",
+        "ListSubscriptionsByTopic",
+        "ListTagsForResource",
+        "ListTopics",
+        "OptInPhoneNumber",
+        "Publish",
+        "PublishBatch",
+        "PutDataProtectionPolicy",
+        "RemovePermission",
+        "SetEndpointAttributes",
+        "SetPlatformApplicationAttributes",
+        "SetSMSAttributes",
+        "SetSubscriptionAttributes",
+        "SetTopicAttributes",
+        "Subscribe",
+        "TagResource",
+        "Unsubscribe",
+        "UntagResource",
+        "VerifySMSSandboxPhoneNumber",
+    ),
+    NOTHING,
+)

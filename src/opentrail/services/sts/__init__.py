@@ -1,0 +1,1 @@
+"""Security Token Service: who is calling, and temporary credentials."""

@@ -1,0 +1,81 @@
+"""From settings to a running server: folder, key, schemas, first credentials, then the processes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from opentrail import supervisor
+from opentrail.client.session import exports
+from opentrail.identity.bootstrap import WrongMasterKey, ensure_accounts, profiles, write_private
+from opentrail.kernel.ambient import SystemClock, SystemIds
+from opentrail.kernel.sealing import Sealer, load_master_key
+from opentrail.kernel.settings import Settings
+from opentrail.store.database import Broken
+from opentrail.store.databases import NAMES, open_database
+from opentrail.store.folder import FolderRefused, claim
+from opentrail.store.sqlite import FIXED, SqliteDatabase
+
+ROLES = {"all": ("web", "work"), "web": ("web",), "work": ("work",)}
+
+
+class Refused(Exception):
+    """The server does not start; the message says why and what to do."""
+
+
+def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
+    """Runs the server until it is stopped. Returns the exit status. Raises Refused."""
+    if role not in ROLES:
+        raise Refused("--role: must be all, web or work")
+    if role != "all" and not settings.database:
+        raise Refused("--role: one role alone needs PostgreSQL; on SQLite one server does everything")
+    if supervisor.answers(settings):
+        raise Refused(f"something already serves on {settings.listen}")
+    try:
+        lock = claim(settings.folder)
+        prepare(settings, say)
+        say(f"OpenTrail starts on {settings.url} ...")
+        return supervisor.run(settings, ROLES[role], lambda: say(welcome(settings)))
+    except (FolderRefused, supervisor.StartFailed, Broken, WrongMasterKey, PermissionError, ValueError) as error:
+        raise Refused(str(error)) from error
+    finally:
+        if "lock" in locals():
+            lock.close()
+
+
+def prepare(settings: Settings, say: Callable[[str], None]) -> None:
+    """Brings the databases to this release and makes accounts and first credentials. Repeating it changes nothing."""
+    from opentrail.store.migrate import migrate
+
+    sealer = Sealer(load_master_key(settings.master_key, create=True))
+    (settings.folder / "objects" / "spool").mkdir(parents=True, exist_ok=True)
+    if not settings.database:
+        warn_of_old_sqlite(say)
+    for name in NAMES:
+        database = open_database(settings, name, writable=True)
+        if isinstance(database, SqliteDatabase):
+            database.writer()
+        migrate(database, name)
+        if name == "main":
+            with database.write() as tx:
+                ensure_accounts(tx, sealer, SystemIds(), SystemClock().now(), settings.account)
+                text = profiles(tx, sealer, settings.account)
+            write_private(settings.folder / "credentials", text)
+        database.close()
+
+
+def warn_of_old_sqlite(say: Callable[[str], None]) -> None:
+    """Names SQLite's WAL reset bug where it is present; one writing connection a file keeps clear of it."""
+    if sqlite3.sqlite_version_info < FIXED:
+        say(f"note: SQLite {sqlite3.sqlite_version} has the WAL reset bug (fixed in 3.51.3); one writer per file keeps clear of it")
+
+
+def welcome(settings: Settings) -> str:
+    """What is printed when the server answers."""
+    return (
+        f"OpenTrail serves on {settings.url}\n"
+        f"Root credentials: {settings.folder / 'credentials'}\n\n"
+        "Point any AWS client at it:\n\n"
+        f"{exports(settings)}\n\n"
+        "Then, for instance: aws cloudtrail lookup-events --max-items 5     (or: opentrail demo)\n"
+    )

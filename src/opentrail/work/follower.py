@@ -1,0 +1,78 @@
+"""Followers: consumers of the journal, each with its own position, which moves in the transaction of its output or plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opentrail.journal.read import Entry, after
+from opentrail.store.database import Database
+from opentrail.store.sql import Snapshot, Tx
+from opentrail.work.lease import Lease
+
+_PAGE = 1_000
+
+Entries = Sequence[Entry]
+Prepare = Callable[[Entries], Any]
+Take = Callable[[Tx, Any], None]
+
+
+def entries_themselves(entries: Entries) -> Entries:
+    """The `prepare` of followers that have nothing to compute beforehand."""
+    return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Follower:
+    """What a follower does with a batch of entries, which is never empty and whose positions are dense.
+
+    `prepare` computes outside of any transaction, writes nothing and may be thrown away. `take` writes what came of it, in
+    the transaction of the follower's own database that also moves its position; it is short and may be run again.
+    """
+
+    name: str
+    take: Take
+    prepare: Prepare = entries_themselves
+    every: float = 0.1
+    """Seconds between two looks at the journal when there is nothing more to take."""
+    most_entries: int = 5_000
+    most_bytes: int = 8 * 1024 * 1024
+    """Bounds of one batch; a single page of entries may pass the second."""
+
+
+class Following:
+    """The task that runs a follower: one batch a step. `main` is the database of the journal."""
+
+    def __init__(self, follower: Follower, main: Database) -> None:
+        self._follower = follower
+        self._main = main
+        self.name = follower.name
+        self.every = follower.every
+
+    def step(self, lease: Lease) -> bool:
+        """Takes the next batch. True when more may wait. Raises LeaseLost, and whatever the follower raises."""
+        follower = self._follower
+        origin = lease.position()
+        with self._main.read() as snapshot:
+            entries, full = batch(snapshot, origin, follower.most_entries, follower.most_bytes)
+        if not entries:
+            return False
+        prepared = follower.prepare(entries)
+        with lease.write() as tx:
+            follower.take(tx, prepared)
+            lease.move(tx, origin, entries[-1].position)
+        return full
+
+
+def batch(snapshot: Snapshot, position: int, most_entries: int, most_bytes: int) -> tuple[list[Entry], bool]:
+    """The entries after `position` up to the bounds, and whether a bound ended them."""
+    entries: list[Entry] = []
+    size = 0
+    while len(entries) < most_entries and size < most_bytes:
+        page = after(snapshot, entries[-1].position if entries else position, min(_PAGE, most_entries - len(entries)))
+        if not page:
+            return entries, False
+        entries += page
+        size += sum(len(entry.record) for entry in page)
+    return entries, True

@@ -1,0 +1,104 @@
+"""Service-made calls from a process that has no gateway: over HTTP, with botocore's stock client, signed by an internal session.
+
+The caller is the service itself: `credentials` asks identity for a sealed session of the service principal, which the
+serving process opens, so that the call is authenticated, authorised and recorded like everybody's.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import botocore.session
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from opentrail.kernel.errors import Content, ServiceError, Unavailable
+from opentrail.kernel.principal import Principal
+
+
+class Credentials(NamedTuple):
+    """An access key, its secret and the session token."""
+
+    key: str
+    secret: str
+    token: str
+
+
+CONNECT, READ = 3.0, 30.0
+"""Seconds to wait for a connection, and for an answer: one dead endpoint delays the others by this much at most."""
+
+_KEPT = 256
+
+
+class RemoteCalls:
+    """`Calls` over the wire. Thread safe. Retrying is the caller's part: each `make` is one request."""
+
+    def __init__(self, endpoint: str, credentials: Callable[[Principal], Credentials]) -> None:
+        self._endpoint = endpoint
+        self._credentials = credentials
+        self._session = botocore.session.Session()
+        self._clients: dict[tuple[str, str, str], tuple[Credentials, BaseClient]] = {}
+        self._guard = threading.Lock()
+
+    def make(
+        self, principal: Principal, region: str, service: str, operation: str, input: Mapping[str, Any], body: bytes = b""
+    ) -> Mapping[str, Any]:
+        """Performs one operation; see `calls.tools.Calls`. The service's errors and an endpoint that cannot be reached
+        (Unavailable) are raised as ServiceError."""
+        client = self._client(principal, region, service)
+        members = dict(input)
+        shape = client.meta.service_model.operation_model(operation).input_shape
+        payload = shape.serialization.get("payload") if shape is not None else None
+        if body and payload:
+            members[payload] = body
+        try:
+            output = client._make_api_call(operation, members)
+            return {name: _read(value) for name, value in output.items() if name != "ResponseMetadata"}
+        except ClientError as error:
+            answer = error.response
+            status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+            details = answer.get("Error", {})
+            raise ServiceError(
+                details.get("Code", "Unknown"), "{message}", status=status, message=Content(details.get("Message", ""))
+            ) from error
+        except BotoCoreError as error:
+            raise Unavailable("{service} cannot be reached: {reason}", service=service, reason=type(error).__name__) from error
+
+    def _client(self, principal: Principal, region: str, service: str) -> BaseClient:
+        credentials = self._credentials(principal)
+        place = (principal.source_arn or principal.service, region, service)
+        with self._guard:
+            held = self._clients.get(place)
+            if held is None or held[0] != credentials:
+                if len(self._clients) >= _KEPT:
+                    self._clients.clear()
+                held = self._clients[place] = (credentials, self._new_client(credentials, region, service))
+        return held[1]
+
+    def _new_client(self, credentials: Credentials, region: str, service: str) -> BaseClient:
+        return self._session.create_client(
+            service,
+            region_name=region,
+            endpoint_url=self._endpoint,
+            aws_access_key_id=credentials.key,
+            aws_secret_access_key=credentials.secret,
+            aws_session_token=credentials.token,
+            config=Config(
+                connect_timeout=CONNECT,
+                read_timeout=READ,
+                retries={"total_max_attempts": 1},
+                parameter_validation=False,
+                proxies={},
+                s3={"addressing_style": "path"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+
+
+def _read(value: Any) -> Any:
+    """A streamed body as bytes."""
+    return value.read() if hasattr(value, "read") else value

@@ -1,0 +1,248 @@
+"""Every single mutation of a log file or digest is named by verify; which of them validate-logs finds is stated beside it."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import gzip
+import json
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opentrail.services.cloudtrail.digests.document import string_to_sign
+from opentrail.services.cloudtrail.verify import Fetched, Report, public_keys, verify
+from tests.unit.services.cloudtrail.deliveries import BUCKET, FINGERPRINT, KEY, PUBLIC, RsaKey, World, on_sqlite, trail
+from tests.unit.services.cloudtrail.digests.test_digests import live
+from tests.unit.services.cloudtrail.validate_logs import validate_logs
+
+LONG_AGO = "2026-01-01T00:00:00Z"
+
+Mutate = Callable[[World], str]
+"""Damages the bucket; returns the key that must be named."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A trail with five digests and some twenty log files, two records each, all covered."""
+    world = on_sqlite(tmp_path_factory.mktemp("whole"))
+    world.change(trail())
+    live(world, 42, calls=2)
+    return world
+
+
+@pytest.fixture
+def world(whole: World) -> World:
+    """The same, with a bucket of its own."""
+    made = copy.copy(whole)
+    made.buckets = copy.copy(whole.buckets)
+    made.buckets.objects = dict(whole.buckets.objects)
+    made.buckets.modified = dict(whole.buckets.modified)
+    return made
+
+
+def checked(world: World, rows: bool = False) -> Report:
+    return verify(world.buckets, trail().arn, BUCKET, "", {FINGERPRINT: PUBLIC}, world.rows(trail()) if rows else None)
+
+
+def named(world: World, rows: bool = False) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for finding in checked(world, rows).findings:
+        if finding.wrong:
+            found.setdefault(finding.key, set()).add(finding.what)
+    return found
+
+
+def log(world: World, place: int = 3) -> str:
+    """A log file that a digest in the middle covers."""
+    return str(world.buckets.digests()[2]["logFiles"][place]["s3Object"])
+
+
+def digest(world: World, place: int) -> str:
+    return world.buckets.named("CloudTrail-Digest")[place]
+
+
+def replace(world: World, key: str, body: bytes, metadata: dict[str, str] | None = None) -> str:
+    old = world.buckets.objects[BUCKET, key]
+    world.buckets.objects[BUCKET, key] = Fetched(body, dict(old.metadata) if metadata is None else metadata)
+    return key
+
+
+def stored(world: World, key: str) -> bytes:
+    return world.buckets.objects[BUCKET, key].body
+
+
+def rewritten(world: World, key: str, change: Callable[[dict[str, list[dict[str, object]]]], object]) -> str:
+    value = json.loads(gzip.decompress(stored(world, key)))
+    change(value)
+    return replace(world, key, gzip.compress(json.dumps(value, separators=(",", ":")).encode()))
+
+
+def removed(world: World, *keys: str) -> str:
+    for key in keys:
+        del world.buckets.objects[BUCKET, key]
+    return keys[0]
+
+
+def swapped(world: World, one: str, other: str) -> str:
+    objects = world.buckets.objects
+    objects[BUCKET, one], objects[BUCKET, other] = objects[BUCKET, other], objects[BUCKET, one]
+    return one
+
+
+def two_members(world: World, key: str) -> str:
+    body = gzip.decompress(stored(world, key))
+    return replace(world, key, gzip.compress(body[:20]) + gzip.compress(body[20:]))
+
+
+def copied(world: World, key: str) -> str:
+    new = key.replace(".json.gz", "x.json.gz")
+    world.buckets.objects[BUCKET, new] = world.buckets.objects[BUCKET, key]
+    return new
+
+
+def resigned(world: World, key: str, change: Callable[[dict[str, object]], object]) -> str:
+    """Changed by someone who has the signing key."""
+    value = json.loads(gzip.decompress(stored(world, key)))
+    change(value)
+    body = json.dumps(value, separators=(",", ":")).encode()
+    message = string_to_sign(value["digestEndTime"], BUCKET, key, body, value["previousDigestSignature"])
+    metadata = {"signature": RsaKey(FINGERPRINT, KEY).sign(message).hex(), "signature-algorithm": "SHA256withRSA"}
+    return replace(world, key, gzip.compress(body), metadata)
+
+
+def no_previous(value: dict[str, object]) -> None:
+    value.update({name: None for name in value if name.startswith("previous")})
+
+
+MUTATIONS: dict[str, tuple[Mutate, str, bool]] = {
+    # name: (mutation, what verify says of the key, whether validate-logs finds it)
+    "log: bytes flipped": (lambda w: replace(w, log(w), stored(w, log(w))[:40] + b"\xff" + stored(w, log(w))[41:]), "log-unreadable", True),
+    "log: truncated": (lambda w: replace(w, log(w), stored(w, log(w))[:-40]), "log-unreadable", True),
+    "log: checksum cut off": (lambda w: replace(w, log(w), stored(w, log(w))[:-8]), "log-unreadable", False),
+    "log: emptied": (lambda w: replace(w, log(w), b""), "log-unreadable", True),
+    "log: removed": (lambda w: removed(w, log(w)), "log-missing", True),
+    "log: swapped with another": (lambda w: swapped(w, log(w), log(w, 2)), "log-differs", True),
+    "log: records reordered": (lambda w: rewritten(w, log(w), lambda v: v["Records"].reverse()), "log-differs", True),
+    "log: a record removed": (lambda w: rewritten(w, log(w), lambda v: v["Records"].pop()), "log-differs", True),
+    "log: a record changed": (lambda w: rewritten(w, log(w), lambda v: v["Records"][0].update(eventName="X")), "log-differs", True),
+    "log: a record added": (lambda w: rewritten(w, log(w), lambda v: v["Records"].append(v["Records"][0])), "log-differs", True),
+    "log: replaced": (lambda w: replace(w, log(w), gzip.compress(b'{"Records":[]}')), "log-differs", True),
+    "log: two gzip members": (lambda w: two_members(w, log(w)), "log-unreadable", True),
+    "log: something appended": (lambda w: replace(w, log(w), stored(w, log(w)) + b"x"), "log-unreadable", True),
+    "log: copied beside": (lambda w: copied(w, log(w)), "log-unnamed", False),
+    "digest: bytes flipped": (lambda w: replace(w, digest(w, 2), stored(w, digest(w, 2))[:-12] + bytes(12)), "digest-unreadable", True),
+    "digest: truncated": (lambda w: replace(w, digest(w, 2), stored(w, digest(w, 2))[:-9]), "digest-unreadable", True),
+    "digest: a log file left out": (lambda w: rewritten(w, digest(w, 2), lambda v: v["logFiles"].pop()), "digest-signature", True),
+    "digest: another end": (
+        lambda w: rewritten(w, digest(w, 2), lambda v: v.update(digestEndTime=LONG_AGO)),
+        "digest-misplaced",
+        True,
+    ),
+    "digest: a required field gone": (lambda w: rewritten(w, digest(w, 2), lambda v: v.pop("digestStartTime")), "digest-unreadable", True),
+    "digest: signature gone": (lambda w: replace(w, digest(w, 2), stored(w, digest(w, 2)), {}), "digest-signature", True),
+    "digest: signature of another": (
+        lambda w: replace(w, digest(w, 2), stored(w, digest(w, 2)), dict(w.buckets.objects[BUCKET, digest(w, 1)].metadata)),
+        "digest-signature",
+        True,
+    ),
+    "digest: signature no hexadecimal": (
+        lambda w: replace(w, digest(w, 2), stored(w, digest(w, 2)), {"signature": "zz", "signature-algorithm": "SHA256withRSA"}),
+        "digest-signature",
+        True,
+    ),
+    "digest: swapped with another": (lambda w: swapped(w, digest(w, 1), digest(w, 2)), "digest-misplaced", True),
+    "digest: two gzip members": (lambda w: two_members(w, digest(w, 2)), "digest-unreadable", True),
+    "digest: one removed": (lambda w: removed(w, digest(w, 2)), "digest-missing", True),
+    "digest: two in a row removed": (lambda w: removed(w, digest(w, 2), digest(w, 1)), "digest-missing", True),
+    "digest: the oldest removed": (lambda w: removed(w, digest(w, 0)), "digest-missing", True),
+    "digest: chain broken by the key's holder": (lambda w: resigned(w, digest(w, 3), no_previous), "digest-chain", False),
+    "digest: previous hash changed by the key's holder": (
+        lambda w: resigned(w, digest(w, 3), lambda v: v.update(previousDigestHashValue="0" * 64)),
+        "digest-chain",
+        False,
+    ),
+}
+
+
+def test_the_whole_bucket_is_in_order(world: World) -> None:
+    report = checked(world)
+    assert [finding for finding in report.findings if finding.wrong] == []
+    assert (report.digests, report.logs) == (len(world.buckets.named("CloudTrail-Digest")), len(world.buckets.named()))
+    assert report.records == len(world.buckets.event_ids())
+    assert named(world, rows=True) == {}
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_every_mutation_is_named(world: World, name: str) -> None:
+    mutate, what, aws_finds = MUTATIONS[name]
+    key = mutate(world)
+    assert what in named(world).get(key, set())
+    assert named(world, rows=True).get(key)
+    assert (validate_logs(world, trail()).status == 1) is aws_finds
+
+
+def test_the_newest_digests_removed_are_named_by_the_rows_and_by_time(world: World) -> None:
+    keys = [digest(world, -1), digest(world, -2)]
+    removed(world, *keys)
+    assert validate_logs(world, trail()).status == 0, "AWS's tool does not notice"
+    assert {key: what for key, what in named(world, rows=True).items() if key in keys} == {key: {"digest-missing"} for key in keys}
+    late = verify(world.buckets, trail().arn, BUCKET, "", {FINGERPRINT: PUBLIC}, until=world.clock.time - 10)
+    assert "digest-late" in {finding.what for finding in late.findings}
+
+
+def test_two_removed_in_a_row_are_both_named_by_the_rows(world: World) -> None:
+    keys = {digest(world, 1), digest(world, 2)}
+    removed(world, *keys)
+    assert keys <= set(named(world, rows=True))
+    assert validate_logs(world, trail()).text.count("INVALID: not found") == 1, "AWS's tool counts them as one"
+
+
+def test_a_newest_log_file_removed_before_any_digest_names_it_is_named_by_the_rows(world: World) -> None:
+    waiting = sorted(set(world.buckets.named()) - {file["s3Object"] for d in world.buckets.digests() for file in d["logFiles"]})
+    assert waiting, "the world ends with a file that waits for a digest"
+    removed(world, waiting[0])
+    assert named(world) == {}
+    assert named(world, rows=True) == {waiting[0]: {"log-missing"}}
+
+
+def test_a_forged_digest_of_another_key_is_named(world: World) -> None:
+    key = digest(world, 2)
+    rewritten(world, key, lambda v: v.update(digestPublicKeyFingerprint="f" * 32))
+    assert "digest-signature" in named(world)[key]
+
+
+def test_a_bomb_is_named_and_not_inflated(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opentrail.services.cloudtrail.verify.LARGEST", 100_000)
+    key = replace(world, log(world), gzip.compress(bytes(10_000_000)))
+    assert named(world)[key] == {"log-unreadable"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_changed_byte_that_changes_the_content_is_named(whole: World, data: st.DataObject) -> None:
+    keys = [key for _, key in sorted(whole.buckets.objects) if not key.endswith("/")]
+    key = data.draw(st.sampled_from(keys))
+    old = whole.buckets.objects[BUCKET, key]
+    place = data.draw(st.integers(10, len(old.body) - 1))
+    flip = data.draw(st.integers(1, 255))
+    changed = bytearray(old.body)
+    changed[place] ^= flip
+    whole.buckets.objects[BUCKET, key] = Fetched(bytes(changed), old.metadata)
+    try:
+        found = named(whole, rows=True)
+    finally:
+        whole.buckets.objects[BUCKET, key] = old
+    assert key in found
+
+
+def test_a_wrong_arn_is_refused(world: World) -> None:
+    with pytest.raises(ValueError, match="a trail's ARN looks like"):
+        verify(world.buckets, "arn:aws:s3:::bucket", BUCKET, "", {})
+
+
+def test_public_keys_are_known_by_their_own_fingerprint() -> None:
+    assert public_keys({"PublicKeyList": [{"Value": PUBLIC, "Fingerprint": "claimed"}]}) == {FINGERPRINT: PUBLIC}
+    assert base64.b64encode(PUBLIC).startswith(b"MIIB")

@@ -1,0 +1,52 @@
+"""The server under test, on each kind of database; the databases are made once and emptied for each test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pg8000.native
+import pytest
+from sqlalchemy import delete
+
+from opentrail.store.migrate import engine, migrate
+from opentrail.store.postgres import PostgresDatabase, arguments
+from opentrail.store.sqlite import SqliteDatabase
+from opentrail.store.tables import MAIN
+from tests.conftest import Database, kinds
+from tests.unit.services.s3.support import TABLES, Server
+
+
+@pytest.fixture(scope="session", params=kinds())
+def s3_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """A migrated main database with the tables of S3."""
+    if request.param == "postgresql":
+        address: str = request.getfixturevalue("postgres_server")
+        admin = pg8000.native.Connection(**arguments(address.format("postgres")))
+        admin.run("CREATE DATABASE s3")
+        admin.close()
+        database: Database = PostgresDatabase(address.format("s3"), "opentrail_main")
+    else:
+        database = SqliteDatabase(tmp_path_factory.mktemp("s3") / "main.db")
+        database.writer()
+    migrate(database, "main")
+    MAIN.create_all(engine(database), tables=TABLES, checkfirst=True)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def s3(s3_database: Database, tmp_path: Path) -> Server:
+    """An empty server whose clock shows the machine's time, because the sweeper compares it with files' times."""
+    with engine(s3_database).begin() as connection:
+        for table in reversed(TABLES):
+            connection.execute(delete(table))
+    return Server(s3_database, tmp_path / "blobs", float(int(time.time())))
+
+
+@pytest.fixture
+def bucket(s3: Server) -> str:
+    """An empty bucket."""
+    s3.do("CreateBucket", Bucket="box")
+    return "box"
