@@ -10,9 +10,9 @@ import sys
 import time
 
 import numpy as np
-from benchmarks.recommend_quality import ratings
 from numpy.typing import NDArray
 
+from benchmarks.recommend_quality import ratings
 from opentrail.services.personalize.engine.deep import fit_sequence
 from opentrail.services.personalize.engine.interactions import Interactions, from_arrays
 from opentrail.services.personalize.engine.models import Model

@@ -53,13 +53,15 @@ def count_pairs(data: Interactions, window: int, fade: float, within: int | None
             np.add.at(square, key, weight)
         return _of_square(square, size, count)
     parts: list[tuple[NDArray[np.int64], NDArray[np.float32]]] = []
-    held = 0
+    held, most = 0, PAIRS_AT_ONCE
     for key, weight in _pairs_by_distance(data, window, fade, within):
         parts.append((key, weight))
         held += len(key)
-        if held > PAIRS_AT_ONCE:
+        if held > most:
             parts = [_merge(parts)]
             held = len(parts[0][0])
+            # Doubling keeps the number of times a pair is sorted again small.
+            most = max(PAIRS_AT_ONCE, 2 * held)
     return Pairs(size, *_merge(parts), count)
 
 

@@ -19,6 +19,8 @@ from opentrail.services.personalize.engine.splits import Query, leave_last_out
 
 KEPT = 200
 VALIDATION_USERS = 400
+CHOICE_ROWS = 200_000
+"""Interactions on which the constants are chosen; more would cost time and hardly change them."""
 REPEAT_SHARE = 0.05
 """Share of interactions with an item the user had before, above which items may be recommended again."""
 TEMPERATURES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
@@ -46,7 +48,7 @@ def choose(data: Interactions, length: int, recency: bool, seed: int) -> Choice:
 
     The choice also holds the softmax temperature under which those events are likeliest.
     """
-    train, queries = leave_last_out(data, VALIDATION_USERS, seed)
+    train, queries = leave_last_out(_sample(data, seed), VALIDATION_USERS, seed)
     best = Choice(length=length, decay=0.8 if recency else 1.0)
     if not queries:
         return best
@@ -80,6 +82,15 @@ def choose(data: Interactions, length: int, recency: bool, seed: int) -> Choice:
     linear, other = settle([replace(best, kind="ease", decay=decay) for decay in (1.0, *decays)])
     best = linear if other > near else best
     return replace(best, temperature=fit_temperature(model(best), queries))
+
+
+def _sample(data: Interactions, seed: int) -> Interactions:
+    """All data, or whole users drawn at random until about CHOICE_ROWS interactions are together."""
+    if len(data) <= CHOICE_ROWS:
+        return data
+    drawn = np.random.default_rng(seed).permutation(len(data.users))
+    enough = int(np.searchsorted(np.cumsum(np.diff(data.starts)[drawn]), CHOICE_ROWS)) + 1
+    return data.keep(np.isin(data.user, drawn[:enough]))
 
 
 def fit_personal(data: Interactions, choice: Choice) -> tuple[Card, dict[str, NDArray[Any]]]:
