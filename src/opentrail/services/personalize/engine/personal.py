@@ -23,6 +23,7 @@ CHOICE_ROWS = 200_000
 """Interactions on which the constants are chosen; more would cost time and hardly change them."""
 REPEAT_SHARE = 0.05
 """Share of interactions with an item the user had before, above which items may be recommended again."""
+TEMPERATURE_QUERIES = 100
 TEMPERATURES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 
 
@@ -53,7 +54,7 @@ def choose(data: Interactions, length: int, recency: bool, seed: int) -> Choice:
     if not queries:
         return best
     decays = (0.95, 0.9, 0.8, 0.6) if recency else (1.0,)
-    popular = popular_share(train)
+    popular, repeats = popular_share(train), repeats_allowed(train)
     paired: dict[tuple[int, float, float], Pairs] = {}
     fitted: dict[Choice, dict[str, NDArray[Any]]] = {}
 
@@ -68,7 +69,7 @@ def choose(data: Interactions, length: int, recency: bool, seed: int) -> Choice:
                 fitted[key] = _neighbour_arrays(paired[way], option, popular)
             else:
                 fitted[key] = fit_arrays(train, option)
-        return _model(train, option, fitted[key])
+        return Model(card_of(option, repeats), fitted[key], train.items)
 
     def settle(options: Sequence[Choice]) -> tuple[Choice, float]:
         scored = [validate(model(option), queries) for option in options]
@@ -95,7 +96,7 @@ def _sample(data: Interactions, seed: int) -> Interactions:
 
 def fit_personal(data: Interactions, choice: Choice) -> tuple[Card, dict[str, NDArray[Any]]]:
     """Fit `choice` on all of `data`."""
-    card = {**card_of(data, choice), "temperature": choice.temperature, "choice": asdict(choice)}
+    card = {**card_of(choice, repeats_allowed(data)), "temperature": choice.temperature, "choice": asdict(choice)}
     return card, fit_arrays(data, choice)
 
 
@@ -116,15 +117,20 @@ def popular_share(data: Interactions) -> NDArray[np.float32]:
     return np.asarray(counts / max(float(counts.max(initial=0)), 1.0), np.float32)
 
 
-def card_of(data: Interactions, choice: Choice) -> Card:
-    """The constants that scoring reads."""
+def card_of(choice: Choice, repeats: bool) -> Card:
+    """The constants that scoring reads; `repeats` says whether items of the history may come again."""
     return {
         "kind": choice.kind,
         "decay": choice.decay,
         "length": choice.length,
         "popular_weight": choice.popular_weight,
-        "repeats": repeat_share(data) > REPEAT_SHARE,
+        "repeats": repeats,
     }
+
+
+def repeats_allowed(data: Interactions) -> bool:
+    """Whether users of this data take items again often enough to recommend them again."""
+    return repeat_share(data) > REPEAT_SHARE
 
 
 def repeat_share(data: Interactions) -> float:
@@ -148,7 +154,7 @@ def validate(model: Model, queries: Sequence[Query]) -> float:
 def fit_temperature(model: Model, queries: Sequence[Query]) -> float:
     """The temperature of TEMPERATURES under which the softmax of scores gives the answers the highest likelihood."""
     total = np.zeros(len(TEMPERATURES))
-    for query in queries:
+    for query in queries[:TEMPERATURE_QUERIES]:
         scores = score_history(model, query.history).astype(np.float64)
         (wanted,) = query.relevant
         for at, temperature in enumerate(TEMPERATURES):
@@ -156,10 +162,6 @@ def fit_temperature(model: Model, queries: Sequence[Query]) -> float:
             top = raised.max()
             total[at] += max(raised[wanted] - top - np.log(np.exp(raised - top).sum()), -30.0)
     return TEMPERATURES[int(np.argmax(total))]
-
-
-def _model(data: Interactions, choice: Choice, arrays: dict[str, NDArray[Any]]) -> Model:
-    return Model(card_of(data, choice), arrays, data.items)
 
 
 def _neighbour_arrays(pairs: Pairs, choice: Choice, popular: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

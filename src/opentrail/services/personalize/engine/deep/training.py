@@ -13,13 +13,12 @@ from opentrail.services.personalize.engine.deep.network import Network, export
 from opentrail.services.personalize.engine.interactions import Interactions
 from opentrail.services.personalize.engine.models import Card, Model
 from opentrail.services.personalize.engine.personal import (
-    REPEAT_SHARE,
     VALIDATION_USERS,
     choose,
     fit_personal,
     fit_temperature,
     popular_share,
-    repeat_share,
+    repeats_allowed,
     validate,
 )
 from opentrail.services.personalize.engine.recipes import Settings
@@ -150,6 +149,6 @@ def _card(data: Interactions, plan: Plan) -> Card:
         "length": plan.length,
         "blocks": plan.blocks,
         "heads": plan.heads,
-        "repeats": repeat_share(data) > REPEAT_SHARE,
+        "repeats": repeats_allowed(data),
         "temperature": 1.0,
     }
