@@ -52,6 +52,8 @@ class Campaign:
 
     def __post_init__(self) -> None:
         entities = self.attributes or Entities(self.model.items, {})
+        if len(entities) != len(self.model.items):
+            raise ValueError("the attributes must be in the order of the model's items")
         object.__setattr__(self, "table", FilterTable(entities))
 
 
@@ -119,6 +121,8 @@ def rank(campaign: Campaign, ask: Ask, candidates: Sequence[str]) -> list[Recomm
     """Answer one GetPersonalizedRanking: `candidates` best first, scores summing to 1 over them; unknown items come last, in order."""
     if not 1 <= len(candidates) <= MOST_RESULTS:
         raise InvalidInput("inputList must hold 1 to {most} items.", most=MOST_RESULTS)
+    if len(ask.columns) > MOST_COLUMNS:
+        raise InvalidInput("metadataColumns may name at most {most} columns.", most=MOST_COLUMNS)
     mask = allowed(ask.rules, campaign.table, ask.events, ask.user)
     known = [(name, campaign.model.index(name)) for name in dict.fromkeys(candidates)]
     kept = [(name, at) for name, at in known if mask is None or (at >= 0 and mask[at])]

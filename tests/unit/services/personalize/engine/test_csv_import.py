@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -197,3 +198,11 @@ def test_any_rows_survive_the_folder(rows: list[tuple[str, str, int, str | None]
         table = open_table(Path(folder) / "s")
         names = ("USER_ID", "ITEM_ID", "TIMESTAMP", "EVENT_TYPE")
         assert [tuple(table.columns[name].value(row) for name in names) for row in range(table.rows)] == rows
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=80) | st.lists(st.sampled_from([b"u", b",", b"1", b'"', b"\n", b"\xff", b"\x00", b"-"])).map(b"".join))
+def test_any_bytes_are_rows_or_a_refusal(body: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder, suppress(ServiceError):
+        rows = load(HEAD.encode() + body, Path(folder) / "s")
+        assert open_table(Path(folder) / "s").rows == rows

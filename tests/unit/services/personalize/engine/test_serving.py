@@ -163,8 +163,14 @@ def test_ranking_orders_the_given_items() -> None:
     assert sum(one.score or 0.0 for one in found) == pytest.approx(1)
     kept = rank(known, Ask(events(1), rules=rules('INCLUDE ItemID WHERE Items.GENRES IN ("chain2")')), ["90", "50", "x"])
     assert ids(kept) == ["50"]
+    assert [(one.item, one.score) for one in rank(known, Ask(), ["x", "y"])] == [("x", 0.0), ("y", 0.0)]
+    for bad in (Ask(columns=["PLACE"] * 11), Ask(rules=rules("INCLUDE ItemID WHERE Items.PLACE = $P"))):
+        with pytest.raises(ServiceError):
+            rank(known, bad, ["1"])
     with pytest.raises(ServiceError):
         rank(known, Ask(), [])
+    with pytest.raises(ValueError, match="order of the model's items"):
+        Campaign(known.model, known.recipe, Entities(["a"], {}))
 
 
 def test_exploration_shows_young_items_and_learns_from_impressions() -> None:
