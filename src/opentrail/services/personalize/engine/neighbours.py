@@ -121,7 +121,8 @@ def nearest(pairs: Pairs, keep: int, power: float, shrink: float, target_power: 
     row, item, value = row[strong], item[strong], value[strong]
     # One integer per pair, row first, then falling value: the bits of floats that are not negative sort as the floats do.
     falling = (np.int64(1) << 31) - value.view(np.int32).astype(np.int64)
-    order = np.argsort((row << 32) + falling)
+    # Stable, so that equal values are cut alike on every machine.
+    order = np.argsort((row << 32) + falling, kind="stable")
     row, item, value = row[order], item[order], value[order]
     starts = np.searchsorted(row, np.arange(pairs.items + 1))
     kept = np.arange(len(row)) - starts[row] < keep

@@ -24,7 +24,7 @@ from opentrail.services.personalize.engine.filter_plan import Attributes, Event,
 from opentrail.services.personalize.engine.models import Model
 from opentrail.services.personalize.engine.propensity import TAKEN, action_scores
 from opentrail.services.personalize.engine.recipes import Recipe
-from opentrail.services.personalize.engine.scoring import score_history, score_item
+from opentrail.services.personalize.engine.scoring import RELATED_BOOST, score_history, score_item
 from opentrail.services.personalize.engine.topk import search, top_k
 
 MOST_RESULTS = 500
@@ -198,9 +198,8 @@ def _related(model: Model, item: int, mask: Mask | None, k: int) -> NDArray[np.i
         others: NDArray[np.int64] = best[best != item]
         return others[:k]
     scores = score_item(model, item)
-    # Scores of related items are cosines; an aim moves them by a tenth of what it moves log scores.
     if "boost" in model.arrays:
-        scores += np.float32(0.1) * model.arrays["boost"]
+        scores += np.float32(RELATED_BOOST) * model.arrays["boost"]
     best = top_k(scores, k, mask)
     # An item without company (too rare, or trimmed) is answered like an unknown one.
     return best if len(best) else _related(model, -1, mask, k)

@@ -16,13 +16,13 @@ from opentrail.services.personalize.engine.counting import growth, trending
 from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.engine.interactions import EventRule, Interactions, check_enough, select_events
-from opentrail.services.personalize.engine.metrics import ranking_metrics, segment_metrics, trend_accuracy
+from opentrail.services.personalize.engine.metrics import average_rewards, ranking_metrics, segment_metrics, trend_accuracy
 from opentrail.services.personalize.engine.models import Card, Model
 from opentrail.services.personalize.engine.neighbours import both_ways, count_pairs, nearest
 from opentrail.services.personalize.engine.personal import Choice, choose, fit_arrays, fit_personal, popular_share, repeat_share
 from opentrail.services.personalize.engine.propensity import fit_propensity
 from opentrail.services.personalize.engine.recipes import Ranges, Recipe, Settings, draw_settings
-from opentrail.services.personalize.engine.scoring import score_history, score_item
+from opentrail.services.personalize.engine.scoring import RELATED_BOOST, score_history, score_item
 from opentrail.services.personalize.engine.splits import Query, hold_out_users, newest_of_each
 from opentrail.services.personalize.engine.topk import build_index, top_k
 
@@ -55,6 +55,7 @@ class Aim:
     sensitivity: str
 
 
+INFLUENCES = ("POPULARITY", "FRESHNESS")
 SENSITIVITY = {"OFF": 0.0, "LOW": 0.25, "MEDIUM": 0.5, "HIGH": 1.0}
 """Units of the log score that one standard deviation of an aim's column is worth."""
 
@@ -101,7 +102,7 @@ def train(
         if recipe.engine != "actions":
             check_enough(data.interactions, ", ".join(rule.kind for rule in chosen) or None)
     fit = _fitter(recipe, data, settings, seed, deep)
-    metrics, baselines, evaluation = _measure(recipe, data, settings, seed, fit)
+    metrics, baselines, evaluation = _measure(recipe, data, settings, seed, fit, aims)
     card, arrays = fit(data)
     card |= {"recipe": recipe.name, "settings": settings, "seed": seed, "metrics": metrics, "drops": recipe.drops}
     if recipe.explores:
@@ -143,7 +144,10 @@ def tune(
 def recommend_lists(model: Model, queries: Sequence[Query], related: bool, k: int = 25) -> list[list[int]]:
     """The top k of the whole catalogue for each query; for related items the newest item of the history is the question."""
     scored = (score_item(model, int(q.history[-1])) if related else score_history(model, q.history) for q in queries)
-    return [top_k(scores, k).tolist() for scores in scored]
+    boost = model.arrays.get("boost")
+    if boost is not None:
+        boost = boost * np.float32(RELATED_BOOST if related else model.card.get("temperature", 1.0))
+    return [top_k(scores if boost is None else scores + boost, k).tolist() for scores in scored]
 
 
 Fit = Callable[[Dataset], tuple[Card, Arrays]]
@@ -172,7 +176,7 @@ def _choose(data: Interactions, settings: Settings, seed: int) -> Choice:
     return choose(hold_out_users(data, seed)[0], int(settings.get("bptt", 50)), recency, seed)
 
 
-def _measure(recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: Fit) -> Measured:
+def _measure(recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: Fit, aims: Sequence[Aim]) -> Measured:
     events = data.interactions
     if recipe.engine == "actions" or not recipe.interactions:
         return {}, {}, []
@@ -191,13 +195,20 @@ def _measure(recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: 
         return ranking_metrics(lists, [query.relevant for query in queries], len(events.items))
 
     card, arrays = fit(part)
+    if aims:
+        arrays["boost"] = _boost(part, aims)
     popular = Model({"kind": "fixed"}, {"popular": popular_share(kept)}, events.items)
     card_near, arrays_near = fit_personal(kept, Choice())
     near = Model(card_near, arrays_near, events.items)
     baselines = {"popularity": popular, "item-neighbours": near}
     lists = recommend_lists(Model(card, arrays, events.items), queries, related)
     named = [_named(events, query, ranked) for query, ranked in zip(queries, lists, strict=True)]
-    return result(lists), {name: result(recommend_lists(model, queries, False)) for name, model in baselines.items()}, named
+    metrics = result(lists)
+    objective = next((aim.name for aim in aims if aim.name not in INFLUENCES), None)
+    if objective is not None:
+        value = np.nan_to_num(_aimed(part, objective))
+        metrics["average_rewards_at_k"] = average_rewards(lists, [{item: float(value[item]) for item in q.relevant} for q in queries])
+    return metrics, {name: result(recommend_lists(model, queries, False)) for name, model in baselines.items()}, named
 
 
 def _named(events: Interactions, query: Query, ranked: Sequence[int]) -> Evaluated:

@@ -226,6 +226,9 @@ def test_aims_move_items_up() -> None:
     plain = trained("aws-user-personalization-v2").model
     aimed = trained("aws-user-personalization-v2", aims=(Aim("PLACE", "HIGH"), Aim("FRESHNESS", "OFF"))).model
     assert "boost" not in plain.arrays
+    rewarded = trained("aws-user-personalization-v2", aims=(Aim("PLACE", "HIGH"),)).metrics
+    assert 0 < rewarded["average_rewards_at_k"] <= 1
+    assert rewarded[GAIN] != trained("aws-user-personalization-v2").metrics[GAIN]
     assert aimed.arrays["boost"][19] > 1 > aimed.arrays["boost"][0]
     for aim in (Aim("GENRES", "HIGH"), Aim("PLACE", "EXTREME")):
         with pytest.raises(ServiceError):
