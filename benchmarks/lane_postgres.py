@@ -19,14 +19,28 @@ import pg8000.native
 from tests import postgres
 
 from opentrail.journal.append import Fresh, Later, append
+from opentrail.store.database import Again
 from opentrail.store.migrate import migrate
-from opentrail.store.postgres import PostgresDatabase, arguments
+from opentrail.store.postgres import PostgresDatabase, PostgresWriter, arguments
 from opentrail.store.sql import Sql
 
 SECONDS, ROUNDS = 2.0, 3
 BATCH = 16
 RECORD = b"x" * 1200
 _TAG = Sql("INSERT INTO tag (arn, tag_key, tag_value) VALUES (:arn, :key, :value)")
+
+
+def commit(writer: PostgresWriter, name: str, locked: bool) -> None:
+    """One batch."""
+    writer.begin(writes=locked)
+    batch: list[tuple[list[Fresh], Later]] = []
+    for i in range(BATCH):
+        tx = writer.enter()
+        tx.run(_TAG, arn=f"{name}:{i}", key="k", value="v")
+        writer.leave()
+        batch.append(([Fresh(0, "123456789012", "us-east-1", 0, RECORD)], ()))
+    append(writer.tx, batch)
+    writer.commit()
 
 
 def lane(address: str, number: str, locked: bool, begin: Any, counts: Any) -> None:
@@ -37,15 +51,11 @@ def lane(address: str, number: str, locked: bool, begin: Any, counts: Any) -> No
     begin.wait()
     until = time.perf_counter() + SECONDS
     while time.perf_counter() < until:
-        writer.begin(writes=locked)
-        batch: list[tuple[list[Fresh], Later]] = []
-        for i in range(BATCH):
-            tx = writer.enter()
-            tx.run(_TAG, arn=f"{number}:{calls + i}", key="k", value="v")
-            writer.leave()
-            batch.append(([Fresh(0, "123456789012", "us-east-1", 0, RECORD)], ()))
-        append(writer.tx, batch)
-        writer.commit()
+        try:
+            commit(writer, f"{number}:{calls}", locked)
+        except Again:  # the lock's wait was over: the lane, too, begins anew
+            writer.rollback()
+            continue
         calls += BATCH
     counts.put(calls)
     database.close()
