@@ -1,0 +1,1 @@
+"""Comprehend Medical: clinical entities, protected health information and codes from English clinical text."""
