@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opentrail.services.comprehendmedical.engine.decode import Batch, Floats, decode
-from opentrail.services.comprehendmedical.engine.features import REACH, pair_key, tag_features, word_features
+from opentrail.services.comprehendmedical.engine.features import REACH, Clusters, pair_key, tag_features, word_features
 
 REMEMBERED = 12_000
 """Keys whose rows are kept in one channel; beyond it all are forgotten (this bounds memory, it changes no result)."""
@@ -80,6 +80,7 @@ class Model:
         columns: NDArray[np.uint8],
         weights: Floats,
         heads: Sequence[Head],
+        clusters: Clusters,
     ) -> None:
         self.heads = {head.name: head for head in heads}
         self.width = sum(len(head.labels) for head in heads)
@@ -87,13 +88,14 @@ class Model:
         self._starts: list[int] = starts.tolist()
         self._columns = columns.astype(np.intp)
         self._weights = weights
+        self._clusters = clusters
         self._rows: dict[str, _Rows] = {}
         self._turn = threading.Lock()
 
     def scores(self, batch: Batch, words: Sequence[str], tags: Sequence[Sequence[str]]) -> Floats:
         """What words, dictionary tags and pairs of words say of each token, over the labels of all heads."""
         scores = np.zeros((batch.size, self.width), np.float32)
-        self._add(scores, batch, "word", words, word_features)
+        self._add(scores, batch, "word", words, lambda word: word_features(word, self._clusters))
         for number, row in enumerate(tags):
             self.add_tags(scores, batch, f"g{number}", row)
         self._add_pairs(scores, batch, words)
@@ -194,7 +196,7 @@ def save(path: Path, heads: Mapping[str, tuple[Sequence[str], Floats, Mapping[st
     )
 
 
-def load(path: Path) -> Model:
+def load(path: Path, clusters: Clusters) -> Model:
     """Read a file that `save` wrote."""
     with np.load(path) as stored:
         names = stored["names"].tobytes().decode().split("\n")
@@ -204,4 +206,4 @@ def load(path: Path) -> Model:
             for one in described
         ]
         features = {name: number for number, name in enumerate(names)}
-        return Model(features, stored["starts"], stored["columns"], stored["weights"].astype(np.float32), heads)
+        return Model(features, stored["starts"], stored["columns"], stored["weights"].astype(np.float32), heads, clusters)
