@@ -42,7 +42,8 @@ class Cues:
         at = 0
         while at < len(words):
             for phrase, trait, way in self.by_first.get(words[at], ()):
-                if tuple(words[at : at + len(phrase)]) == phrase:
+                end = at + len(phrase)
+                if tuple(words[at:end]) == phrase and not (phrase[-1] == "negative" and words[end : end + 1] == ["for"]):
                     found.append(Cue(at, at + len(phrase), trait, way))
                     at += len(phrase) - 1
                     break

@@ -33,6 +33,8 @@ TRAITS = {
     "ANAT": frozenset[str](),
 }
 """Context traits that are told of each kind of mention."""
+UNMAPPED = frozenset(attach.HEADS) - {"TIME", "SYSTEM_ORGAN_SITE", "DIRECTION", "FORM"}
+"""Attributes that are told even when they belong to nothing; the others are too common as plain words."""
 HEAD_KINDS = frozenset(CATEGORIES)
 ROUND = 6
 
@@ -77,7 +79,7 @@ def findings(
                 parts.append((number, mention))
         else:
             parts.append((number, mention))
-    _give_traits(document, entities, cues, signs)
+    _give_traits(document, entities, cues, signs, tagged.tags[1])
     unmapped, times = _give_parts(document, entities, parts, weights)
     return Findings(entities, unmapped, times)
 
@@ -85,13 +87,15 @@ def findings(
 def _type(document: Document, mention: Mention, brand: Sequence[str]) -> str:
     if mention.kind == "MED":
         kinds = brand[mention.first][1:] if mention.first < len(brand) else ""
-        return "BRAND_NAME" if "B" in kinds and not set("RM") & set(kinds) else "GENERIC_NAME"
+        return "BRAND_NAME" if "B" in kinds and "R" not in kinds else "GENERIC_NAME"
     if mention.kind == "PROC":
         return "TREATMENT_NAME" if is_treatment(document.text[mention.begin : mention.end]) else "PROCEDURE_NAME"
     return {"DX": "DX_NAME", "TEST": "TEST_NAME", "ANAT": "SYSTEM_ORGAN_SITE", "HABIT": mention.type}[mention.kind]
 
 
-def _give_traits(document: Document, entities: Sequence[Entity], cues: context.Cues, signs: Mapping[str, float]) -> None:
+def _give_traits(
+    document: Document, entities: Sequence[Entity], cues: context.Cues, signs: Mapping[str, float], listed: Sequence[str]
+) -> None:
     marked = context.traits(document, cues, [(entity.mention.first, entity.mention.last) for entity in entities])
     for entity, traits in zip(entities, marked, strict=True):
         if entity.type in ("GENDER", "RACE_ETHNICITY"):
@@ -99,15 +103,17 @@ def _give_traits(document: Document, entities: Sequence[Entity], cues: context.C
         allowed = TRAITS[entity.mention.kind]
         entity.traits += sorted((name, score) for name, score in traits.items() if name in allowed)
         if entity.mention.kind == "DX":
-            entity.traits.insert(0, _nature(document, entity.mention, signs))
+            entity.traits.insert(0, _nature(document, entity.mention, signs, listed))
         elif entity.type == "ALLERGIES" and document.text[entity.mention.begin : entity.mention.end].lower() in ("nkda", "nka"):
             entity.traits.append(("NEGATION", 0.95))
 
 
-def _nature(document: Document, mention: Mention, signs: Mapping[str, float]) -> tuple[str, float]:
+def _nature(document: Document, mention: Mention, signs: Mapping[str, float], listed: Sequence[str]) -> tuple[str, float]:
     """Whether a condition is a diagnosis, or a symptom (told) or sign (seen)."""
     words = [token.text.lower() for token in document.tokens[mention.first : mention.last]]
     odds = signs.get("", 0.0) + sum(signs.get(word, signs.get("~" + word[-4:], 0.0)) for word in words)
+    kinds = set("".join(tag[1:] for tag in listed[mention.first : mention.last]))
+    odds += 1.5 if "S" in kinds else -2.0 if kinds & set("HID") else 0.0
     chance = attach.probability([], {"bias": odds})
     if chance < 0.5:
         return "DIAGNOSIS", round(1.0 - chance, ROUND)
@@ -122,7 +128,7 @@ def _give_parts(
     unmapped: list[tuple[int, Mention]] = []
     times: list[tuple[int, Mention, Entity, float]] = []
     heads, at_part, at_entity = list(entities), 0, 0
-    for first, last in document.sentences:
+    for _, last in document.sentences:
         here: list[Entity] = []
         while at_entity < len(heads) and heads[at_entity].mention.first < last:
             here.append(heads[at_entity])
@@ -133,13 +139,15 @@ def _give_parts(
             at_part += 1
             kind = "SYSTEM_ORGAN_SITE" if part.kind == "ANAT" else part.kind
             best = attach.best_head(attach.Place(kind, part.first, part.last), places, words, weights)
+            if best is None and kind == "DURATION":
+                kind = "TIME"
+                best = attach.best_head(attach.Place(kind, part.first, part.last), places, words, weights)
             if best is not None and kind == "TIME":
                 times.append((number, part, here[best[0]], best[1]))
             elif best is not None:
                 here[best[0]].parts.append((number, part, kind, best[1]))
-            elif kind in attach.HEADS and kind not in ("TIME", "SYSTEM_ORGAN_SITE"):
+            elif part.kind in UNMAPPED:
                 unmapped.append((number, part))
-        del first
     return unmapped, times
 
 

