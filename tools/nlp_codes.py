@@ -20,6 +20,7 @@ import numpy as np
 from defusedxml import ElementTree
 
 from opentrail.services.comprehendmedical.engine.icd10cm import FEATURES, Icd10Cm
+from opentrail.services.comprehendmedical.engine.terms import words_of
 from tools.nlp_vocab import DATA, unpickle
 from tools.train_nlp import shared_folder
 
@@ -59,6 +60,36 @@ def synonyms(downloads: Path, terms: Sequence[Term]) -> Iterator[Term]:
                 yield from ((code, "s", variant) for variant in groups[name] if "," not in variant and variant != bare)
 
 
+def bridge(terms: Sequence[Term], rounds: int = 6, least: float = 0.08, most: int = 6) -> dict[str, list[tuple[str, float]]]:
+    """Which words of titles stand for which words of other names: word alignment by expectation maximisation."""
+    titles = {code: words_of(text) for code, kind, text in terms if kind == "t"}
+    pairs = [(words, [*titles[code], ""]) for code, kind, text in terms if kind in "ins" and code in titles and (words := words_of(text))]
+    chance: dict[str, dict[str, float]] = {}
+    for step in range(rounds):
+        counts: dict[str, dict[str, float]] = {}
+        for source, target in pairs:
+            for word in source:
+                own = chance.get(word, {})
+                shares = [own.get(other, 0.0) if step else 5.0 if other == word else 1.0 for other in target]
+                total = sum(shares) or 1.0
+                row = counts.setdefault(word, {})
+                for other, share in zip(target, shares, strict=True):
+                    row[other] = row.get(other, 0.0) + share / total
+        chance = {word: normal(row) for word, row in counts.items()}
+    found = {}
+    for word, row in chance.items():
+        good = sorted(((share, other) for other, share in row.items() if share >= least and other and other != word), reverse=True)[:most]
+        if good and word not in titles:
+            found[word] = [(other, round(share, 3)) for share, other in good]
+    return found
+
+
+def normal(row: dict[str, float]) -> dict[str, float]:
+    """Shares that add up to less than one: rare words are not trusted wholly."""
+    total = sum(row.values()) + 1.0
+    return {word: share / total for word, share in row.items()}
+
+
 def learn(terms: Sequence[Term], extra: Sequence[Term], seed: int = 5, most: int = 2500) -> dict[str, float]:
     """Weights that rank the right code first: a softmax over candidates, for inclusion terms left out of the index."""
     chance = random.Random(seed)  # noqa: S311 (training data, not secrets)
@@ -66,7 +97,8 @@ def learn(terms: Sequence[Term], extra: Sequence[Term], seed: int = 5, most: int
     chance.shuffle(included)
     asked = included[:most]
     left = set(asked)
-    codes = Icd10Cm([term for term in (*terms, *extra) if term not in left], {})
+    kept = [term for term in (*terms, *extra) if term not in left]
+    codes = Icd10Cm(kept, {}, bridge(kept))
     examples = []
     for code, _, text in asked:
         top, columns = codes.seen(text)
@@ -140,7 +172,8 @@ def main() -> None:
     terms = tabular(downloads)
     extra = list(dict.fromkeys(synonyms(downloads, terms)))
     write("icd10cm.tsv.gz", [*terms, *extra])
-    (DATA / "icd10cm.json").write_text(json.dumps(learn(terms, extra), indent=1) + "\n", encoding="utf-8")
+    learned = {"weights": learn(terms, extra), "bridge": bridge([*terms, *extra])}
+    (DATA / "icd10cm.json").write_text(json.dumps(learned, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
     rows = list(rxnorm_rows(shared_folder()))
     codes = {code for code, _, _, _ in rows}
     write("rxnorm.tsv.gz", [*rows, *(row for row in extra_rows() if row[0] not in codes)])

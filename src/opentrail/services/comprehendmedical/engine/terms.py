@@ -7,7 +7,7 @@ word by its rarity; texts are ranked by the cosine of these weights. Used for IC
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from opentrail.services.comprehendmedical.engine.decode import Floats
 
 WORD = re.compile(r"[^\W_]+")
+Bridge = Mapping[str, Sequence[tuple[str, float]]]
+"""For a word, other words that stand for it in names of the same things, and how often they do."""
 LIKE = 0.5
 """Least likeness (Dice of trigrams) at which two words speak for each other."""
 MOST_LIKE = 10
@@ -23,13 +25,20 @@ LONGEST_WORD = 40
 MOST_WORDS = 40
 """Words of a phrase that are looked up."""
 PLAIN = frozenset("of the and in with to or due by for on at a an as from other is".split())
+SAME = {
+    "nos": "unspecified", "nec": "elsewhere", "ii": "2", "iii": "3", "iv": "4", "renal": "kidney", "hepatic": "liver", "cardiac": "heart",
+    "pulmonary": "lung", "cancer": "malignant", "carcinoma": "malignant", "tumor": "neoplasm", "tumour": "neoplasm", "gastric": "stomach",
+    "cerebral": "brain", "ocular": "eye", "dermal": "skin", "cutaneous": "skin", "dental": "tooth", "haemorrhage": "hemorrhage", "bleeding": "hemorrhage",
+    "acquired": "acquired", "hereditary": "congenital", "inherited": "congenital",
+}  # fmt: skip
+"""Words that mean the same in names of diseases."""
 ENDINGS = ("ically", "ations", "ation", "ical", "ing", "ism", "ies", "ous", "ary", "ory", "ic", "al", "es", "ed", "ia", "y", "s", "e", "a", "um", "us")
 
 
 def words_of(text: str, most: int = MOST_WORDS) -> list[str]:
     """The words that count (the first `most`), lower-case, American spelling."""
     low = text.lower().replace("'s", "").replace("’s", "").replace("aemi", "emi").replace("oedem", "edem").replace("haem", "hem").replace("oes", "es")
-    return [word[:LONGEST_WORD] for word in WORD.findall(low) if word not in PLAIN][:most]
+    return [SAME.get(word, word[:LONGEST_WORD]) for word in WORD.findall(low) if word not in PLAIN][:most]
 
 
 def stem(word: str) -> str:
@@ -57,7 +66,8 @@ class Hit:
 class Index:
     """An index of texts; texts are known by their number."""
 
-    def __init__(self, texts: Sequence[str], most_words: int = MOST_WORDS) -> None:
+    def __init__(self, texts: Sequence[str], most_words: int = MOST_WORDS, bridge: Bridge | None = None) -> None:
+        self._bridge = bridge or {}
         lists = [words_of(text, most_words) for text in texts]
         self.vocabulary = {word: number for number, word in enumerate(dict.fromkeys(word for words in lists for word in words))}
         self.count = len(lists)
@@ -104,6 +114,10 @@ class Index:
                     found[number] = 0.8 * likeness
         for number in self._stems.get(stem(word), ()):
             found[number] = 0.95
+        for other, chance in self._bridge.get(word, ()):
+            if other in self.vocabulary:
+                number = self.vocabulary[other]
+                found[number] = max(found.get(number, 0.0), 0.9 * chance**0.5)
         if word in self.vocabulary:
             found[self.vocabulary[word]] = 1.0
         return sorted((likeness, number) for number, likeness in found.items())[-MOST_LIKE:]
