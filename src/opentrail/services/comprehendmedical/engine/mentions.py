@@ -100,7 +100,8 @@ def spoken_of(
     _offer_spans(document, claims, [_renamed(span) for span in tagged.spans["bc5cdr"]], HEADS, 0.6)
     for mention in _listed(document, tagged):
         claims.offer(mention)
-    kept = [piece for mention in claims.kept for piece in _without_direction(document, mention, found, places)]
+    whole = [_trimmed(document, mention, tagged, found, places) for mention in claims.kept]
+    kept = [piece for mention in whole for piece in _without_direction(document, mention, found, places)]
     return _with_parts(document, kept, tagged.spans["clinical"], found, values, places)
 
 
@@ -123,17 +124,36 @@ def _with_parts(
 
 
 def _grown(document: Document, tagged: Tagged) -> list[Mention]:
-    """Conditions that end a listed name: the whole name is the condition ("chest pain", not "pain")."""
-    tags, found = tagged.tags[1], []
+    """Conditions and tests that end a listed name: the whole name is meant ("chest pain", not "pain")."""
+    found = []
     for span in tagged.spans["clinical"]:
-        if span.label == "DX" and tags[span.first][:1] == "I":
+        tags = tagged.tags[2 if span.label == "TEST" else 1]
+        if span.label in ("DX", "TEST") and tags[span.first][:1] == "I" and (span.label == "DX" or "T" in tags[span.first]):
             first = span.first
             while tags[first][:1] == "I":
                 first -= 1
             if span.last == len(tags) or tags[span.last][:1] != "I":
                 begin, end = document.tokens[first].begin, document.tokens[span.last - 1].end
-                found.append(Mention("DX", begin, end, first, span.last, span.score))
+                found.append(Mention(span.label, begin, end, first, span.last, span.score))
     return found
+
+
+def _trimmed(document: Document, mention: Mention, tagged: Tagged, found: Sequence[Found], places: Places) -> Mention:
+    """A mention without the time or dose at its end, and a condition without the acuity before a name that is not listed so."""
+    begin, end = mention.begin, mention.end
+    listed = mention.kind == "DX" and tagged.tags[1][mention.first][:1] == "B"
+    for one in found:
+        if one.kind in ("AGO", "DATE", "DURATION", "FREQUENCY", "STRENGTH") and begin < one.begin and one.end >= end > one.begin:
+            end = one.begin
+        elif one.kind in ("ACUITY", "QUALITY") and mention.kind == "DX" and one.begin == begin and one.end < end and not listed:
+            begin = one.end
+    while begin < end and document.text[begin].isspace():
+        begin += 1
+    while end > begin and document.text[end - 1].isspace():
+        end -= 1
+    if (begin, end) == (mention.begin, mention.end) or begin >= end:
+        return mention
+    return places.mention(mention.kind, begin, end, mention.score, mention.type)
 
 
 def _renamed(span: Span) -> Span:

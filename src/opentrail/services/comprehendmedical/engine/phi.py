@@ -87,7 +87,7 @@ def _claim(found: list[Protected], taken: bytearray, text: str, place: tuple[int
     begin, end = place
     title = TITLE.match(text, begin, end) if kind == "NAME" else None
     begin = title.end() if title else begin
-    while begin < end and text[begin] in EDGES:
+    while begin < end and text[begin] in EDGES and not (text[begin] == "(" and ")" in text[begin:end]):
         begin += 1
     while end > begin and text[end - 1] in EDGES:
         end -= 1

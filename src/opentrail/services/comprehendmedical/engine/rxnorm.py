@@ -32,7 +32,7 @@ FORM_RULES = tuple((name, re.compile(rf"(?<![\w])(?:{pattern})(?!\w)", re.IGNORE
 BASE = {"IN": 0.75, "BN": 0.75, "PIN": 0.62, "MIN": 0.66, "SCDC": 0.4, "SCD": 0.45, "SBD": 0.4}
 """What a concept of each term type starts from when its name fits and nothing more is known."""
 MOST = 5
-FUZZY = 0.6
+FUZZY = 0.55
 """Least likeness of a misspelt name."""
 OTHER_NAMES = {
     "paracetamol": "acetaminophen", "asa": "aspirin", "acetylsalicylic acid": "aspirin", "salbutamol": "albuterol", "hctz": "hydrochlorothiazide",
