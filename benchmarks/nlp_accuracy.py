@@ -18,20 +18,25 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from tools import nlp_attach, nlp_corpora
+from tools.nlp_corpora import FOLDS, Brat, Query, Sentence, mended
+from tools.train_nlp import DATA, SECOND, dictionaries, sentences, shared_folder, train_head
+
 from opentrail.services.comprehendmedical.engine import context, library, model, phi, text
 from opentrail.services.comprehendmedical.engine.decode import batch_of
 from opentrail.services.comprehendmedical.engine.icd10cm import Icd10Cm
 from opentrail.services.comprehendmedical.engine.model import Span, spans_of
 from opentrail.services.comprehendmedical.engine.tagger import stack_tags
-from tools import nlp_attach, nlp_corpora
-from tools.nlp_corpora import FOLDS, Brat, Query, Sentence, mended
-from tools.train_nlp import DATA, SECOND, dictionaries, sentences, shared_folder, train_head
 
 SCORES = Path(__file__).parent / "nlp_scores.json"
 FLOORS = {
-    "bc5cdr": ("strict", 0.86), "ncbi": ("strict", 0.81), "clinical": ("overlap", 0.80), "phi": ("recall", 0.9915), "negation": ("accuracy", 0.93),
+    "bc5cdr": ("strict", 0.86),
+    "ncbi": ("strict", 0.81),
+    "clinical": ("overlap", 0.80),
+    "phi": ("recall", 0.9915),
+    "negation": ("accuracy", 0.93),
     "icd10cm": ("exact@5", 0.70),
-}  # fmt: skip
+}
 EAGER = {"bc5cdr": 0.3, "ncbi": 0.1, "clinical": 0.6, "phi": 0.5}
 Key = tuple[int, int, str]
 
@@ -207,9 +212,7 @@ def negation() -> dict[str, float]:
         cut = text.read(document.text, {})
         spans = sorted((s for s in document.spans if s.type in ("Condition", "Drug", "Procedure", "Measurement")), key=lambda s: s.begin)
         denied = {first for kind, first, _ in document.relations if kind == "Has_negation"}
-        places = [
-            (sum(t.end <= s.begin for t in cut.tokens), sum(t.begin < s.end for t in cut.tokens)) for s in spans
-        ]
+        places = [(sum(t.end <= s.begin for t in cut.tokens), sum(t.begin < s.end for t in cut.tokens)) for s in spans]
         for span, told in zip(spans, context.traits(cut, cues, places), strict=True):
             said, truth = "NEGATION" in told, span.name in denied
             total, right = total + 1, right + (said == truth)
@@ -271,9 +274,14 @@ def icd10cm() -> dict[str, float]:
 def main() -> None:
     """Measure the named parts (all when none is named) and print each figure beside its floor."""
     parts = {
-        "negation": negation, "relations": relations, "icd10cm": icd10cm, "phi": protected, "ncbi": lambda: entities("ncbi"), "bc5cdr": lambda: entities("bc5cdr"),
+        "negation": negation,
+        "relations": relations,
+        "icd10cm": icd10cm,
+        "phi": protected,
+        "ncbi": lambda: entities("ncbi"),
+        "bc5cdr": lambda: entities("bc5cdr"),
         "clinical": lambda: entities("clinical"),
-    }  # fmt: skip
+    }
     stored = json.loads(SCORES.read_text()) if SCORES.exists() else {}
     for name in [one for one in sys.argv[1:] if not one.startswith("-")] or list(parts):
         stored[name] = parts[name]() | {"folds": len(chosen_folds())}

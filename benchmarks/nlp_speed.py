@@ -96,7 +96,8 @@ def main() -> None:
         megabytes = max(size for _, _, size, _ in done)
         print(
             f"{name}: {rate:,.0f} characters/s with {workers} workers, {rate / QUOTA:.2f} x AWS's default quota;"
-            f" 2 KB note p50 {1000 * times[len(times) // 2]:.1f} ms, p99 {1000 * times[int(len(times) * 0.99)]:.1f} ms; {megabytes:.0f} MB a worker (limit 400)",
+            f" 2 KB note p50 {1000 * times[len(times) // 2]:.1f} ms, p99 {1000 * times[int(len(times) * 0.99)]:.1f} ms;"
+            f" {megabytes:.0f} MB a worker (limit 400)",
             flush=True,
         )
 

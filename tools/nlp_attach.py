@@ -1,6 +1,6 @@
 """Learn from annotated case reports which attribute belongs to what, and which words name signs rather than diagnoses.
 
-    python -m tools.nlp_attach        writes data/attach.json and data/signs.tsv
+python -m tools.nlp_attach        writes data/attach.json and data/signs.tsv
 """
 
 from __future__ import annotations
@@ -12,20 +12,34 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from tools.nlp_corpora import FOLDS, Brat, maccrobat_documents
+from tools.train_nlp import DATA, shared_folder
 
 from opentrail.services.comprehendmedical.engine import attach
 from opentrail.services.comprehendmedical.engine.attach import Place
 from opentrail.services.comprehendmedical.engine.text import split_sentences, tokenize
-from tools.nlp_corpora import FOLDS, Brat, maccrobat_documents
-from tools.train_nlp import DATA, shared_folder
 
-HEADS = {"Sign_symptom": "DX", "Disease_disorder": "DX", "Medication": "MED", "Diagnostic_procedure": "TEST",
-         "Therapeutic_procedure": "PROC", "Biological_structure": "ANAT"}  # fmt: skip
+HEADS = {
+    "Sign_symptom": "DX",
+    "Disease_disorder": "DX",
+    "Medication": "MED",
+    "Diagnostic_procedure": "TEST",
+    "Therapeutic_procedure": "PROC",
+    "Biological_structure": "ANAT",
+}
 PARTS = {
-    "Dosage": ("DOSAGE", "STRENGTH", "RATE", "FORM"), "Frequency": ("FREQUENCY",), "Duration": ("DURATION", "TIME"),
-    "Administration": ("ROUTE_OR_MODE",), "Severity": ("ACUITY",), "Detailed_description": ("QUALITY",), "Lab_value": ("TEST_VALUE", "TEST_UNIT"),
-    "Biological_structure": ("SYSTEM_ORGAN_SITE",), "Date": ("TIME",), "Time": ("TIME",), "Distance": ("DIRECTION",),
-}  # fmt: skip
+    "Dosage": ("DOSAGE", "STRENGTH", "RATE", "FORM"),
+    "Frequency": ("FREQUENCY",),
+    "Duration": ("DURATION", "TIME"),
+    "Administration": ("ROUTE_OR_MODE",),
+    "Severity": ("ACUITY",),
+    "Detailed_description": ("QUALITY",),
+    "Lab_value": ("TEST_VALUE", "TEST_UNIT"),
+    "Biological_structure": ("SYSTEM_ORGAN_SITE",),
+    "Date": ("TIME",),
+    "Time": ("TIME",),
+    "Distance": ("DIRECTION",),
+}
 Example = tuple[list[str], bool, int]
 
 

@@ -64,7 +64,6 @@ def main() -> None:
     grouped = [dict(zip(used.tolist(), clusters(points, size).tolist(), strict=True)) for size in SIZES]
     lines = [f"{word}\t" + "\t".join(str(groups[words[word]]) for groups in grouped) for word in sorted(words)]
     (DATA / "clusters.tsv.gz").write_bytes(gzip.compress("\n".join(lines).encode(), 9, mtime=0))
-    print(len(words), "words", (DATA / "clusters.tsv.gz").stat().st_size, "bytes")
 
 
 if __name__ == "__main__":

@@ -8,41 +8,27 @@ data/icd10cm.tsv.gz, data/icd10cm.json and data/rxnorm.tsv.gz.
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from defusedxml import ElementTree
-
-from opentrail.services.comprehendmedical.engine.icd10cm import FEATURES, Icd10Cm
-from opentrail.services.comprehendmedical.engine.terms import words_of
 from tools.nlp_vocab import DATA, unpickle
 from tools.train_nlp import shared_folder
 
+from opentrail.services.comprehendmedical.engine import releases
+from opentrail.services.comprehendmedical.engine.icd10cm import FEATURES, Icd10Cm, plain
+from opentrail.services.comprehendmedical.engine.terms import words_of
+
 Term = tuple[str, str, str]
-NOTE = re.compile(r"^(.*?)\s*\(([A-Z]\d[0-9A-Z](?:\.[0-9A-Z]{1,4})?)[-,\s0-9A-Z.]*\)$")
 TABULAR = "simple_icd_10_cm/data/icd10c-tabular-April-1-2026.xml"
 
 
 def tabular(downloads: Path) -> list[Term]:
-    """Titles, inclusion terms, and the terms that notes (excludes, code first, use additional) give to other codes."""
-    found: list[Term] = []
-    notes: list[Term] = []
-    for part in ElementTree.parse(downloads / TABULAR).iter():
-        if part.tag == "diag":
-            code = part.findtext("name") or ""
-            found.append((code, "t", part.findtext("desc") or ""))
-            found += [(code, "i", note.text) for terms in part.findall("inclusionTerm") for note in terms.findall("note") if note.text]
-        elif part.tag == "note" and part.text:
-            match = NOTE.match(part.text.strip())
-            if match and match.group(1):
-                notes.append((match.group(2), "n", match.group(1)))
-    return found + list(dict.fromkeys(notes))
+    """The terms of the packaged release."""
+    return releases.icd10cm_rows(downloads / TABULAR)
 
 
 def synonyms(downloads: Path, terms: Sequence[Term]) -> Iterator[Term]:
@@ -95,8 +81,12 @@ def learn(terms: Sequence[Term], extra: Sequence[Term], seed: int = 5, most: int
     chance = random.Random(seed)  # noqa: S311 (training data, not secrets)
     included = [term for term in terms if term[1] == "i"]
     chance.shuffle(included)
-    asked = included[:most]
-    left = set(asked)
+    left = set(included[:most])
+    unspecified = [
+        (code, "t", plain(text)) for code, kind, text in terms if kind == "t" and "unspecified" in text.lower() and len(code) < 7
+    ]
+    chance.shuffle(unspecified)
+    asked = included[:most] + unspecified[: most // 4]
     kept = [term for term in (*terms, *extra) if term not in left]
     codes = Icd10Cm(kept, {}, bridge(kept))
     examples = []
@@ -134,22 +124,15 @@ def rxnorm_rows(shared: Path) -> Iterator[tuple[str, str, str, str]]:
             for component in ingredient.get("SCDCs", ()):
                 add(component, own)
                 for drug in component.get("SCDs", ()):
-                    add(drug, own + parts_of(str(drug["Name"])))
+                    add(drug, own + releases.names_of("SCD", str(drug["Name"])))
                     for branded in drug.get("SBDs", ()):
                         brands = [str(brand["Name"]).lower() for brand in branded.get("BNs", ())]
-                        add(branded, own + brands + parts_of(str(branded["Name"])))
+                        add(branded, own + brands + releases.names_of("SBD", str(branded["Name"])))
                         for brand in branded.get("BNs", ()):
                             add(brand, [str(brand["Name"]).lower()])
                         add(drug, brands)
     for code, (kind, name, names) in concepts.items():
         yield code, kind, name, "|".join(sorted(names))
-
-
-def parts_of(name: str) -> list[str]:
-    """The ingredients that a drug's name lists before their strengths."""
-    pieces = re.sub(r"\[.*?\]", "", name).split(" / ")
-    found = [re.match(r"^(?:\d+ (?:ACTUAT|HR|ML)\s)?([A-Za-z][A-Za-z \-,']*?)\s(?:sodium |hydrochloride |sulfate |besylate )?\d", piece) for piece in pieces]
-    return [match.group(1).lower() for match in found if match]
 
 
 def extra_rows() -> Iterator[tuple[str, str, str, str]]:
@@ -161,8 +144,7 @@ def extra_rows() -> Iterator[tuple[str, str, str, str]]:
 
 def write(name: str, rows: Sequence[Sequence[str]]) -> None:
     """Write a vocabulary file."""
-    lines = "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
-    (DATA / name).write_bytes(gzip.compress(lines.encode(), 9, mtime=0))
+    (DATA / name).write_bytes(releases.packed(rows))
     sys.stdout.write(f"{name}: {len(rows)} rows, {(DATA / name).stat().st_size} bytes\n")
 
 

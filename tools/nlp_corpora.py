@@ -17,15 +17,33 @@ from opentrail.services.comprehendmedical.engine.text import Token, split_senten
 
 FOLDS = 5
 MACCROBAT = {
-    "Sign_symptom": "DX", "Disease_disorder": "DX", "Medication": "MED", "Diagnostic_procedure": "TEST",
-    "Therapeutic_procedure": "PROC", "Biological_structure": "ANAT", "Lab_value": "VALUE", "Dosage": "DOSAGE",
-    "Duration": "DURATION", "Frequency": "FREQ", "Administration": "ROUTE", "Date": "TIME", "Time": "TIME", "Age": "AGE",
-    "Severity": "ACUITY", "Occupation": "PROF",
-}  # fmt: skip
+    "Sign_symptom": "DX",
+    "Disease_disorder": "DX",
+    "Medication": "MED",
+    "Diagnostic_procedure": "TEST",
+    "Therapeutic_procedure": "PROC",
+    "Biological_structure": "ANAT",
+    "Lab_value": "VALUE",
+    "Dosage": "DOSAGE",
+    "Duration": "DURATION",
+    "Frequency": "FREQ",
+    "Administration": "ROUTE",
+    "Date": "TIME",
+    "Time": "TIME",
+    "Age": "AGE",
+    "Severity": "ACUITY",
+    "Occupation": "PROF",
+}
 CHIA = {
-    "Condition": "DX", "Drug": "MED", "Measurement": "TEST", "Procedure": "PROC", "Value": "VALUE", "Temporal": "TIME",
-    "Qualifier": "QUAL", "Observation": "OBS",
-}  # fmt: skip
+    "Condition": "DX",
+    "Drug": "MED",
+    "Measurement": "TEST",
+    "Procedure": "PROC",
+    "Value": "VALUE",
+    "Temporal": "TIME",
+    "Qualifier": "QUAL",
+    "Observation": "OBS",
+}
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*$")
 
 

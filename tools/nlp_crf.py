@@ -17,7 +17,9 @@ SMALL = 0.005
 """Weights nearer to zero than this are left out of the exported model."""
 
 
-def train(features: Sequence[Sequence[Sequence[str]]], labels: Sequence[Sequence[str]], options: Mapping[str, object] | None = None) -> Trained:
+def train(
+    features: Sequence[Sequence[Sequence[str]]], labels: Sequence[Sequence[str]], options: Mapping[str, object] | None = None
+) -> Trained:
     """Labels, transitions and weights of a model of the given sentences."""
     trainer = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     for rows, marks in zip(features, labels, strict=True):

@@ -12,11 +12,25 @@ from pathlib import Path
 from tools.nlp_corpora import Brat, Query, Sentence, Span, bc5cdr, chia, labelled, maccrobat_documents, queries
 
 TYPES = {
-    "NAME": "NAME", "GEOGRAPHIC_LOCATION": "ADDRESS", "DATE": "DATE", "PHONE_NUMBER": "PHONE_OR_FAX", "EMAIL_ADDRESS": "EMAIL",
-    "UNIQUE_IDENTIFIER": "ID", "MEDICAL_RECORD_NUMBER": "ID", "HEALTH_PLAN_BENEFICIARY_NUMBER": "ID", "SOCIAL_SECURITY_NUMBER": "ID",
-    "ACCOUNT_NUMBER": "ID", "CERTIFICATE_LICENSE_NUMBER": "ID", "PROFESSION": "PROFESSION", "ADDRESS": "ADDRESS", "ID": "ID",
-    "PHONE_OR_FAX": "PHONE_OR_FAX", "EMAIL": "EMAIL", "FAX_NUMBER": "PHONE_OR_FAX", "URL": "URL",
-}  # fmt: skip
+    "NAME": "NAME",
+    "GEOGRAPHIC_LOCATION": "ADDRESS",
+    "DATE": "DATE",
+    "PHONE_NUMBER": "PHONE_OR_FAX",
+    "EMAIL_ADDRESS": "EMAIL",
+    "UNIQUE_IDENTIFIER": "ID",
+    "MEDICAL_RECORD_NUMBER": "ID",
+    "HEALTH_PLAN_BENEFICIARY_NUMBER": "ID",
+    "SOCIAL_SECURITY_NUMBER": "ID",
+    "ACCOUNT_NUMBER": "ID",
+    "CERTIFICATE_LICENSE_NUMBER": "ID",
+    "PROFESSION": "PROFESSION",
+    "ADDRESS": "ADDRESS",
+    "ID": "ID",
+    "PHONE_OR_FAX": "PHONE_OR_FAX",
+    "EMAIL": "EMAIL",
+    "FAX_NUMBER": "PHONE_OR_FAX",
+    "URL": "URL",
+}
 NOTES = (
     "Patient: {N}\nDOB: {D}\nMRN: {I}\nAddress: {A}\nPhone: {P}\n{T}",
     "Name: {NL}  Sex: F  Date of birth: {D}  Medical record number: {I}\n{T}",
@@ -37,20 +51,110 @@ NOTES = (
     "Seen by {DR} ({H}) for second opinion. {T}",
     "{T} Consult placed to {DR}. Pt {F} {L} agrees.",
 )
-JOBS = (
-    "teacher|nurse|truck driver|construction worker|software engineer|accountant|farmer|lawyer|carpenter|waitress|chef|electrician|plumber"
-    "|firefighter|police officer|secretary|salesman|mechanic|librarian|professor|bus driver|cashier|welder|painter|musician|journalist"
-    "|photographer|architect|pharmacist|dentist|social worker|postal worker|machinist|factory worker|hairdresser|bartender|pilot|veteran"
-    "|real estate agent|miner|baker|butcher|tailor|janitor|security guard|flight attendant|personal trainer|bank teller|fisherman"
-).split("|")
-STREETS = "Oak|Maple|Cedar|Pine|Elm|Washington|Lake|Hill|Walnut|Spring|North|Ridge|Church|Willow|Mill|Sunset|Railroad|Jefferson|Center|Park".split("|")
-WAYS = "Street|St|Ave|Avenue|Road|Rd|Lane|Drive|Dr|Blvd|Court|Way".split("|")
-HOUSES = (
-    "{C} General Hospital|{C} Medical Center|St. {F}'s Hospital|{C} Clinic|University of {G} Hospital|{L} Memorial Hospital|{C} Regional"
-    "|Mount {L} Hospital|{C} Children's Hospital|{L} Institute|{C} Health|{L} Clinic|St. {F} Medical Center|{C} University Hospital|{C} VA"
-    "|{L} Cancer Center|Sacred Heart Hospital|{C} Community Hospital|Mercy Hospital {C}|{L} Rehab Center|{C} Health System|{L} Medical Group"
-    "|{C} Urgent Care|Sunrise Nursing Home|{L} Family Practice|{C} Med Center|{C} Methodist|{C} Presbyterian"
-).split("|")
+JOBS = [
+    "teacher",
+    "nurse",
+    "truck driver",
+    "construction worker",
+    "software engineer",
+    "accountant",
+    "farmer",
+    "lawyer",
+    "carpenter",
+    "waitress",
+    "chef",
+    "electrician",
+    "plumber",
+    "firefighter",
+    "police officer",
+    "secretary",
+    "salesman",
+    "mechanic",
+    "librarian",
+    "professor",
+    "bus driver",
+    "cashier",
+    "welder",
+    "painter",
+    "musician",
+    "journalist",
+    "photographer",
+    "architect",
+    "pharmacist",
+    "dentist",
+    "social worker",
+    "postal worker",
+    "machinist",
+    "factory worker",
+    "hairdresser",
+    "bartender",
+    "pilot",
+    "veteran",
+    "real estate agent",
+    "miner",
+    "baker",
+    "butcher",
+    "tailor",
+    "janitor",
+    "security guard",
+    "flight attendant",
+    "personal trainer",
+    "bank teller",
+    "fisherman",
+]
+STREETS = [
+    "Oak",
+    "Maple",
+    "Cedar",
+    "Pine",
+    "Elm",
+    "Washington",
+    "Lake",
+    "Hill",
+    "Walnut",
+    "Spring",
+    "North",
+    "Ridge",
+    "Church",
+    "Willow",
+    "Mill",
+    "Sunset",
+    "Railroad",
+    "Jefferson",
+    "Center",
+    "Park",
+]
+WAYS = ["Street", "St", "Ave", "Avenue", "Road", "Rd", "Lane", "Drive", "Dr", "Blvd", "Court", "Way"]
+HOUSES = [
+    "{C} General Hospital",
+    "{C} Medical Center",
+    "St. {F}'s Hospital",
+    "{C} Clinic",
+    "University of {G} Hospital",
+    "{L} Memorial Hospital",
+    "{C} Regional",
+    "Mount {L} Hospital",
+    "{C} Children's Hospital",
+    "{L} Institute",
+    "{C} Health",
+    "{L} Clinic",
+    "St. {F} Medical Center",
+    "{C} University Hospital",
+    "{C} VA",
+    "{L} Cancer Center",
+    "Sacred Heart Hospital",
+    "{C} Community Hospital",
+    "Mercy Hospital {C}",
+    "{L} Rehab Center",
+    "{C} Health System",
+    "{L} Medical Group",
+    "{C} Urgent Care",
+    "Sunrise Nursing Home",
+    "{L} Family Practice",
+    "{C} Med Center",
+    "{C} Methodist",
+    "{C} Presbyterian",
+]
 
 
 class Pool:
@@ -83,32 +187,89 @@ class Pool:
         if what == "H":
             return pick(HOUSES).format(C=pick(self.lists["Y"]), F=self.draw("F"), L=self.draw("L"), G=self.draw("G"))
         if what == "A":
-            return f"{number(1, 9999)} {pick(STREETS)} {pick(WAYS)}" + (f", {self.draw('C')} {number(10000, 99999)}" if number(0, 1) else "")
+            return f"{number(1, 9999)} {pick(STREETS)} {pick(WAYS)}" + (
+                f", {self.draw('C')} {number(10000, 99999)}" if number(0, 1) else ""
+            )
         return self.plain(what)
 
     def plain(self, what: str) -> str:
         """Numbers, dates, mail and web addresses, professions."""
         pick, number = self.chance.choice, self.chance.randint
         letters = "".join(pick("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(number(1, 4)))
-        month = pick("January February March April May June July August September October November December Jan Feb Oct Dec".split())
+        month = pick(
+            [
+                "January",
+                "February",
+                "March",
+                "April",
+                "May",
+                "June",
+                "July",
+                "August",
+                "September",
+                "October",
+                "November",
+                "December",
+                "Jan",
+                "Feb",
+                "Oct",
+                "Dec",
+            ]
+        )
         day, year = number(1, 28), number(1930, 2026)
         if what == "I":
-            return pick((f"{letters}-{number(1000, 9999999)}", str(number(10000, 99999999)), f"{letters}{number(10000, 999999)}", f"{number(100, 999)}-{number(10, 99)}-{number(100, 9999)}", f"#{letters}-{number(10000, 999999)}"))  # fmt: skip
+            return pick(
+                (
+                    f"{letters}-{number(1000, 9999999)}",
+                    str(number(10000, 99999999)),
+                    f"{letters}{number(10000, 999999)}",
+                    f"{number(100, 999)}-{number(10, 99)}-{number(100, 9999)}",
+                    f"#{letters}-{number(10000, 999999)}",
+                )
+            )
         if what == "D":
-            return pick((f"{month} {day}, {year}", f"{number(1, 12)}/{day}/{year}", f"{year}-{number(1, 12):02}-{day:02}", f"{month} {day}", f"{number(1, 12)}/{day}/{year % 100:02}", f"{day} {month} {year}", f"{month} {year}"))  # fmt: skip
+            return pick(
+                (
+                    f"{month} {day}, {year}",
+                    f"{number(1, 12)}/{day}/{year}",
+                    f"{year}-{number(1, 12):02}-{day:02}",
+                    f"{month} {day}",
+                    f"{number(1, 12)}/{day}/{year % 100:02}",
+                    f"{day} {month} {year}",
+                    f"{month} {year}",
+                )
+            )
         if what == "P":
-            return pick(("({}) {}-{}", "{}-{}-{}", "{}.{}.{}", "+1 {} {} {}")).format(number(201, 989), number(200, 999), number(1000, 9999))
+            return pick(("({}) {}-{}", "{}-{}-{}", "{}.{}.{}", "+1 {} {} {}")).format(
+                number(201, 989), number(200, 999), number(1000, 9999)
+            )
         if what == "S":
             return f"{number(100, 899)}-{number(10, 99)}-{number(1000, 9999)}"
         if what == "E":
-            return f"{self.draw('F').lower()}.{self.draw('L').lower()}@{pick(('example', 'mail', 'clinic', 'health'))}.{pick(('com', 'org', 'edu'))}"
+            house = f"{pick(('example', 'mail', 'clinic', 'health'))}.{pick(('com', 'org', 'edu'))}"
+            return f"{self.draw('F').lower()}.{self.draw('L').lower()}@{house}"
         if what == "U":
             return pick(("www.{}.org", "https://{}.com/portal", "http://www.{}.net")).format(self.draw("L").lower())
         return pick(JOBS)
 
 
-HOLES = {"N": "NAME", "NL": "NAME", "F": "NAME", "L": "NAME", "DR": "NAME", "D": "DATE", "I": "ID", "S": "ID", "A": "ADDRESS", "C": "ADDRESS",
-         "H": "ADDRESS", "P": "PHONE_OR_FAX", "E": "EMAIL", "U": "URL", "O": "PROFESSION"}  # fmt: skip
+HOLES = {
+    "N": "NAME",
+    "NL": "NAME",
+    "F": "NAME",
+    "L": "NAME",
+    "DR": "NAME",
+    "D": "DATE",
+    "I": "ID",
+    "S": "ID",
+    "A": "ADDRESS",
+    "C": "ADDRESS",
+    "H": "ADDRESS",
+    "P": "PHONE_OR_FAX",
+    "E": "EMAIL",
+    "U": "URL",
+    "O": "PROFESSION",
+}
 
 
 def filled(template: str, pool: Pool, body: str) -> Brat:
@@ -185,5 +346,3 @@ def without_dates(document: Brat) -> Brat:
             lines += line
         begin += len(line)
     return Brat(document.name, lines, tuple(spans), ())
-
-

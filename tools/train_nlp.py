@@ -16,15 +16,16 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from tools import nlp_corpora, nlp_phi
+from tools.nlp_corpora import Sentence, mended
+from tools.nlp_crf import Trained, train
+
 from opentrail.services.comprehendmedical.engine import gazetteer, model
 from opentrail.services.comprehendmedical.engine.decode import batch_of
 from opentrail.services.comprehendmedical.engine.features import Clusters, load_clusters, sentence_features
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.model import Model
 from opentrail.services.comprehendmedical.engine.tagger import stack_tags
-from tools import nlp_corpora, nlp_phi
-from tools.nlp_corpora import Sentence, mended
-from tools.nlp_crf import Trained, train
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/opentrail/services/comprehendmedical/engine/data"
@@ -72,9 +73,7 @@ def stacked(lower: Model, found: Sequence[Sentence], dictionary: Gazetteer) -> l
 def train_head(head: str, found: Sequence[Sentence], lower: Model | None, dictionary: Gazetteer, clusters: Clusters) -> Trained:
     """Train one head on the given sentences."""
     rows = stacked(lower, found, dictionary) if lower else [[] for _ in found]
-    features = [
-        sentence_features(one.words, dictionary.tags(one.words), clusters, row) for one, row in zip(found, rows, strict=True)
-    ]
+    features = [sentence_features(one.words, dictionary.tags(one.words), clusters, row) for one, row in zip(found, rows, strict=True)]
     return train(features, [mended(one.labels) for one in found], OPTIONS[head])
 
 

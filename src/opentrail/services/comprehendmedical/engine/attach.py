@@ -19,10 +19,22 @@ LIKELY_TIME = 0.04
 NEXT = 0.9
 """Probability that a direction belongs to the body part or condition right behind it."""
 HEADS: Mapping[str, tuple[str, ...]] = {
-    "DOSAGE": ("MED",), "STRENGTH": ("MED",), "FORM": ("MED",), "ROUTE_OR_MODE": ("MED",), "RATE": ("MED",),
-    "FREQUENCY": ("MED", "HABIT"), "DURATION": ("MED",), "AMOUNT": ("HABIT",), "TEST_VALUE": ("TEST",), "TEST_UNIT": ("TEST",),
-    "ACUITY": ("DX",), "QUALITY": ("DX",), "SYSTEM_ORGAN_SITE": ("DX",), "DIRECTION": ("ANAT", "DX"), "TIME": ("MED", "DX", "TEST", "PROC"),
-}  # fmt: skip
+    "DOSAGE": ("MED",),
+    "STRENGTH": ("MED",),
+    "FORM": ("MED",),
+    "ROUTE_OR_MODE": ("MED",),
+    "RATE": ("MED",),
+    "FREQUENCY": ("MED", "HABIT"),
+    "DURATION": ("MED",),
+    "AMOUNT": ("HABIT",),
+    "TEST_VALUE": ("TEST",),
+    "TEST_UNIT": ("TEST",),
+    "ACUITY": ("DX",),
+    "QUALITY": ("DX",),
+    "SYSTEM_ORGAN_SITE": ("DX",),
+    "DIRECTION": ("ANAT", "DX"),
+    "TIME": ("MED", "DX", "TEST", "PROC"),
+}
 """Kinds of mention that each kind of attribute may belong to."""
 
 
@@ -56,9 +68,7 @@ def probability(names: Sequence[str], weights: Mapping[str, float]) -> float:
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
 
 
-def best_head(
-    part: Place, heads: Sequence[Place], words: Sequence[str], weights: Mapping[str, float]
-) -> tuple[int, float] | None:
+def best_head(part: Place, heads: Sequence[Place], words: Sequence[str], weights: Mapping[str, float]) -> tuple[int, float] | None:
     """The number of the likeliest head among `heads` (of the part's sentence) and the probability; None when there is none."""
     best: tuple[int, float] | None = None
     likely = LIKELY_TIME if part.kind == "TIME" else LIKELY

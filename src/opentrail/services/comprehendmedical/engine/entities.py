@@ -16,14 +16,23 @@ from opentrail.services.comprehendmedical.engine.tagger import Tagged
 from opentrail.services.comprehendmedical.engine.text import Document
 
 CATEGORIES = {
-    "DX": "MEDICAL_CONDITION", "MED": "MEDICATION", "TEST": "TEST_TREATMENT_PROCEDURE", "PROC": "TEST_TREATMENT_PROCEDURE",
-    "ANAT": "ANATOMY", "HABIT": "BEHAVIORAL_ENVIRONMENTAL_SOCIAL",
-}  # fmt: skip
+    "DX": "MEDICAL_CONDITION",
+    "MED": "MEDICATION",
+    "TEST": "TEST_TREATMENT_PROCEDURE",
+    "PROC": "TEST_TREATMENT_PROCEDURE",
+    "ANAT": "ANATOMY",
+    "HABIT": "BEHAVIORAL_ENVIRONMENTAL_SOCIAL",
+}
 TIMES = {"MED": "MEDICATION_NAME", "DX": "DX_NAME", "TEST": "TEST_NAME", "PROC": "PROCEDURE_NAME"}
 PART_CATEGORIES = {
-    "ACUITY": "MEDICAL_CONDITION", "QUALITY": "MEDICAL_CONDITION", "DIRECTION": "ANATOMY", "SYSTEM_ORGAN_SITE": "ANATOMY",
-    "TEST_VALUE": "TEST_TREATMENT_PROCEDURE", "TEST_UNIT": "TEST_TREATMENT_PROCEDURE", "AMOUNT": "BEHAVIORAL_ENVIRONMENTAL_SOCIAL",
-}  # fmt: skip
+    "ACUITY": "MEDICAL_CONDITION",
+    "QUALITY": "MEDICAL_CONDITION",
+    "DIRECTION": "ANATOMY",
+    "SYSTEM_ORGAN_SITE": "ANATOMY",
+    "TEST_VALUE": "TEST_TREATMENT_PROCEDURE",
+    "TEST_UNIT": "TEST_TREATMENT_PROCEDURE",
+    "AMOUNT": "BEHAVIORAL_ENVIRONMENTAL_SOCIAL",
+}
 TRAITS = {
     "DX": frozenset({"NEGATION", "PERTAINS_TO_FAMILY", "HYPOTHETICAL", "LOW_CONFIDENCE", "PAST_HISTORY"}),
     "MED": frozenset({"NEGATION", "PAST_HISTORY"}),
@@ -197,7 +206,11 @@ def time_shape(text: str, number: int, part: Mention, entity: Entity, chance: fl
     """A time expression, with the entity it belongs to as its attribute."""
     name = "TREATMENT_NAME" if entity.type == "TREATMENT_NAME" else TIMES[entity.mention.kind]
     shown = attribute(text, entity.id, entity.mention, entity.type, entity.category, chance)
-    shown |= {"RelationshipType": "OVERLAP", "Category": entity.category, "Traits": [{"Name": n, "Score": rounded(s)} for n, s in entity.traits]}
+    shown |= {
+        "RelationshipType": "OVERLAP",
+        "Category": entity.category,
+        "Traits": [{"Name": n, "Score": rounded(s)} for n, s in entity.traits],
+    }
     return _shape(text, number, part, "TIME_EXPRESSION", f"TIME_TO_{name}", (), [shown])
 
 

@@ -72,22 +72,36 @@ def compile_rules(lists: Mapping[str, Sequence[str]]) -> Grammar:
     word = {name: either(words) for name, words in lists.items()}
     mass, forms, per = word["mass"], word["forms"], r"(?:/|\s?per\s)"
     end = r"(?![\w/])"
-    times = rf"(?:once|twice|thrice|{COUNT}\s?(?:x|times))(?:\s(?:a|per|each|every)\s(?:day|night|week|month|hour)|\s(?:daily|weekly|monthly|nightly))?"
-    every = rf"(?:every|each|q\.?)\s?(?:other\s)?(?:(?:{RANGE})\s?[-]?\s?)?(?:h|hrs?|hours?|d|days?|wk|weeks?|months?|mornings?|evenings?|nights?|afternoons?|am|pm)\b\.?"
+    often = r"(?:\s(?:a|per|each|every)\s(?:day|night|week|month|hour)|\s(?:daily|weekly|monthly|nightly))?"
+    times = rf"(?:once|twice|thrice|{COUNT}\s?(?:x|times)){often}"
+    spell = r"(?:h|hrs?|hours?|d|days?|wk|weeks?|months?|mornings?|evenings?|nights?|afternoons?|am|pm)"
+    every = rf"(?:every|each|q\.?)\s?(?:other\s)?(?:(?:{RANGE})\s?[-]?\s?)?{spell}\b\.?"
     rules = [
-        ("RATE", rf"(?<![\w.])((?:{RANGE})\s?(?:{mass}|l|liters?|litres?|drops|gtt)(?:/kg|/m2)?{per}(?:h|hr|hour|min|minute|sec|s|day)(?:/kg)?){end}"),
+        (
+            "RATE",
+            rf"(?<![\w.])((?:{RANGE})\s?(?:{mass}|l|liters?|litres?|drops|gtt)(?:/kg|/m2)?{per}(?:h|hr|hour|min|minute|sec|s|day)(?:/kg)?){end}",
+        ),
         ("FREQUENCY", rf"(?<![\w])({times}\s?(?:as needed|prn)?|{every}(?:\s?(?:as needed|prn))?|{word['frequency']}){end}"),
-        ("AGO", rf"\b({COUNT}(?:\s?(?:-|to|or)\s?{COUNT})?\s?-?{PERIOD}\s(?:ago|prior|earlier|later|before|after)|{word['when']}|(?:last|next|this)\s(?:week|month|year|night|spring|summer|fall|winter|monday|tuesday|wednesday|thursday|friday|saturday|sunday)){end}"),
-        ("DURATION", rf"\b((?:for|over|x|during|within)\s?(?:the\s)?(?:(?:past|last|next|about|approximately|another)\s){{0,2}}{TALLY}\s?-?(?:more\s)?{PERIOD}|{COUNT}\s?-\s?{PERIOD}(?=\s(?:course|history|period))|(?:past|last|next)\s{COUNT}\s{PERIOD}){end}"),
+        (
+            "AGO",
+            rf"\b({COUNT}(?:\s?(?:-|to|or)\s?{COUNT})?\s?-?{PERIOD}\s(?:ago|prior|earlier|later|before|after)|{word['when']}|(?:last|next|this)\s(?:week|month|year|night|spring|summer|fall|winter|monday|tuesday|wednesday|thursday|friday|saturday|sunday)){end}",
+        ),
+        (
+            "DURATION",
+            rf"\b((?:for|over|x|during|within)\s?(?:the\s)?(?:(?:past|last|next|about|approximately|another)\s){{0,2}}{TALLY}\s?-?(?:more\s)?{PERIOD}|{COUNT}\s?-\s?{PERIOD}(?=\s(?:course|history|period))|(?:past|last|next)\s{COUNT}\s{PERIOD}){end}",
+        ),
         ("DATE", rf"({DATE})"),
-        ("STRENGTH", rf"(?<![\w.])((?:{RANGE})(?:\s?/\s?(?:{NUMBER}))?\s?-?\s?(?:{mass}|%)(?:\s?/\s?(?:{NUMBER})?\s?(?:ml|mls|l|g|actuation|spray|puff|dose|hr|day|kg))?){end}"),
+        (
+            "STRENGTH",
+            rf"(?<![\w.])((?:{RANGE})(?:\s?/\s?(?:{NUMBER}))?\s?-?\s?(?:{mass}|%)(?:\s?/\s?(?:{NUMBER})?\s?(?:ml|mls|l|g|actuation|spray|puff|dose|hr|day|kg))?){end}",
+        ),
         ("DOSAGE", rf"(?<![\w.])({TALLY}\s?-?\s?(?:\(\d\)\s?)?{word['counted']}){end}"),
         ("ROUTE_OR_MODE", rf"(?<![\w.-])({word['routes']}){end}"),
         ("FORM", rf"\b({word['release']}\s{forms}|{forms}|{word['release']}){end}"),
         ("DIRECTION", rf"\b({word['directions']}){end}"),
         ("ACUITY", rf"\b({word['acuity']}){end}"),
         ("QUALITY", rf"\b({word['quality']}){end}"),
-    ]  # fmt: skip
+    ]
     return Grammar(tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in rules))
 
 

@@ -22,9 +22,47 @@ MOST = 5
 CANDIDATES = 150
 """Codes that are weighed for a phrase."""
 WEIGHTS = Path(__file__).parent / "data" / "icd10cm.json"
-SIDES = frozenset("left right bilateral unspecified".split())
-TAILS = frozenset("initial subsequent sequela encounter".split())
-FEATURES = ("title", "term", "note", "category", "subcategory", "first", "second", "unspecified", "other", "deep", "leaf", "chapter", "more", "exact", "third", "other_c", "other_s", "nos", "named")
+SIDES = frozenset(["left", "right", "bilateral", "unspecified"])
+TAILS = frozenset(["initial", "subsequent", "sequela", "encounter"])
+UNKNOWN = frozenset(
+    [
+        "unspecified",
+        "not",
+        "otherwise",
+        "specified",
+        "organism",
+        "without",
+        "complication",
+        "complications",
+        "uncomplicated",
+        "site",
+        "part",
+        "type",
+        "cause",
+    ]
+)
+FEATURES = (
+    "title",
+    "term",
+    "note",
+    "category",
+    "subcategory",
+    "first",
+    "second",
+    "unspecified",
+    "other",
+    "deep",
+    "leaf",
+    "chapter",
+    "more",
+    "exact",
+    "third",
+    "other_c",
+    "other_s",
+    "nos",
+    "named",
+    "plain",
+)
 """What is weighed of a code; see `Icd10Cm.seen`."""
 
 
@@ -37,12 +75,14 @@ class Icd10Cm:
         self.titles = {code: text for code, kind, text in listed if kind == "t"}
         self.codes = list(self.titles)
         place = {code: number for number, code in enumerate(self.codes)}
-        listed = sorted(((code, kind, text) for code, kind, text in listed if code in place), key=lambda row: (KINDS.index(row[1]), place[row[0]]))
-        self._index = Index(
-            [text for _, _, text in listed], bridge=self._bridge)
+        listed = sorted(
+            ((code, kind, text) for code, kind, text in listed if code in place), key=lambda row: (KINDS.index(row[1]), place[row[0]])
+        )
+        self._index = Index([text for _, _, text in listed], bridge=self._bridge)
         owner = np.array([place[code] for code, _, _ in listed], np.intp)
         kind = np.array([KINDS.index(kind) for _, kind, _ in listed], np.intp)
         self._runs = [self._runs_of(owner, kind, number) for number in range(len(KINDS))]
+        self._plain = Index([plain(self.titles[code]) for code in self.codes], bridge=self._bridge)
         self._sizes = np.array([len(words_of(self.titles[code])) for code in self.codes], np.float32)
         self._weights = np.array([weights.get(name, 0.0) for name in FEATURES], np.float32)
         self._temper = weights.get("temper", 1.0)
@@ -54,7 +94,7 @@ class Icd10Cm:
     @staticmethod
     def _runs_of(owner: Numbers, kind: Numbers, wanted: int) -> tuple[int, int, Numbers, Numbers]:
         """Where the texts of one kind lie (first, past last), where each code's run starts in there, and the codes."""
-        first, last = (int(np.searchsorted(kind, wanted, side)) for side in ("left", "right"))  # type: ignore[call-overload]
+        first, last = (int(np.searchsorted(kind, wanted, side)) for side in ("left", "right"))
         owners, starts = np.unique(owner[first:last], return_index=True)
         return first, last, starts, owners
 
@@ -77,8 +117,12 @@ class Icd10Cm:
     def _facts(self, code: str) -> tuple[float, ...]:
         title = self.titles[code].lower()
         return (
-            float("unspecified" in title), float(title.startswith("other")), len(code) / 8.0, float(len(code) > 6), float(code[0] in "VWXYZ"),
-        )  # fmt: skip
+            float("unspecified" in title),
+            float(title.startswith("other")),
+            len(code) / 8.0,
+            float(len(code) > 6),
+            float(code[0] in "VWXYZ"),
+        )
 
     def seen(self, phrase: str) -> tuple[Numbers, Floats]:
         """The candidates for a phrase (numbers of codes) and their features, one row each."""
@@ -101,7 +145,14 @@ class Icd10Cm:
         columns += [rest[:, number] for number in range(5)] + [more, exact]
         other = rest[:, 1]
         nos = rest[:, 0] * np.float32("unspecified" in words_of(phrase))
-        columns += [groups[2][top], other * groups[0][top], other * groups[1][top], nos, self._named[top]]
+        columns += [
+            groups[2][top],
+            other * groups[0][top],
+            other * groups[1][top],
+            nos,
+            self._named[top],
+            self._plain.weights(phrase)[top] * rest[:, 0],
+        ]
         return top, np.stack(columns, axis=1)
 
     def search(self, mention: str, details: str = "") -> list[tuple[str, str, float]]:
@@ -117,6 +168,13 @@ class Icd10Cm:
         shares = chances / chances.sum() * float(columns[:, 5].max())
         ranked = sorted(zip(totals.tolist(), shares.tolist(), top.tolist(), strict=True), key=lambda one: (-one[0], self.codes[one[2]]))
         return [(self.codes[number], self.titles[self.codes[number]], share) for _, share, number in ranked[:MOST]]
+
+
+def plain(title: str) -> str:
+    """A title without the words that say that nothing more is known: what a clinician would write for it."""
+    if "unspecified" not in title.lower():
+        return title
+    return " ".join(word for word in title.lower().replace(",", " ").split() if word not in UNKNOWN) or title
 
 
 def load(path: Path, weights: Path = WEIGHTS) -> Icd10Cm:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine import attach, context, features, gazetteer, grammar, icd10cm, model, rxnorm
+from opentrail.services.comprehendmedical.engine import attach, context, features, gazetteer, grammar, icd10cm, model, rxnorm, snomed
 from opentrail.services.comprehendmedical.engine.context import Cues
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.grammar import Grammar
@@ -79,7 +79,7 @@ def load(folder: Path = DATA) -> Library:
 
 def _pairs(path: Path) -> dict[str, str]:
     lines = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line)
-    return {key: value for key, value in lines}
+    return dict(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,26 @@ def load_vocabularies(folder: Path = DATA, loaded: Path | None = None) -> Vocabu
     )
 
 
+LEAST_WITH_A = 100
+"""RxNorm ingredients that begin with A in a whole release at least; the packaged extract has ten."""
+
+
+def status(vocabularies: Vocabularies) -> dict[str, dict[str, object]]:
+    """For each code system: how many concepts are loaded, and in words what is missing ("" when nothing is)."""
+    with_a = vocabularies.rxnorm.ingredients("a")
+    partial = (
+        f"only {with_a} ingredients that begin with A are listed; load NLM's prescribable content with `opentrail vocab load rxnorm FILE`"
+    )
+    taken = vocabularies.snomed
+    return {
+        "icd10cm": {"concepts": len(vocabularies.icd10cm), "missing": ""},
+        "rxnorm": {"concepts": len(vocabularies.rxnorm), "missing": partial if with_a < LEAST_WITH_A else ""},
+        "snomed": {"concepts": len(taken.rows) if taken else 0, "missing": "" if taken else snomed.MISSING},
+    }
+
+
 def snomed_from(loaded: Path | None) -> Snomed | None:
     """The loaded SNOMED CT release, if there is one."""
-    from opentrail.services.comprehendmedical.engine import snomed
-
     path = loaded / f"snomed{snomed.SUFFIX}" if loaded else None
     return snomed.load(path) if path is not None and path.exists() else None
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from opentrail.services.comprehendmedical.engine.grammar import Found, Grammar
@@ -34,13 +34,25 @@ HEADS = ("DX", "MED", "TEST", "PROC", "ANAT")
 ATTRIBUTES = {"DOSAGE": "DOSAGE", "DURATION": "DURATION", "FREQ": "FREQUENCY", "ROUTE": "ROUTE_OR_MODE", "ACUITY": "ACUITY"}
 """Labels of the clinical model that are attributes, and their types."""
 HABITS = (
-    ("TOBACCO_USE", r"(?:non-?\s?|ex-?\s?)?smok(?:es|ed|er|ers|ing|e)|tobacco(?:\suse)?|cigarettes?|cigars?|vap(?:es|ing)|nicotine|chewing\stobacco|pack[-\s]years?"),
-    ("ALCOHOL_CONSUMPTION", r"alcohol(?:\suse|\sconsumption|\sabuse)?|etoh|drinks|drinking|beers?|wine|liquor|vodka|whiske?y|alcoholic\sbeverages?"),
-    ("REC_DRUG_USE", r"(?:illicit|recreational|street|illegal|iv|intravenous)\sdrugs?(?:\suse|\sabuse)?|drug\s(?:use|abuse)|marijuana|cannabis|cocaine|heroin|methamphetamines?|ivdu|lsd|ecstasy"),
+    (
+        "TOBACCO_USE",
+        r"(?:non-?\s?|ex-?\s?)?smok(?:es|ed|er|ers|ing|e)|tobacco(?:\suse)?|cigarettes?|cigars?|vap(?:es|ing)|nicotine|chewing\stobacco|pack[-\s]years?",
+    ),
+    (
+        "ALCOHOL_CONSUMPTION",
+        r"alcohol(?:\suse|\sconsumption|\sabuse)?|etoh|drinks|drinking|beers?|wine|liquor|vodka|whiske?y|alcoholic\sbeverages?",
+    ),
+    (
+        "REC_DRUG_USE",
+        r"(?:illicit|recreational|street|illegal|iv|intravenous)\sdrugs?(?:\suse|\sabuse)?|drug\s(?:use|abuse)|marijuana|cannabis|cocaine|heroin|methamphetamines?|ivdu|lsd|ecstasy",
+    ),
     ("ALLERGIES", r"allerg(?:y|ies|ic)(?:\sto)?|nkda|nka"),
     ("GENDER", r"males?|females?|m[ae]n|wom[ae]n|boy|girl|gentleman|lady"),
-    ("RACE_ETHNICITY", r"caucasian|african[-\s]american|hispanic|latin[oax]|asian|native\samerican|pacific\sislander|(?:black|white)(?=\s(?:male|female|man|woman|gentleman|lady|boy|girl|american))"),
-)  # fmt: skip
+    (
+        "RACE_ETHNICITY",
+        r"caucasian|african[-\s]american|hispanic|latin[oax]|asian|native\samerican|pacific\sislander|(?:black|white)(?=\s(?:male|female|man|woman|gentleman|lady|boy|girl|american))",
+    ),
+)
 HABIT_RULES = tuple((kind, re.compile(rf"(?<![\w-])(?:{pattern})(?![\w-])", re.IGNORECASE)) for kind, pattern in HABITS)
 AMOUNT = re.compile(
     r"(?<![\w.])(?:(?:\d{1,3}(?:\.\d)?|one|two|three|four|five|six|half|a)\s?(?:-|–|to|or|and)?\s?(?:\d{1,2}|a|half|two|three)?\s?"
@@ -83,9 +95,7 @@ class Claims:
         return True
 
 
-def spoken_of(
-    document: Document, tagged: Tagged, grammar: Grammar, values: re.Pattern[str]
-) -> list[Mention]:
+def spoken_of(document: Document, tagged: Tagged, grammar: Grammar, values: re.Pattern[str]) -> list[Mention]:
     """All mentions and parts of a document, in text order, without overlaps."""
     places = Places(document)
     claims = Claims(len(document.text))

@@ -126,9 +126,7 @@ class Model:
                 row[self._columns[part]] += self._weights[part]
         return row
 
-    def _add(
-        self, scores: Floats, batch: Batch, channel: str, keys: Sequence[str], make: Callable[[str], Mapping[int, list[str]]]
-    ) -> None:
+    def _add(self, scores: Floats, batch: Batch, channel: str, keys: Sequence[str], make: Callable[[str], Mapping[int, list[str]]]) -> None:
         with self._turn:
             rows = self._rows.get(channel)
             if rows is None or len(rows.numbers) > REMEMBERED:
@@ -192,6 +190,7 @@ def save(path: Path, heads: Mapping[str, tuple[Sequence[str], Floats, Mapping[st
         starts=np.array(starts, np.int32),
         columns=np.array(columns, np.uint8),
         weights=np.array(values, np.float16),
+        allow_pickle=False,
         **arrays,
     )
 

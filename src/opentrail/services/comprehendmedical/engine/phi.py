@@ -34,18 +34,38 @@ RULES: tuple[tuple[str, float, str], ...] = (
     ("URL", 0.98, r"\bhttps?://[^\s<>\"')\]]{1,300}|\bwww\.[^\s<>\"')\]]{1,300}"),
     ("ID", 0.97, r"(?<![\w-])\d{3}-\d{2}-\d{4}(?![\w-])"),
     ("DATE", 0.98, DATE),
-    ("DATE", 0.9, r"\b(?:19|20)\d\d(?=-\d\d-\d\dT)|(?<=\bin\s)(?:19[3-9]\d|20[0-3]\d)\b(?!\s?(?:mg|ml|mcg|units|patients))|(?<=\bsince\s)(?:19[3-9]\d|20[0-3]\d)\b"),
+    (
+        "DATE",
+        0.9,
+        r"\b(?:19|20)\d\d(?=-\d\d-\d\dT)|(?<=\bin\s)(?:19[3-9]\d|20[0-3]\d)\b(?!\s?(?:mg|ml|mcg|units|patients))|(?<=\bsince\s)(?:19[3-9]\d|20[0-3]\d)\b",
+    ),
     ("PHONE_OR_FAX", 0.97, r"(?<![\w.-])(?:\+?1[-. ]?)?(?:\(\d{3}\)\s?|\d{3}[-. ])\d{3}[-. ]\d{4}(?:\s?(?:x|ext\.?)\s?\d{1,5})?(?![\w-])"),
-    ("ID", 0.95, rf"\b(?i:{ID_WORDS})(?i:\s(?:ID|number|no\.?|num))?(?i:\s(?:number|no\.?|is|was|of))?\s?[:#]{{0,2}}\s?(#?(?=[A-Za-z-]{{0,8}}\d)[A-Za-z0-9]{{1,16}}(?:-[A-Za-z0-9]{{1,12}}){{0,4}})(?![\w-])"),
+    (
+        "ID",
+        0.95,
+        rf"\b(?i:{ID_WORDS})(?i:\s(?:ID|number|no\.?|num))?(?i:\s(?:number|no\.?|is|was|of))?\s?[:#]{{0,2}}\s?(#?(?=[A-Za-z-]{{0,8}}\d)[A-Za-z0-9]{{1,16}}(?:-[A-Za-z0-9]{{1,12}}){{0,4}})(?![\w-])",
+    ),
     ("ID", 0.95, r"\bID[:#\s]{1,3}(#?(?=[A-Za-z-]{0,8}\d)[A-Za-z0-9]{2,16}(?:-[A-Za-z0-9]{1,12}){0,4})(?![\w-])"),
-    ("ID", 0.9, r"(?<![\w-])#?[A-Z]{1,5}-?\d{5,12}(?![\w-])|(?<![\w-])#?[A-Z]{2,4}-\d{4,12}(?:-\d{1,8}){0,2}(?![\w-])|(?<![\w-])\d{3,5}-\d{2,5}-\d{3,6}(?![\w-])"),
+    (
+        "ID",
+        0.9,
+        r"(?<![\w-])#?[A-Z]{1,5}-?\d{5,12}(?![\w-])|(?<![\w-])#?[A-Z]{2,4}-\d{4,12}(?:-\d{1,8}){0,2}(?![\w-])|(?<![\w-])\d{3,5}-\d{2,5}-\d{3,6}(?![\w-])",
+    ),
     ("ID", 0.85, r"(?<![\w.,$/-])#?\d{7,12}(?![\w%/-]|[.,]\d)"),
-    ("AGE", 0.98, r"(?<![\w.])(\d{1,3})(?=\s?-?\s?(?:years?|yrs?|months?|weeks?|days?)\s?-?\s?old\b|\s?-?y/?o\b|\s?y\.o\.|\s?-?yr?s?/?o\b|\s?yo[mf]\b)"),
+    (
+        "AGE",
+        0.98,
+        r"(?<![\w.])(\d{1,3})(?=\s?-?\s?(?:years?|yrs?|months?|weeks?|days?)\s?-?\s?old\b|\s?-?y/?o\b|\s?y\.o\.|\s?-?yr?s?/?o\b|\s?yo[mf]\b)",
+    ),
     ("AGE", 0.93, r"(?i)\b(?:age|aged|ages|age\sof|age:)\s{0,2}(\d{1,3})\b(?!\s?(?:mg|%))"),
     ("AGE", 0.85, r"(?<![\w.-])\d{1,3}(?=\s?[MF]\b(?!\.))|(?<=\bover\s)\d{2}(?=[,.?]|\swith\b|\syears\b)"),
-    ("ADDRESS", 0.95, r"\b\d{1,5}\s(?:[NSEW]\.?\s)?(?:[A-Z][a-z]{1,15}\s){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Highway|Hwy)\b\.?(?:,?\s(?:Apt|Suite|Unit|#)\.?\s?\w{1,5})?"),
+    (
+        "ADDRESS",
+        0.95,
+        r"\b\d{1,5}\s(?:[NSEW]\.?\s)?(?:[A-Z][a-z]{1,15}\s){1,3}(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Way|Place|Pl|Highway|Hwy)\b\.?(?:,?\s(?:Apt|Suite|Unit|#)\.?\s?\w{1,5})?",
+    ),
     ("ADDRESS", 0.9, r"\b(?:[A-Z][a-z]{1,15}\s){1,2}[A-Z]{2}\s\d{5}(?:-\d{4})?\b|(?<=\b[A-Z]{2}\s)\d{5}(?:-\d{4})?\b"),
-)  # fmt: skip
+)
 COMPILED = tuple((kind, score, re.compile(pattern)) for kind, score, pattern in RULES)
 TITLE = re.compile(r"(?:(?:Dr|Mr|Mrs|Ms|Miss|Prof|Doctor|Pt)\b\.?\s{1,2})")
 TITLED = re.compile(

@@ -11,7 +11,6 @@ from opentrail.services.comprehendmedical.engine.library import Library
 from opentrail.services.comprehendmedical.engine.phi import Protected
 
 
-
 def redact(source: str, library: Library, key: bytes | None = None, floor: float = 0.0) -> str:
     """`source` without its protected information.
 

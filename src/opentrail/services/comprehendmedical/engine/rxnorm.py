@@ -15,19 +15,57 @@ from pathlib import Path
 
 from opentrail.services.comprehendmedical.engine.terms import grams
 
-STRENGTH = re.compile(r"(\d+(?:,\d{3})*(?:\.\d+)?)\s?(mg/ml|mcg/ml|units?/ml|unt/ml|mg/mg|meq/ml|mcg/actuat|mg/actuat|mg|mcg|µg|μg|ug|gm?s?|grams?|units?|unt|iu|meq|ml|%|cells)", re.IGNORECASE)
-UNITS = {"mcg": ("mg", 0.001), "µg": ("mg", 0.001), "μg": ("mg", 0.001), "ug": ("mg", 0.001), "g": ("mg", 1000.0), "gm": ("mg", 1000.0),
-         "gms": ("mg", 1000.0), "gs": ("mg", 1000.0), "gram": ("mg", 1000.0), "grams": ("mg", 1000.0), "unit": ("unt", 1.0), "units": ("unt", 1.0),
-         "iu": ("unt", 1.0), "mcg/ml": ("mg/ml", 0.001), "mg/mg": ("%", 100.0), "units/ml": ("unt/ml", 1.0), "unit/ml": ("unt/ml", 1.0),
-         "mcg/actuat": ("mg/actuat", 0.001)}  # fmt: skip
+STRENGTH = re.compile(
+    r"(\d+(?:,\d{3})*(?:\.\d+)?)\s?(mg/ml|mcg/ml|units?/ml|unt/ml|mg/mg|meq/ml|mcg/actuat|mg/actuat|mg|mcg|µg|μg|ug|gm?s?|grams?|units?|unt|iu|meq|ml|%|cells)",
+    re.IGNORECASE,
+)
+UNITS = {
+    "mcg": ("mg", 0.001),
+    "µg": ("mg", 0.001),
+    "μg": ("mg", 0.001),
+    "ug": ("mg", 0.001),
+    "g": ("mg", 1000.0),
+    "gm": ("mg", 1000.0),
+    "gms": ("mg", 1000.0),
+    "gs": ("mg", 1000.0),
+    "gram": ("mg", 1000.0),
+    "grams": ("mg", 1000.0),
+    "unit": ("unt", 1.0),
+    "units": ("unt", 1.0),
+    "iu": ("unt", 1.0),
+    "mcg/ml": ("mg/ml", 0.001),
+    "mg/mg": ("%", 100.0),
+    "units/ml": ("unt/ml", 1.0),
+    "unit/ml": ("unt/ml", 1.0),
+    "mcg/actuat": ("mg/actuat", 0.001),
+}
 FORMS = (
-    ("tablet", r"tab(?:let)?s?|caplets?|pills?"), ("capsule", r"cap(?:sule)?s?|softgels?"), ("solution", r"solution|liquid|syrup|elixir|drops"),
-    ("suspension", "suspension"), ("cream", "cream"), ("ointment", "ointment"), ("gel", "gel"), ("lotion", "lotion"), ("patch", r"patch(?:es)?|system"),
-    ("inhal", r"inhalers?|puffs?|inhalations?|hfa|neb\w{0,8}"), ("spray", r"sprays?"), ("inject", r"injections?|injectable|vials?|pen|syringe|iv|intravenous\w{0,2}|im|subq|subcutaneous\w{0,2}|sq|sc"),
-    ("suppositor", r"suppositor(?:y|ies)|rectal"), ("chewable", "chewable"), ("extended release", r"extended[ -]release|er|xr|xl|sr|cr|la"),
-    ("delayed release", r"delayed[ -]release|dr|ec|enteric[ -]coated"), ("topical", r"topical(?:ly)?"), ("ophthalmic", r"ophthalmic|eye"), ("otic", r"otic|ear"),
-    ("nasal", r"nasal|intranasal(?:ly)?"), ("sublingual", r"sublingual(?:ly)?|sl"), ("oral", r"oral(?:ly)?|po|p\.o\.?|by mouth"), ("foam", "foam"), ("shampoo", "shampoo"), ("powder", "powder"),
-)  # fmt: skip
+    ("tablet", r"tab(?:let)?s?|caplets?|pills?"),
+    ("capsule", r"cap(?:sule)?s?|softgels?"),
+    ("solution", r"solution|liquid|syrup|elixir|drops"),
+    ("suspension", "suspension"),
+    ("cream", "cream"),
+    ("ointment", "ointment"),
+    ("gel", "gel"),
+    ("lotion", "lotion"),
+    ("patch", r"patch(?:es)?|system"),
+    ("inhal", r"inhalers?|puffs?|inhalations?|hfa|neb\w{0,8}"),
+    ("spray", r"sprays?"),
+    ("inject", r"injections?|injectable|vials?|pen|syringe|iv|intravenous\w{0,2}|im|subq|subcutaneous\w{0,2}|sq|sc"),
+    ("suppositor", r"suppositor(?:y|ies)|rectal"),
+    ("chewable", "chewable"),
+    ("extended release", r"extended[ -]release|er|xr|xl|sr|cr|la"),
+    ("delayed release", r"delayed[ -]release|dr|ec|enteric[ -]coated"),
+    ("topical", r"topical(?:ly)?"),
+    ("ophthalmic", r"ophthalmic|eye"),
+    ("otic", r"otic|ear"),
+    ("nasal", r"nasal|intranasal(?:ly)?"),
+    ("sublingual", r"sublingual(?:ly)?|sl"),
+    ("oral", r"oral(?:ly)?|po|p\.o\.?|by mouth"),
+    ("foam", "foam"),
+    ("shampoo", "shampoo"),
+    ("powder", "powder"),
+)
 FORM_RULES = tuple((name, re.compile(rf"(?<![\w])(?:{pattern})(?!\w)", re.IGNORECASE)) for name, pattern in FORMS)
 BASE = {"IN": 0.75, "BN": 0.75, "PIN": 0.62, "MIN": 0.66, "SCDC": 0.4, "SCD": 0.45, "SBD": 0.4}
 """What a concept of each term type starts from when its name fits and nothing more is known."""
@@ -35,10 +73,35 @@ MOST = 5
 FUZZY = 0.55
 """Least likeness of a misspelt name."""
 OTHER_NAMES = {
-    "paracetamol": "acetaminophen", "asa": "aspirin", "acetylsalicylic acid": "aspirin", "salbutamol": "albuterol", "hctz": "hydrochlorothiazide",
-    "adrenaline": "epinephrine", "lasix": "furosemide", "frusemide": "furosemide", "nitro": "nitroglycerin", "ntg": "nitroglycerin", "mmf": "mycophenolate mofetil",
-    "apap": "acetaminophen", "vitamin c": "ascorbic acid", "vitamin b12": "vitamin b12", "tylenol": "acetaminophen", "coumadin": "warfarin", "pcn": "penicillin g",
-}  # fmt: skip
+    "paracetamol": "acetaminophen",
+    "asa": "aspirin",
+    "acetylsalicylic acid": "aspirin",
+    "salbutamol": "albuterol",
+    "hctz": "hydrochlorothiazide",
+    "adrenaline": "epinephrine",
+    "lasix": "furosemide",
+    "frusemide": "furosemide",
+    "nitro": "nitroglycerin",
+    "ntg": "nitroglycerin",
+    "mmf": "mycophenolate mofetil",
+    "apap": "acetaminophen",
+    "vitamin c": "ascorbic acid",
+    "vitamin b12": "vitamin b12",
+    "tylenol": "acetaminophen",
+    "coumadin": "warfarin",
+    "pcn": "penicillin g",
+    "lipitor": "atorvastatin",
+    "norvasc": "amlodipine",
+    "eliquis": "apixaban",
+    "xanax": "alprazolam",
+    "zithromax": "azithromycin",
+    "zyloprim": "allopurinol",
+    "amoxil": "amoxicillin",
+    "ventolin": "albuterol",
+    "proventil": "albuterol",
+    "proair": "albuterol",
+    "ecotrin": "aspirin",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +145,9 @@ class RxNorm:
         """Whether an ingredient or brand of this name is listed."""
         return name.lower() in self._by_name
 
-    def missing_initials(self) -> list[str]:
-        """Letters with which no ingredient begins: a sign that the release is incomplete."""
-        have = {concept.name[:1].lower() for concept in self.concepts if concept.type == "IN"}
-        return [letter for letter in "abcdefghijklmnopqrstuvwxyz" if letter not in have]
+    def ingredients(self, initial: str) -> int:
+        """How many ingredients begin with a letter: few under a common one is a sign that the release is incomplete."""
+        return sum(concept.type == "IN" and concept.name[:1].lower() == initial for concept in self.concepts)
 
     def search(self, mention: str, details: str) -> list[tuple[Concept, float]]:
         """Up to five concepts for a medication's words and those of its attributes, best first, each with a score."""
@@ -108,6 +170,9 @@ class RxNorm:
                 part = " ".join(words[first : first + size])
                 if part in self._by_name and len(part) > 3:
                     return part, 0.9
+        holding = [known for known in self._names if f" {name} " in f" {known} "] if len(name) > 3 else []
+        if holding:
+            return min(holding, key=lambda known: (len(known), known)), 0.9
         return self._spelt_like(name)
 
     def _spelt_like(self, name: str) -> tuple[str, float]:
@@ -123,7 +188,10 @@ class RxNorm:
         for part in own:
             for number in self._by_gram.get(part, ()):
                 counts[number] = counts.get(number, 0) + 1
-        best = max(((2 * shared / (len(own) + len(grams(self._names[number]))), -number) for number, shared in counts.items() if shared > 2), default=(0.0, 0))
+        best = max(
+            ((2 * shared / (len(own) + len(grams(self._names[number]))), -number) for number, shared in counts.items() if shared > 2),
+            default=(0.0, 0),
+        )
         return (self._names[-best[1]], best[0]) if best[0] >= FUZZY else ("", 0.0)
 
     def _score(self, concept: Concept, mention: str, name: str, amounts: frozenset[tuple[float, str]], shapes: frozenset[str]) -> float:

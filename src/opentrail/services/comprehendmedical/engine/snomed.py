@@ -21,10 +21,18 @@ from opentrail.services.comprehendmedical.engine.terms import Index
 SUFFIX = ".tsv.gz"
 MISSING = "No SNOMED CT release is loaded. SNOMED CT is licensed: load your own release with `opentrail vocab load snomed FILE`."
 GROUPS = {
-    "disorder": "condition", "finding": "condition", "situation": "condition", "morphologic abnormality": "condition", "event": "condition",
-    "body structure": "anatomy", "cell structure": "anatomy", "procedure": "procedure", "regime/therapy": "procedure", "observable entity": "procedure",
+    "disorder": "condition",
+    "finding": "condition",
+    "situation": "condition",
+    "morphologic abnormality": "condition",
+    "event": "condition",
+    "body structure": "anatomy",
+    "cell structure": "anatomy",
+    "procedure": "procedure",
+    "regime/therapy": "procedure",
+    "observable entity": "procedure",
     "qualifier value": "quality",
-}  # fmt: skip
+}
 """Semantic tags that are linked to, and what they are linked from."""
 TAG = re.compile(r"\(([a-z/ ]{3,40})\)$")
 DESCRIPTIONS = re.compile(r"(?:^|/)s?x?sct2_Description_(?:\w{0,20})Snapshot(?:-en)?_\w{1,30}\.txt$")
@@ -110,7 +118,11 @@ def _again(first: str, lines: Iterable[str]) -> Iterator[str]:
 
 def _is_gps(first: list[str]) -> bool:
     low = [name.strip().lower().replace("_", " ") for name in first]
-    return len(low) >= 2 and any("id" in name.split() or name in ("conceptid", "sctid", "code") for name in low) and any("fsn" in name or "fully specified" in name for name in low)
+    return (
+        len(low) >= 2
+        and any("id" in name.split() or name in ("conceptid", "sctid", "code") for name in low)
+        and any("fsn" in name or "fully specified" in name for name in low)
+    )
 
 
 def _files(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
@@ -162,7 +174,10 @@ def load(path: Path) -> Snomed:
     """Read a packed file and index it."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         version = next(lines).rstrip("\n").split("\t")[1]
-        rows = tuple(Row(code, group, name, tuple(terms.split("|"))) for code, group, name, terms in (line.rstrip("\n").split("\t") for line in lines))
+        rows = tuple(
+            Row(code, group, name, tuple(terms.split("|")))
+            for code, group, name, terms in (line.rstrip("\n").split("\t") for line in lines)
+        )
     return indexed(version, rows)
 
 

@@ -24,20 +24,70 @@ MOST_LIKE = 10
 LONGEST_WORD = 40
 MOST_WORDS = 40
 """Words of a phrase that are looked up."""
-PLAIN = frozenset("of the and in with to or due by for on at a an as from other is".split())
+PLAIN = frozenset(["of", "the", "and", "in", "with", "to", "or", "due", "by", "for", "on", "at", "a", "an", "as", "from", "other", "is"])
 SAME = {
-    "nos": "unspecified", "nec": "elsewhere", "ii": "2", "iii": "3", "iv": "4", "renal": "kidney", "hepatic": "liver", "cardiac": "heart",
-    "pulmonary": "lung", "cancer": "malignant", "carcinoma": "malignant", "tumor": "neoplasm", "tumour": "neoplasm", "gastric": "stomach",
-    "cerebral": "brain", "ocular": "eye", "dermal": "skin", "cutaneous": "skin", "dental": "tooth", "haemorrhage": "hemorrhage", "bleeding": "hemorrhage",
-    "acquired": "acquired", "hereditary": "congenital", "inherited": "congenital",
-}  # fmt: skip
+    "nos": "unspecified",
+    "nec": "elsewhere",
+    "ii": "2",
+    "iii": "3",
+    "iv": "4",
+    "renal": "kidney",
+    "hepatic": "liver",
+    "cardiac": "heart",
+    "pulmonary": "lung",
+    "cancer": "malignant",
+    "carcinoma": "malignant",
+    "tumor": "neoplasm",
+    "tumour": "neoplasm",
+    "gastric": "stomach",
+    "cerebral": "brain",
+    "ocular": "eye",
+    "dermal": "skin",
+    "cutaneous": "skin",
+    "dental": "tooth",
+    "haemorrhage": "hemorrhage",
+    "bleeding": "hemorrhage",
+    "acquired": "acquired",
+    "hereditary": "congenital",
+    "inherited": "congenital",
+}
 """Words that mean the same in names of diseases."""
-ENDINGS = ("ically", "ations", "ation", "ical", "ing", "ism", "ies", "ous", "ary", "ory", "ic", "al", "es", "ed", "ia", "y", "s", "e", "a", "um", "us")
+ENDINGS = (
+    "ically",
+    "ations",
+    "ation",
+    "ical",
+    "ing",
+    "ism",
+    "ies",
+    "ous",
+    "ary",
+    "ory",
+    "ic",
+    "al",
+    "es",
+    "ed",
+    "ia",
+    "y",
+    "s",
+    "e",
+    "a",
+    "um",
+    "us",
+)
 
 
 def words_of(text: str, most: int = MOST_WORDS) -> list[str]:
     """The words that count (the first `most`), lower-case, American spelling."""
-    low = text.lower().replace("'s", "").replace("’s", "").replace("aemi", "emi").replace("oedem", "edem").replace("haem", "hem").replace("oes", "es")
+    low = (
+        text.lower()
+        .replace("'s", "")
+        .replace("’s", "")
+        .replace("aemi", "emi")
+        .replace("oedem", "edem")
+        .replace("haem", "hem")
+        .replace("oes", "es")
+    )
     return [SAME.get(word, word[:LONGEST_WORD]) for word in WORD.findall(low) if word not in PLAIN][:most]
 
 
@@ -154,7 +204,9 @@ class Index:
         if not most:
             return []
         top: NDArray[np.intp] = np.argpartition(-scores, most - 1)[:most]
-        ranked = sorted(((float(scores[number]), int(number)) for number in top if scores[number] > 0), key=lambda pair: (-pair[0], pair[1]))
+        ranked = sorted(
+            ((float(scores[number]), int(number)) for number in top if scores[number] > 0), key=lambda pair: (-pair[0], pair[1])
+        )
         return [Hit(number, score) for score, number in ranked]
 
 

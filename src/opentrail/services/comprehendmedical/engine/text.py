@@ -15,8 +15,55 @@ LONGEST = 120
 """Tokens in one sentence at most: longer runs are cut, which bounds the work of one decoding step."""
 
 SHORTENED = frozenset(
-    "dr mr mrs ms prof st mt vs no fig approx dept est e.g i.e q.d b.i.d t.i.d q.i.d p.o a.m p.m inc jr sr pt tab cap"
-    " jan feb mar apr jun jul aug sep sept oct nov dec ft lt gt hx dx tx rx".split()
+    [
+        "dr",
+        "mr",
+        "mrs",
+        "ms",
+        "prof",
+        "st",
+        "mt",
+        "vs",
+        "no",
+        "fig",
+        "approx",
+        "dept",
+        "est",
+        "e.g",
+        "i.e",
+        "q.d",
+        "b.i.d",
+        "t.i.d",
+        "q.i.d",
+        "p.o",
+        "a.m",
+        "p.m",
+        "inc",
+        "jr",
+        "sr",
+        "pt",
+        "tab",
+        "cap",
+        "jan",
+        "feb",
+        "mar",
+        "apr",
+        "jun",
+        "jul",
+        "aug",
+        "sep",
+        "sept",
+        "oct",
+        "nov",
+        "dec",
+        "ft",
+        "lt",
+        "gt",
+        "hx",
+        "dx",
+        "tx",
+        "rx",
+    ]
 )
 BULLET = re.compile(r"[ \t]*(?:[-*•·+]|\(?\d{1,2}[.)])[ \t]")
 HEADER = re.compile(r"^[ \t]*([A-Za-z][A-Za-z/&' ]{1,48}?)[ \t]*:", re.MULTILINE)

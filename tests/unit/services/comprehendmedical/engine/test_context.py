@@ -8,18 +8,33 @@ from opentrail.services.comprehendmedical.engine import context, text
 from opentrail.services.comprehendmedical.engine.library import Library
 
 CASES = [
-    ("She denies chest pain.", "chest pain", "NEGATION"), ("No fever, chills or cough.", "cough", "NEGATION"), ("Negative for pneumonia.", "pneumonia", "NEGATION"),
-    ("Pneumonia was ruled out.", "Pneumonia", "NEGATION"), ("There is no evidence of stroke.", "stroke", "NEGATION"), ("He never had asthma.", "asthma", "NEGATION"),
-    ("CT was negative for embolism.", "embolism", "NEGATION"), ("Mother had breast cancer.", "breast cancer", "PERTAINS_TO_FAMILY"),
-    ("Family history of diabetes.", "diabetes", "PERTAINS_TO_FAMILY"), ("If fever develops, call.", "fever", "HYPOTHETICAL"), ("Return for worsening pain.", "pain", "HYPOTHETICAL"),
-    ("Possible pneumonia.", "pneumonia", "LOW_CONFIDENCE"), ("Findings suspicious for sepsis.", "sepsis", "LOW_CONFIDENCE"), ("History of asthma.", "asthma", "PAST_HISTORY"),
-    ("S/p appendectomy.", "appendectomy", "PAST_HISTORY"), ("Will schedule colonoscopy.", "colonoscopy", "FUTURE"), ("MRI is scheduled tomorrow.", "MRI", "FUTURE"),
-    ("Past Medical History: gout", "gout", "PAST_HISTORY"), ("Family History: gout", "gout", "PERTAINS_TO_FAMILY"),
-]  # fmt: skip
+    ("She denies chest pain.", "chest pain", "NEGATION"),
+    ("No fever, chills or cough.", "cough", "NEGATION"),
+    ("Negative for pneumonia.", "pneumonia", "NEGATION"),
+    ("Pneumonia was ruled out.", "Pneumonia", "NEGATION"),
+    ("There is no evidence of stroke.", "stroke", "NEGATION"),
+    ("He never had asthma.", "asthma", "NEGATION"),
+    ("CT was negative for embolism.", "embolism", "NEGATION"),
+    ("Mother had breast cancer.", "breast cancer", "PERTAINS_TO_FAMILY"),
+    ("Family history of diabetes.", "diabetes", "PERTAINS_TO_FAMILY"),
+    ("If fever develops, call.", "fever", "HYPOTHETICAL"),
+    ("Return for worsening pain.", "pain", "HYPOTHETICAL"),
+    ("Possible pneumonia.", "pneumonia", "LOW_CONFIDENCE"),
+    ("Findings suspicious for sepsis.", "sepsis", "LOW_CONFIDENCE"),
+    ("History of asthma.", "asthma", "PAST_HISTORY"),
+    ("S/p appendectomy.", "appendectomy", "PAST_HISTORY"),
+    ("Will schedule colonoscopy.", "colonoscopy", "FUTURE"),
+    ("MRI is scheduled tomorrow.", "MRI", "FUTURE"),
+    ("Past Medical History: gout", "gout", "PAST_HISTORY"),
+    ("Family History: gout", "gout", "PERTAINS_TO_FAMILY"),
+]
 NOT = [
-    ("She denies pain but reports cough.", "cough", "NEGATION"), ("No fever. Cough present.", "Cough", "NEGATION"), ("She has diabetes.", "diabetes", "NEGATION"),
-    ("Mother is well; he has gout.", "gout", "NEGATION"), ("No chest pain; however, dyspnea is severe.", "dyspnea", "NEGATION"),
-]  # fmt: skip
+    ("She denies pain but reports cough.", "cough", "NEGATION"),
+    ("No fever. Cough present.", "Cough", "NEGATION"),
+    ("She has diabetes.", "diabetes", "NEGATION"),
+    ("Mother is well; he has gout.", "gout", "NEGATION"),
+    ("No chest pain; however, dyspnea is severe.", "dyspnea", "NEGATION"),
+]
 
 
 def told(loaded: Library, source: str, words: str) -> dict[str, float]:

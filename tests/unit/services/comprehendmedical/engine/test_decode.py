@@ -15,7 +15,10 @@ def by_hand(scores: np.ndarray, transitions: np.ndarray) -> tuple[list[int], lis
     """The best path and the probabilities of its labels, from all paths."""
     paths = list(itertools.product(range(scores.shape[1]), repeat=len(scores)))
     totals = np.array(
-        [sum(scores[at, label] for at, label in enumerate(path)) + sum(transitions[a, b] for a, b in itertools.pairwise(path)) for path in paths]
+        [
+            sum(scores[at, label] for at, label in enumerate(path)) + sum(transitions[a, b] for a, b in itertools.pairwise(path))
+            for path in paths
+        ]
     )
     shares = np.exp(totals - totals.max())
     shares /= shares.sum()

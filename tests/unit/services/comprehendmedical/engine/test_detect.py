@@ -31,7 +31,7 @@ ENTITIES = [
     ("Radiation therapy ended last month.", "last month", "TIME_EXPRESSION", "TIME_TO_TREATMENT_NAME"),
     ("A 67-year-old man.", "67", "PROTECTED_HEALTH_INFORMATION", "AGE"),
     ("Mr. Robert Miller was admitted.", "Robert Miller", "PROTECTED_HEALTH_INFORMATION", "NAME"),
-]  # fmt: skip
+]
 ATTRIBUTES = [
     ("Take metformin 500 mg tablet by mouth.", "metformin", "STRENGTH", "500 mg"),
     ("Take metformin 500 mg tablet by mouth.", "metformin", "FORM", "tablet"),
@@ -48,14 +48,19 @@ ATTRIBUTES = [
     ("Blood pressure was 120/80 mmHg.", "Blood pressure", "TEST_UNIT", "mmHg"),
     ("He smokes 1 pack per day.", "smokes", "AMOUNT", "1 pack"),
     ("He smokes 1 pack daily.", "smokes", "FREQUENCY", "daily"),
-]  # fmt: skip
+]
 TRAITS = [
-    ("He denies chest pain.", "chest pain", "NEGATION"), ("Mother had asthma.", "asthma", "PERTAINS_TO_FAMILY"),
-    ("If fever develops, call us.", "fever", "HYPOTHETICAL"), ("Possible pneumonia.", "pneumonia", "LOW_CONFIDENCE"),
-    ("History of asthma.", "asthma", "PAST_HISTORY"), ("Colonoscopy is scheduled.", "Colonoscopy", "FUTURE"),
-    ("The patient has hypertension.", "hypertension", "DIAGNOSIS"), ("He complains of cough.", "cough", "SYMPTOM"),
-    ("Physical exam: wheezing is heard.", "wheezing", "SIGN"), ("She stopped metformin; no metformin now.", "metformin", "NEGATION"),
-]  # fmt: skip
+    ("He denies chest pain.", "chest pain", "NEGATION"),
+    ("Mother had asthma.", "asthma", "PERTAINS_TO_FAMILY"),
+    ("If fever develops, call us.", "fever", "HYPOTHETICAL"),
+    ("Possible pneumonia.", "pneumonia", "LOW_CONFIDENCE"),
+    ("History of asthma.", "asthma", "PAST_HISTORY"),
+    ("Colonoscopy is scheduled.", "Colonoscopy", "FUTURE"),
+    ("The patient has hypertension.", "hypertension", "DIAGNOSIS"),
+    ("He complains of cough.", "cough", "SYMPTOM"),
+    ("Physical exam: wheezing is heard.", "wheezing", "SIGN"),
+    ("She stopped metformin; no metformin now.", "metformin", "NEGATION"),
+]
 
 
 def entities(loaded: Library, source: str) -> list[dict[str, Any]]:

@@ -21,5 +21,16 @@ def test_keys_leave_out_case_and_hyphens() -> None:
 
 
 def test_the_common_drugs_that_begin_with_a_are_listed(loaded: Library) -> None:
-    names = "acetaminophen aspirin amlodipine atorvastatin amoxicillin albuterol allopurinol alprazolam azithromycin apixaban".split()
+    names = [
+        "acetaminophen",
+        "aspirin",
+        "amlodipine",
+        "atorvastatin",
+        "amoxicillin",
+        "albuterol",
+        "allopurinol",
+        "alprazolam",
+        "azithromycin",
+        "apixaban",
+    ]
     assert [name for name in names if not set("CR") & set(loaded.gazetteer.kinds.get(name, ""))] == []

@@ -47,8 +47,11 @@ def test_spans_are_runs_within_a_sentence() -> None:
     labels = ["B-A", "I-A", "B-A", "I-B", "O", "I-A"]
     spans = model.spans_of(labels, [1.0, 0.5, 1.0, 1.0, 1.0, 0.2], [(0, 2), (2, 6)])
     assert [(span.first, span.last, span.label, span.score) for span in spans] == [
-        (0, 2, "A", 0.75), (2, 3, "A", 1.0), (3, 4, "B", 1.0), (5, 6, "A", 0.2),
-    ]  # fmt: skip
+        (0, 2, "A", 0.75),
+        (2, 3, "A", 1.0),
+        (3, 4, "B", 1.0),
+        (5, 6, "A", 0.2),
+    ]
 
 
 def test_shapes() -> None:

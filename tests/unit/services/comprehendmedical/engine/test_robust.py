@@ -13,10 +13,48 @@ from opentrail.services.comprehendmedical.engine import detect, phi, redact, tex
 from opentrail.services.comprehendmedical.engine.library import Library, Vocabularies
 
 TEXTS = [
-    "", " ", "\n\r\n\t", ".", "😀" * 50, "El paciente tiene fiebre y tos.", "患者发烧三天，服用阿司匹林。", "Пациент жалуется на боль", "مريض يعاني من حمى",
-    "a\x00b\x01 fever", "e\u0301 cough \u200b\u200d", "BP:\r\n120/80\r\nTemp: 98.6 F\r\n", "((((((", "mg mg mg mg", "No no no no fever",
-]  # fmt: skip
-HOSTILE = ["1", "1,", "1.1", "a ", "A. ", "A-", "Dr. ", "St. ", "x@", "a.", "http://", "1/", "- ", " \t", "\n", "every ", "5 mg ", "of the ", "(", "Aa ", "no ", ":", "1-1 ", "#1"]  # fmt: skip
+    "",
+    " ",
+    "\n\r\n\t",
+    ".",
+    "😀" * 50,
+    "El paciente tiene fiebre y tos.",
+    "患者发烧三天，服用阿司匹林。",
+    "Пациент жалуется на боль",
+    "مريض يعاني من حمى",
+    "a\x00b\x01 fever",
+    "e\u0301 cough \u200b\u200d",
+    "BP:\r\n120/80\r\nTemp: 98.6 F\r\n",
+    "((((((",
+    "mg mg mg mg",
+    "No no no no fever",
+]
+HOSTILE = [
+    "1",
+    "1,",
+    "1.1",
+    "a ",
+    "A. ",
+    "A-",
+    "Dr. ",
+    "St. ",
+    "x@",
+    "a.",
+    "http://",
+    "1/",
+    "- ",
+    " \t",
+    "\n",
+    "every ",
+    "5 mg ",
+    "of the ",
+    "(",
+    "Aa ",
+    "no ",
+    ":",
+    "1-1 ",
+    "#1",
+]
 
 
 def offsets_hold(source: str, answer: dict[str, Any]) -> None:
@@ -35,8 +73,30 @@ def test_odd_texts(loaded: Library, vocabularies: Vocabularies, source: str) -> 
 
 
 WORDS = st.sampled_from(
-    ["fever", "denies", "mg", "500", "aspirin", "Dr.", "Smith", "left", "knee", "no", "CT", "was", "12/1/2020", "per day", "\n", "Plan:", "😀", "٣", "ß", ",", "."]
-)  # fmt: skip
+    [
+        "fever",
+        "denies",
+        "mg",
+        "500",
+        "aspirin",
+        "Dr.",
+        "Smith",
+        "left",
+        "knee",
+        "no",
+        "CT",
+        "was",
+        "12/1/2020",
+        "per day",
+        "\n",
+        "Plan:",
+        "😀",
+        "٣",
+        "ß",
+        ",",
+        ".",
+    ]
+)
 
 
 @settings(max_examples=40, deadline=None)

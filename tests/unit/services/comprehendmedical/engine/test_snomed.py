@@ -10,9 +10,20 @@ import pytest
 from opentrail.services.comprehendmedical.engine import detect, snomed
 from opentrail.services.comprehendmedical.engine.library import Library, snomed_from
 
-NAMES = [("Purple fever", "disorder"), ("Green cough", "finding"), ("Sore elbow", "finding"), ("Left elbow", "body structure"), ("Elbow", "body structure"),
-         ("Elbow scan", "procedure"), ("Blood colour test", "procedure"), ("Acute", "qualifier value"), ("Blue rash", "disorder"), ("Chest pain", "finding"),
-         ("Round headache", "finding"), ("Table", "physical object")]  # fmt: skip
+NAMES = [
+    ("Purple fever", "disorder"),
+    ("Green cough", "finding"),
+    ("Sore elbow", "finding"),
+    ("Left elbow", "body structure"),
+    ("Elbow", "body structure"),
+    ("Elbow scan", "procedure"),
+    ("Blood colour test", "procedure"),
+    ("Acute", "qualifier value"),
+    ("Blue rash", "disorder"),
+    ("Chest pain", "finding"),
+    ("Round headache", "finding"),
+    ("Table", "physical object"),
+]
 
 
 def gps(path: Path) -> Path:

@@ -16,7 +16,19 @@ def sentences(source: str) -> list[str]:
 
 
 def test_numbers_keep_their_decimals_and_signs_stand_alone() -> None:
-    assert [token.text for token in text.tokenize("K+ 3.5, BP 120/80; 10mg")] == ["K", "+", "3.5", ",", "BP", "120", "/", "80", ";", "10", "mg"]
+    assert [token.text for token in text.tokenize("K+ 3.5, BP 120/80; 10mg")] == [
+        "K",
+        "+",
+        "3.5",
+        ",",
+        "BP",
+        "120",
+        "/",
+        "80",
+        ";",
+        "10",
+        "mg",
+    ]
 
 
 def test_offsets_are_code_points() -> None:
