@@ -237,7 +237,7 @@ LISTS = {"anatomy": "A", "tests": "T", "procedures": "P", "symptoms": "S", "cond
 
 def hand_made() -> Iterator[tuple[str, str]]:
     for name, kind in LISTS.items():
-        for phrase in (DATA / "lexicon" / f"{name}.txt").read_text().replace("\n", "|").split("|"):
+        for phrase in (Path(__file__).parent / "nlp_lexicon" / f"{name}.txt").read_text().replace("\n", "|").split("|"):
             yield phrase, kind
 
 

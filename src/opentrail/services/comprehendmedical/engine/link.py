@@ -14,6 +14,7 @@ MODEL_VERSION = "1.0.0"
 MOST = 5
 ICD_TRAITS = frozenset({"NEGATION", "DIAGNOSIS", "SIGN", "SYMPTOM", "PERTAINS_TO_FAMILY", "HYPOTHETICAL", "LOW_CONFIDENCE"})
 RX_TRAITS = frozenset({"NEGATION", "PAST_HISTORY"})
+ICD_RELATIONS = frozenset({"OVERLAP", "SYSTEM_ORGAN_SITE", "QUALITY"})
 GROUPS = {"MEDICAL_CONDITION": "condition", "ANATOMY": "anatomy", "TEST_TREATMENT_PROCEDURE": "procedure"}
 PART_GROUPS = {"SYSTEM_ORGAN_SITE": "anatomy", "DIRECTION": "quality", "ACUITY": "quality", "QUALITY": "quality"}
 
@@ -41,7 +42,7 @@ def rxnorm(source: str, findings: Findings, codes: RxNorm) -> Shape:
     entities = []
     for entity in findings.entities:
         if entity.category == "MEDICATION":
-            shape = _allowed(entity_shape(source, entity), RX_TRAITS)
+            shape = _rx_attributes(_allowed(entity_shape(source, entity), RX_TRAITS))
             details = " ".join(_words(source, entity, ("STRENGTH", "DOSAGE", "FORM", "ROUTE_OR_MODE")))
             hits = codes.search(source[entity.mention.begin : entity.mention.end], details)
             shape["RxNormConcepts"] = [concept(found.code, found.name, score) for found, score in hits]
@@ -94,9 +95,27 @@ def _allowed(shape: Shape, traits: frozenset[str]) -> Shape:
     return shape
 
 
+def _icd_attributes(shape: Shape) -> Shape:
+    """Attributes as InferICD10CM has them: category DX_NAME, and a relation only where its list names one."""
+    attributes = shape.get("Attributes")
+    for part in attributes if isinstance(attributes, list) else ():
+        part["Category"] = "DX_NAME"
+        if part["RelationshipType"] not in ICD_RELATIONS:
+            del part["RelationshipType"]
+    return shape
+
+
+def _rx_attributes(shape: Shape) -> Shape:
+    """Attributes as InferRxNorm has them: without category and relation type."""
+    attributes = shape.get("Attributes")
+    for part in attributes if isinstance(attributes, list) else ():
+        del part["Category"], part["RelationshipType"]
+    return shape
+
+
 def _with_times(source: str, entity: Entity, findings: Findings, kind: str, traits: frozenset[str]) -> Shape:
     """An entity with its time expressions as attributes of it (InferICD10CM tells them this way)."""
-    shape = _allowed(entity_shape(source, entity), traits)
+    shape = _icd_attributes(_allowed(entity_shape(source, entity), traits))
     for number, part, owner, chance in findings.times:
         if owner is entity:
             told: Shape = {"Type": kind, "Score": rounded(part.score), "RelationshipScore": rounded(chance), "RelationshipType": "OVERLAP"}

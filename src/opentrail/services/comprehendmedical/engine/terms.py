@@ -133,12 +133,6 @@ class Index:
         self._stems: dict[str, list[int]] = {}
         self._by_gram: dict[str, list[int]] = {}
         self._sizes: list[int] = []
-        for word, number in self.vocabulary.items():
-            self._stems.setdefault(stem(word), []).append(number)
-            parts = grams(word)
-            self._sizes.append(len(parts))
-            for part in parts:
-                self._by_gram.setdefault(part, []).append(number)
         self._likes: dict[str, list[tuple[float, int]]] = {}
 
     def like(self, word: str) -> list[tuple[float, int]]:
@@ -150,7 +144,23 @@ class Index:
             known = self._likes[word] = self._look_for(word)
         return known
 
+    def _spell_out(self) -> None:
+        """List stems and trigrams of the vocabulary, when a word is first looked up; set in one step each, sizes last."""
+        stems: dict[str, list[int]] = {}
+        by_gram: dict[str, list[int]] = {}
+        sizes = []
+        for word, number in self.vocabulary.items():
+            stems.setdefault(stem(word), []).append(number)
+            parts = grams(word)
+            sizes.append(len(parts))
+            for part in parts:
+                by_gram.setdefault(part, []).append(number)
+        self._stems, self._by_gram = stems, by_gram
+        self._sizes = sizes
+
     def _look_for(self, word: str) -> list[tuple[float, int]]:
+        if len(self._sizes) < len(self.vocabulary):
+            self._spell_out()
         found: dict[int, float] = {}
         parts = grams(word)
         if len(word) > 3 and not word.isdigit():
