@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from benchmarks.servers import ACCOUNT, credentials, free_port
 from botocore.credentials import Credentials
 from botocore.serialize import create_serializer
 
-from benchmarks.servers import ACCOUNT, credentials, free_port
 from opentrail.app import SERVICES
 from opentrail.calls.call import Request
 from opentrail.contract.models import model

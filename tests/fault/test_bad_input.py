@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -192,7 +191,9 @@ def test_calls_of_nothing_known(server: live.Server, signing: str, method: str, 
     assert error_in_any(got) == code
 
 
-@pytest.mark.parametrize("body", [*mutations.RAW_JSON, b"[]", b'"a"', b"1", b"[" * 500_000, b'{"a":' * 300_000], ids=lambda body: repr(body[:12]))
+@pytest.mark.parametrize(
+    "body", [*mutations.RAW_JSON, b"[]", b'"a"', b"1", b"[" * 500_000, b'{"a":' * 300_000], ids=lambda body: repr(body[:12])
+)
 def test_json_that_is_none(server: live.Server, body: bytes) -> None:
     got = one(server, post(server, body, **JSON))
     assert (got.status, error_of(got, "json")) == (400, "SerializationException")
@@ -248,7 +249,9 @@ def test_headers_beyond_reason_and_twice(server: live.Server) -> None:
         (*unfolded.headers, ("authorization", proof)),
         (*unfolded.headers, ("x-amz-security-token", "a")),
         tuple((name, value + "0" if name == "authorization" else value) for name, value in unfolded.headers),
-        tuple((name, value.replace("Signature=", "Signature=\xe9") if name == "authorization" else value) for name, value in unfolded.headers),
+        tuple(
+            (name, value.replace("Signature=", "Signature=\xe9") if name == "authorization" else value) for name, value in unfolded.headers
+        ),
     ):
         [got] = live.send_all(server.port, [live.raw(replace(unfolded, headers=headers))], 1)
         assert 400 <= got.status < 404

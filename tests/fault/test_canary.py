@@ -162,7 +162,9 @@ def by_hand(trial: Trial) -> None:
         trial.fhir("PUT", "Patient", f"identifier={secret('conditional update')}", body=b'{"resourceType":"Patient"}'),
         trial.fhir("POST", "Patient", body=b'{"resourceType":"Patient"}', if_none_exist=f"name={secret('If-None-Exist')}"),
         trial.fhir("GET", "Patient", f"name={secret('search value')}&{secret('search name')}=a"),
-        trial.fhir("POST", "Patient/_search", body=f"family={secret('search form')}".encode(), content_type="application/x-www-form-urlencoded"),
+        trial.fhir(
+            "POST", "Patient/_search", body=f"family={secret('search form')}".encode(), content_type="application/x-www-form-urlencoded"
+        ),
         trial.fhir("GET", f"Patient/{kept}", if_none_match=f'W/"{secret("If-None-Match")}"'),
         trial.fhir("PATCH", f"Patient/{kept}", body=f'[{{"value":"{secret("patch")}"}}]'.encode()),
         trial.fhir("POST", "", body=f'{{"resourceType":"Bundle","id":"{secret("bundle")}"}}'.encode()),
@@ -245,7 +247,9 @@ def test_every_identifier_is_in_the_journal_and_no_content(trial: Trial) -> None
 
 
 def test_no_content_in_logs_metrics_and_health(trial: Trial) -> None:
-    pages = live.send_all(trial.server.port, [b"GET /_opentrail/%s HTTP/1.1\r\nhost: a\r\n\r\n" % page for page in (b"metrics", b"health")], 1)
+    pages = live.send_all(
+        trial.server.port, [b"GET /_opentrail/%s HTTP/1.1\r\nhost: a\r\n\r\n" % page for page in (b"metrics", b"health")], 1
+    )
     assert [page.status for page in pages] == [200, 200]
     said = trial.server.log.read_text() + "".join(page.body.decode() for page in pages)
     assert present({**trial.never, **trial.secrets, **trial.kept}, said) == []

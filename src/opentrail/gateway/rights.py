@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import ResourcePolicy, Right, Service
 from opentrail.gateway.state import Gateway
 from opentrail.identity.context import request_keys
 from opentrail.identity.credentials import Credentials, load_credentials
-from opentrail.identity.decide import Decision, decide
+from opentrail.identity.decide import Decision, decide, refused
 from opentrail.identity.patterns import Keys
 from opentrail.identity.policy import compiled
 from opentrail.identity.refusals import Rejected
 from opentrail.identity.sigv4 import Claim
 from opentrail.kernel.errors import ServiceError
 from opentrail.store.database import LaneTx
+from opentrail.store.epoch import stored_epoch
 from opentrail.store.sql import Snapshot
 
 _NO_KEYS: Keys = {}
 """Enough where there is no policy whose conditions could ask for one."""
 
+_REVOKED = Decision(False, "because the credentials were revoked")
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+
+class Standing(msgspec.Struct, frozen=True):
     """What is known of the caller's rights, and at which state epoch. `claim` is None for service-made calls."""
 
     epoch: int
@@ -62,7 +65,7 @@ async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right
 def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
     """In the lane: when rights changed since the call was authorised, judges it again by what the transaction sees."""
     standing: Standing = call.standing
-    if tx.epoch == standing.epoch and gateway.database.dialect == "sqlite":
+    if standing.epoch == (tx.epoch if gateway.database.dialect == "sqlite" else stored_epoch(tx)):
         return
     service, operation = call.target.service, call.target.operation
     assert operation is not None
@@ -71,7 +74,7 @@ def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
         try:
             credentials = load_credentials(tx, gateway.tools.sealer, standing.claim.access_key, standing.claim.token)
         except Rejected as rejected:
-            raise denied(call, Right("*"), Decision(False, "the credentials were revoked")) from rejected
+            raise _refused(call, Right(f"{service.action_prefix}:{call.target.name}"), _REVOKED) from rejected
     rights = operation.rights(call, call.input)
     judge(call, credentials, rights, [_policy_now(tx, service, right) for right in rights])
 
@@ -96,17 +99,8 @@ def judge(call: Call, credentials: Credentials, rights: Sequence[Right], policie
             held = {**keys, **right.keys}
         decision = decide(call.caller, credentials.grants, right.action, right.resource, held, document, owner)
         if not decision.allowed:
-            raise denied(call, right, decision)
+            raise _refused(call, right, decision)
 
 
-def denied(call: Call, right: Right, decision: Decision) -> ServiceError:
-    """AWS's wording for a call that no policy allows."""
-    caller = call.caller
-    return ServiceError(
-        call.target.service.denied_code,
-        "User: {principal} is not authorized to perform: {action} on resource: {resource} because " + decision.why,
-        status=403,
-        principal=caller.arn or caller.service,
-        action=right.action,
-        resource=right.resource,
-    )
+def _refused(call: Call, right: Right, decision: Decision) -> ServiceError:
+    return refused(call.caller, right.action, right.resource, decision, call.target.service.denied_code)

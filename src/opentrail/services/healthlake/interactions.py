@@ -48,9 +48,9 @@ def fhir_error(status: int, issue: str, template: str, **arguments: object) -> S
 
 
 def active(snapshot: Snapshot, call: Call, id: str) -> store.Datastore:
-    """The caller's active data store. Raises ServiceError."""
+    """The caller's active data store. Raises ServiceError, 404 as FHIR has it (the control plane's own answer is a 400)."""
     found = store.datastore(snapshot, id)
-    if found is None or found.account != call.account or found.region != call.region or found.status != "ACTIVE":
+    if found is None or (found.account, found.region, found.status) != (call.account, call.region, "ACTIVE"):
         raise fhir_error(404, "not-found", "FHIR Data Store with id {id} not found.", id=id)
     call.touch(datastores.TYPE, datastores.store_arn(found))
     return found
