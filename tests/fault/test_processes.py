@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from benchmarks.servers import free_port
+
 from tests.fault import live
 
 

@@ -151,7 +151,7 @@ def test_a_database_that_fails_a_step_is_unavailable_and_counted(error: Exceptio
 @pytest.mark.parametrize("error", [Broken("a"), Full("a"), Again("a")])
 def test_the_lane_itself_handles_what_it_must(error: Exception) -> None:
     """These end the batch, not the call: they pass the frame, with the call as it was before."""
-    gateway, lane = world()
+    gateway, _ = world()
     made = call(gateway)
 
     def perform(tx: Any) -> Mapping[str, Any]:

@@ -58,7 +58,7 @@ def test_the_master_keys_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "secretsecret", "00" * 31, "00" * 33, "zz" * 32])
 def test_texts_that_are_no_key_are_not_quoted(text: str) -> None:
-    with pytest.raises(ValueError, match="^a master key is 64 hexadecimal digits$"):
+    with pytest.raises(ValueError, match=r"^a master key is 64 hexadecimal digits$"):
         parse_master_key(text)
     with pytest.raises(ValueError, match="32 bytes"):
         Sealer(b"short")

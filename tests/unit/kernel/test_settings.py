@@ -68,7 +68,7 @@ def test_a_setting_that_nobody_knows_is_refused(tmp_path: Path) -> None:
 
 
 def test_beyond_loopback_with_tls_or_by_decision() -> None:
-    assert load({"listen": "0.0.0.0:80", "insecure": True}, {}, None).host == "0.0.0.0"
+    assert load({"listen": "0.0.0.0:80", "insecure": True}, {}, None).host == "0.0.0.0"  # noqa: S104 - compared, not listened on
     tls = load({"listen": "0.0.0.0:443", "tls_certificate": "c", "tls_key": "k"}, {}, None)
     assert tls.url == "https://0.0.0.0:443"
     assert (Settings(listen="[::1]:80").host, Settings(listen="[::1]:80").port) == ("::1", 80)

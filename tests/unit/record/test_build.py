@@ -17,9 +17,12 @@ ACTION = Action("cloudtrail.amazonaws.com", "CreateTrail", False, False)
 
 
 def record(**changes: Any) -> dict[str, Any]:
-    found = dict(action=ACTION, principal=ME, time=1790000000.9, region="us-east-1", source_ip="10.0.0.1", user_agent="Boto3",
-                 request_id="r-1", event_id="e-1", recipient="123456789012") | changes  # fmt: skip
-    return msgspec.json.decode(build(Facts(**found)))
+    facts: dict[str, Any] = {
+        "action": ACTION, "principal": ME, "time": 1790000000.9, "region": "us-east-1", "source_ip": "10.0.0.1", "user_agent": "Boto3",
+        "request_id": "r-1", "event_id": "e-1", "recipient": "123456789012",
+    }  # fmt: skip
+    found: dict[str, Any] = msgspec.json.decode(build(Facts(**facts | changes)))
+    return found
 
 
 def test_order_of_fields() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
-from xml.etree import ElementTree
 
 import msgspec
 import pytest
 from botocore.awsrequest import HeadersDict
 from botocore.parsers import create_parser
+from defusedxml import ElementTree
 
 from opentrail.calls.call import Answer, Request
 from opentrail.contract import operation
