@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,10 @@ from benchmarks.servers import free_port
 from tests.fault import live
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> live.Server:
-    with live.server(tmp_path) as running:
-        yield running  # type: ignore[misc]
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Server]:
+    with live.server(tmp_path_factory.mktemp("processes")) as running:
+        yield running
 
 
 def roles(folder: Path) -> dict[str, int]:

@@ -99,7 +99,7 @@ def test_fhir_answers_with_an_outcome(status: int, issue: str) -> None:
     ("headers", "path", "error", "protocol"),
     [
         ({}, "/", UnknownCall("query", "", "A", "b"), "query"),
-        ({}, "/", UnknownCall("cbor", "", "A", "b"), "rest_xml"),
+        ({}, "/", UnknownCall("cbor", "", "A", "b"), "cbor"),
         ({}, "/datastore/x", ERROR, "fhir"),
         ({"x-amz-target": ""}, "/", ERROR, "json"),
         ({"content-type": "application/x-amz-json-1.1"}, "/", ERROR, "json"),
