@@ -285,7 +285,7 @@ def compare(record: Mapping[str, Any], caller: Caller, request_id: str, wanted: 
     """Every field of the record, and their order."""
     assert [name for name in FIELDS if name in record] == list(record)
     assert set(FIELDS) - OPTIONAL <= set(record)
-    assert record["userIdentity"] == caller.identity
+    assert record["userIdentity"] == caller.identity, record
     assert (record["eventName"], record["eventSource"]) == (wanted.event, wanted.source)
     assert record["requestParameters"] == wanted.request
     assert record["responseElements"] == (None if wanted.error else wanted.response)
