@@ -80,7 +80,7 @@ class Caller:
 
     account: str
     key: str
-    secret: str
+    secret: str = field(repr=False)
     identity: Mapping[str, Any] = field(hash=False)
     token: str | None = None
 
@@ -200,7 +200,7 @@ class Story:
     def call(
         self, service: str, operation: str, input: Mapping[str, Any] | None = None, *, caller: Caller | None = None, region: str = REGION,
         request: Mapping[str, Any] | None = SAME, response: Mapping[str, Any] | None = None,
-        resources: Iterable[tuple[str, str]] = (), event: str = "", data: bool = False, error: str = "",
+        resources: Iterable[tuple[str, Any]] = (), event: str = "", data: bool = False, error: str = "",
         recorded: str = "",
     ) -> dict[str, Any]:  # fmt: skip
         """Makes a call, compares its record, returns the answer; with `error`, the error's answer. `resources` are (type, ARN);
@@ -226,7 +226,7 @@ class Story:
 
     def fhir(
         self, operation: str, method: str, path: str, resource: Any = None, *, caller: Caller | None = None, status: int = 200,
-        request: Mapping[str, Any] | None = None, resources: Iterable[tuple[str, str]] = (), error: str = "",
+        request: Mapping[str, Any] | None = None, resources: Iterable[tuple[str, Any]] = (), error: str = "",
         headers: Mapping[str, str] | None = None, region: str = REGION,
     ) -> tuple[dict[str, Any], Mapping[str, str]]:  # fmt: skip
         """A signed FHIR call below /datastore; the answer's JSON ({} when it has none) and headers, after its record was compared."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from opentrail.app import SERVICES
 from tools import coverage
+
+from opentrail.app import SERVICES
 
 
 def test_every_offered_operation_has_a_wire_test() -> None:

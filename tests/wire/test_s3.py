@@ -200,7 +200,7 @@ def test_presigned_addresses(story: Story, bucket: str) -> None:
     assert record["requestParameters"] == {"bucketName": bucket, "key": "k"}
 
 
-class _Trailer(S3SigV4Auth):  # type: ignore[misc]
+class _Trailer(S3SigV4Auth):
     def payload(self, request: Any) -> str:
         return "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
