@@ -58,7 +58,7 @@ def server() -> Iterator[str]:
             _wait(folder, home, who)
             yield f"postgresql://postgres@/{{}}?host={home}"
         finally:
-            process.send_signal(signal.SIGINT)  # "fast": does not wait for clients that forgot to close
+            process.send_signal(signal.SIGINT)  # the fast shutdown, which does not wait for clients
             process.wait(timeout=30)
     finally:
         shutil.rmtree(home, ignore_errors=True)

@@ -74,7 +74,9 @@ def test_who_touched_a_patient_is_found_by_name_and_no_patient_is_in_the_record(
 
 def test_a_user_without_the_right_is_refused_and_recorded(story: Story, store: str) -> None:
     reader = story.user(("healthlake:ReadResource", "*"))
-    denied, _ = story.fhir("CreateResource", "POST", f"/{store}/r4/Patient", PATIENT, caller=reader, status=403, error="AccessDeniedException")
+    denied, _ = story.fhir(
+        "CreateResource", "POST", f"/{store}/r4/Patient", PATIENT, caller=reader, status=403, error="AccessDeniedException"
+    )
     assert denied["issue"][0]["code"] == "forbidden"
     assert "because because" not in denied["issue"][0]["diagnostics"]
 

@@ -49,9 +49,7 @@ def test_users(story: Story) -> None:
 @covers("iam", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey")
 def test_access_keys(story: Story) -> None:
     name = user_of(story)
-    wanted = {
-        "accessKey": {"accessKeyId": Like("AKIA[A-Z2-7]{16}"), "status": "Active", "userName": name, "createDate": MOMENT}
-    }
+    wanted = {"accessKey": {"accessKeyId": Like("AKIA[A-Z2-7]{16}"), "status": "Active", "userName": name, "createDate": MOMENT}}
     key = story.call("iam", "CreateAccessKey", {"UserName": name}, response=wanted)["AccessKey"]
     assert len(key["SecretAccessKey"]) == 40
     listed = story.call("iam", "ListAccessKeys", {"UserName": name})["AccessKeyMetadata"]

@@ -33,7 +33,7 @@ def asgi(gateway: Gateway) -> Asgi:
             return
         request = request_of(scope, now(), proxies)
         if request.path.startswith("/_opentrail/"):
-            await send_answer(own_answer(gateway, request), request, receive, send)
+            await send_answer(await asyncio.to_thread(own_answer, gateway, request), request, receive, send)
             return
         answer = await pipeline.serve(gateway, request, body.Source(receive, request))
         await send_answer(answer, request, receive, send)

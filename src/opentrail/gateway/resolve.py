@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from opentrail.calls.call import Request
@@ -110,6 +110,7 @@ def resolve(request: Request, routes: Routes) -> Resolved:
     return _by_form(request, candidates, bool(signed)) or _by_path(request, candidates)
 
 
+@lru_cache(maxsize=4096)
 def _by_target(target: str, candidates: tuple[str, ...]) -> Resolved:
     prefix, _, operation = target.rpartition(".")
     for service in candidates:

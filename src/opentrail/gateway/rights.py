@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import ResourcePolicy, Right, Service
@@ -17,6 +18,7 @@ from opentrail.identity.refusals import Rejected
 from opentrail.identity.sigv4 import Claim
 from opentrail.kernel.errors import ServiceError
 from opentrail.store.database import LaneTx
+from opentrail.store.epoch import stored_epoch
 from opentrail.store.sql import Snapshot
 
 _NO_KEYS: Keys = {}
@@ -25,8 +27,7 @@ _NO_KEYS: Keys = {}
 _REVOKED = Decision(False, "because the credentials were revoked")
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(msgspec.Struct, frozen=True):
     """What is known of the caller's rights, and at which state epoch. `claim` is None for service-made calls."""
 
     epoch: int
@@ -64,7 +65,7 @@ async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right
 def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
     """In the lane: when rights changed since the call was authorised, judges it again by what the transaction sees."""
     standing: Standing = call.standing
-    if tx.epoch == standing.epoch and gateway.database.dialect == "sqlite":
+    if standing.epoch == (tx.epoch if gateway.database.dialect == "sqlite" else stored_epoch(tx)):
         return
     service, operation = call.target.service, call.target.operation
     assert operation is not None

@@ -24,11 +24,12 @@ import calendar
 import hmac
 import re
 import time
-from dataclasses import dataclass
 from email.utils import mktime_tz, parsedate_tz
 from functools import lru_cache
 from hashlib import sha256
 from urllib.parse import quote, unquote, unquote_to_bytes
+
+import msgspec
 
 from opentrail.calls.call import Request
 from opentrail.identity.refusals import Rejected
@@ -58,8 +59,7 @@ _CROOKED = re.compile(r"//|/\.\.?(?:/|\Z)")
 _SAFE = "-_.~"
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """What a request says about its signature: well formed and timely, not yet proven."""
 
     access_key: str
@@ -230,7 +230,28 @@ def _signature(key: bytes, claim: Claim, canonical: str) -> str:
 
 
 def _from_header(request: Request, header: str) -> Claim:
-    mechanism, _, rest = header.partition(" ")
+    front, _, signature = header.rpartition("Signature=")
+    if "," in signature or not front:
+        front, signature = _moved(header)
+    (key, date, region, service), signed = _mechanism(front)
+    timestamp = _timestamp(request)
+    _check_date(date, timestamp)
+    return Claim(key, date, region, service, signed, _hexadecimal(signature), timestamp,
+                 request.headers.get("x-amz-security-token", ""), False, _declared(request, service))  # fmt: skip
+
+
+def _moved(header: str) -> tuple[str, str]:
+    """The header and its signature apart, where the signature does not come last."""
+    parts = header.split(",")
+    found = [part for part in parts if part.strip(" ").startswith("Signature=")]
+    front = ",".join(part for part in parts if part not in found[:1])
+    return front + ", ", found[0].partition("=")[2] if found else ""
+
+
+@lru_cache(maxsize=4096)
+def _mechanism(front: str) -> tuple[tuple[str, str, str, str], tuple[str, ...]]:
+    """Credential scope and signed headers of the part before the signature, which a client repeats in every call."""
+    mechanism, _, rest = (front + "Signature=").partition(" ")
     if mechanism != ALGORITHM:
         raise Rejected("unsupported")
     # 1. every part once
@@ -244,11 +265,7 @@ def _from_header(request: Request, header: str) -> Claim:
     if lacking or len(parts) != 3:
         text = " ".join(f"Authorization header requires '{name}' parameter." for name in lacking)
         raise Rejected("malformed", text or "Authorization header has an unknown parameter.")
-    key, date, region, service = _scope(parts["Credential"])
-    timestamp = _timestamp(request)
-    _check_date(date, timestamp)
-    return Claim(key, date, region, service, _signed_names(parts["SignedHeaders"]), _hexadecimal(parts["Signature"]), timestamp,
-                 request.headers.get("x-amz-security-token", ""), False, _declared(request, service))  # fmt: skip
+    return _scope(parts["Credential"]), _signed_names(parts["SignedHeaders"])
 
 
 def _from_query(request: Request, now: float) -> Claim:

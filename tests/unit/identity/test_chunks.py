@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import replace
 from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from opentrail.identity.chunks import ChunkReader
 from opentrail.identity.refusals import Rejected

@@ -14,6 +14,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
+from opentrail.contract.compiled import too_deep
 from opentrail.kernel.ambient import stamp
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.healthlake import datastores, store
@@ -202,6 +203,7 @@ def parse(body: bytes) -> dict[str, Any]:
         raise fhir_error(400, "required", "The request has no body; a resource as JSON is needed.")
     if len(body) > MOST_BYTES:
         raise fhir_error(413, "too-long", "A resource has at most {most} bytes.", most=MOST_BYTES)
+    too_deep(body, "ValidationException")
     try:
         resource = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -1,0 +1,126 @@
+"""Turns: how the work role writes the main database on SQLite, between the lane's batches and never beside one.
+
+A job asks over a Unix socket in the data folder, waits for its turn, writes one short transaction of its own connection, and
+gives the turn back. The lane lends one turn at a time and never two in a row while a call waits. SQLite's own lock stands
+behind it: a holder that stays too long is waited for, not written beside. On PostgreSQL the transaction lock does the same.
+
+One byte each way: `?` asks, `!` grants, `.` gives back; a closed connection gives back, too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from opentrail.store.database import Broken, Database, LaneTx
+from opentrail.store.lane import Lane, Turn
+
+SLICE = 0.010
+"""Seconds that one turn should last: jobs size their chunks by it."""
+
+_WAIT = 60.0
+ASK, GRANT, BACK = b"?", b"!", b"."
+
+
+class TurnServer:
+    """The lending side, on the event loop of the web role."""
+
+    def __init__(self, lane: Lane, file: Path) -> None:
+        self._lane = lane
+        self._file = file
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listens. Only the owner of the data folder can connect."""
+        self._file.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self._file)
+        self._file.chmod(0o600)
+
+    async def stop(self) -> None:
+        """Stops listening; held turns end with their connections."""
+        if self._server is not None:
+            self._server.close()
+            self._file.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+        turn: Turn | None = None
+        try:
+            while await reader.read(1) == ASK:
+                turn = Turn(lambda: loop.call_soon_threadsafe(writer.write, GRANT))
+                self._lane.lend(turn)
+                if await reader.read(1) != BACK:
+                    break
+                turn.done.set()
+        except ConnectionError:
+            pass
+        finally:
+            if turn is not None:
+                turn.done.set()
+            writer.close()
+
+
+class Turns:
+    """The borrowing side. `write` may be used from any thread; one turn at a time is asked for.
+
+    `file` is None on PostgreSQL.
+    """
+
+    def __init__(self, database: Database, file: Path | None) -> None:
+        self._database = database
+        self._file = file
+        self._guard = threading.Lock()
+        self._socket: socket.socket | None = None
+
+    @contextmanager
+    def write(self) -> Iterator[LaneTx]:
+        """A write transaction on the main database, committed durably at the end. Keep it within `SLICE`.
+
+        Raises Broken when the web role cannot be asked.
+        """
+        with self._guard:
+            self._ask()
+            writer = self._database.writer()
+            try:
+                writer.begin(writes=True)
+                yield writer.enter()
+                writer.leave()
+                writer.commit()
+            except BaseException:
+                writer.rollback()
+                raise
+            finally:
+                self._give_back()
+
+    def _ask(self) -> None:
+        if self._file is None:
+            return
+        try:
+            if self._socket is None:
+                self._socket = socket.socket(socket.AF_UNIX)
+                self._socket.settimeout(_WAIT)
+                self._socket.connect(str(self._file))
+            self._socket.sendall(ASK)
+            granted = self._socket.recv(1)
+        except OSError as error:
+            self._drop()
+            raise Broken(f"no turn could be had: {type(error).__name__}") from error
+        if granted != GRANT:
+            self._drop()
+            raise Broken("no turn could be had: the web role ended")
+
+    def _give_back(self) -> None:
+        if self._socket is not None:
+            try:
+                self._socket.sendall(BACK)
+            except OSError:
+                self._drop()
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
