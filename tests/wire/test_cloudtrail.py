@@ -169,7 +169,7 @@ def test_history_pages_newest_first_without_gaps(story: Story) -> None:
     )  # fmt: skip
     found = [[json.loads(one["CloudTrailEvent"])["requestID"] for one in page["Events"]] for page in pages]
     assert [len(page) for page in found] == [3, 3, 1]
-    assert sorted(sum(found, [])) == sorted(ids)
+    assert sorted(id for page in found for id in page) == sorted(ids)
 
 
 def test_refusals_name_who_what_and_why(story: Story) -> None:

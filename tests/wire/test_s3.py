@@ -66,7 +66,7 @@ def test_buckets(story: Story) -> None:
     assert on(story, "GetBucketAcl", name)["Grants"][0]["Permission"] == "FULL_CONTROL"
     on(story, "DeleteBucket", name)
     story.client("s3").get_waiter("bucket_not_exists").wait(Bucket=name, WaiterConfig={"Delay": 1, "MaxAttempts": 1})
-    missing = on(story, "GetBucketAcl", name, error="NoSuchBucket")
+    missing = on(story, "GetBucketAcl", name, resources=[], error="NoSuchBucket")
     assert missing["Error"]["BucketName"] == name
 
 
