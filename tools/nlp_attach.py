@@ -12,12 +12,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from tools.nlp_corpora import FOLDS, Brat, maccrobat_documents
-from tools.train_nlp import DATA, shared_folder
 
 from opentrail.services.comprehendmedical.engine import attach
 from opentrail.services.comprehendmedical.engine.attach import Place
 from opentrail.services.comprehendmedical.engine.text import split_sentences, tokenize
+from tools.nlp_corpora import FOLDS, Brat, maccrobat_documents
+from tools.train_nlp import DATA, shared_folder
 
 HEADS = {
     "Sign_symptom": "DX",

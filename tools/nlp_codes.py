@@ -15,12 +15,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-from tools.nlp_vocab import DATA, unpickle
-from tools.train_nlp import shared_folder
 
 from opentrail.services.comprehendmedical.engine import releases
 from opentrail.services.comprehendmedical.engine.icd10cm import FEATURES, Icd10Cm, plain
 from opentrail.services.comprehendmedical.engine.terms import words_of
+from tools.nlp_vocab import DATA, unpickle
+from tools.train_nlp import shared_folder
 
 Term = tuple[str, str, str]
 TABULAR = "simple_icd_10_cm/data/icd10c-tabular-April-1-2026.xml"

@@ -16,16 +16,15 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tools import nlp_corpora, nlp_phi
-from tools.nlp_corpora import Sentence, mended
-from tools.nlp_crf import Trained, train
-
 from opentrail.services.comprehendmedical.engine import gazetteer, model
 from opentrail.services.comprehendmedical.engine.decode import batch_of
 from opentrail.services.comprehendmedical.engine.features import Clusters, load_clusters, sentence_features
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.model import Model
 from opentrail.services.comprehendmedical.engine.tagger import stack_tags
+from tools import nlp_corpora, nlp_phi
+from tools.nlp_corpora import Sentence, mended
+from tools.nlp_crf import Trained, train
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/opentrail/services/comprehendmedical/engine/data"

@@ -38,7 +38,7 @@ RECENT = 400
 SAME: Mapping[str, Any] = {}
 """As requestParameters: the whole input, its member names recased."""
 
-READS = ("Get", "List", "Describe", "Head", "Lookup", "Read", "VersionRead", "AssumeRole")
+READS = ("Get", "List", "Describe", "Head", "Lookup", "Detect", "Infer", "Read", "VersionRead", "AssumeRole")
 FIELDS = (
     *("eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userAgent"),
     *("errorCode", "errorMessage", "requestParameters", "responseElements", "additionalEventData", "requestID", "eventID", "readOnly"),

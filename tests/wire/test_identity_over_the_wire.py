@@ -131,7 +131,7 @@ def test_a_scope_of_another_service_is_refused(story: Story) -> None:
     ("service", "operation", "input"),
     [
         ("cloudtrail", "list_queries", {"EventDataStore": "arn:aws:cloudtrail:us-east-1:123456789012:eventdatastore/x"}),
-        ("comprehendmedical", "detect_entities_v2", {"Text": "Canary takes aspirin"}),
+        ("comprehendmedical", "list_phi_detection_jobs", {}),
         ("personalize-runtime", "get_recommendations", {"campaignArn": "arn:aws:personalize:us-east-1:123456789012:campaign/x"}),
         ("personalize-events", "put_events", {"trackingId": "t", "sessionId": "s", "eventList": [{"eventType": "e", "sentAt": 1}]}),
         ("sns", "list_topics", {}),
