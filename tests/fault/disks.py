@@ -44,10 +44,15 @@ def free(folder: Path) -> int:
 
 
 def fill(folder: Path, leave: int) -> Path:
-    """Makes or grows a file until only `leave` bytes are left."""
+    """Makes or grows a file until only `leave` bytes are left, or fewer where somebody else takes them meanwhile."""
     filler = folder / "filler"
     with filler.open("ab") as out:
         size = free(folder) - leave
-        if size > 0:
-            os.posix_fallocate(out.fileno(), filler.stat().st_size, size)
+        while size > 0:
+            try:
+                os.posix_fallocate(out.fileno(), os.fstat(out.fileno()).st_size, size)
+            except OSError:
+                size //= 2
+            else:
+                size = free(folder) - leave
     return filler
