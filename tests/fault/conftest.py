@@ -7,10 +7,25 @@ from pathlib import Path
 
 import pytest
 
+from tests import gaps, postgres
 from tests.fault import disks
 from tests.fault.shim import Shim, compiled, compiler
 
-_NEEDS = {"test_fsync_order.py": compiler, "test_io_errors.py": compiler, "test_disk_full.py": disks.can_mount}
+
+def has_postgres() -> bool:
+    """Whether PostgreSQL is installed; where not, that is said at the end of the run."""
+    if postgres.binaries() is None:
+        gaps.note("faults on PostgreSQL", "PostgreSQL is not installed (Debian: apt-get install postgresql)")
+        return False
+    return True
+
+
+_NEEDS = {
+    "test_postgres.py": has_postgres,
+    "test_fsync_order.py": compiler,
+    "test_io_errors.py": compiler,
+    "test_disk_full.py": disks.can_mount,
+}
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:

@@ -36,7 +36,8 @@ def test_calls_are_refused_before_the_disk_is_full(small_disk: Path) -> None:
 
 def test_a_disk_filled_at_once_loses_no_answered_call(small_disk: Path) -> None:
     """Something else takes all room between two looks at the margin: SQLite itself finds the disk full."""
-    with serving(small_disk / "data", "--flush-interval", "1s", "--digest-interval", "3s", environment={"OPENTRAIL_MIN_FREE_MB": "2"}) as server:
+    options = ("--flush-interval", "1s", "--digest-interval", "3s")
+    with serving(small_disk / "data", *options, environment={"OPENTRAIL_MIN_FREE_MB": "2"}) as server:
         world = World(server)
         world.prepare()
         load = Load(server.url, server.credentials, "full", "load-bucket", world.datastore)
