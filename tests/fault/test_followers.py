@@ -76,6 +76,10 @@ def test_a_bucket_that_refuses_for_a_while_loses_nothing(tmp_path: Path) -> None
         told = load.stop()
         assert all(one.answered for one in told)
         before = world.keys("CloudTrail")
+        web = server.await_role("web")
+        os.kill(web, signal.SIGSTOP)  # now the endpoint itself does not answer
+        time.sleep(4.0)
+        os.kill(web, signal.SIGCONT)
         s3.put_bucket_policy(Bucket=TRAIL_BUCKET, Policy=json.dumps(bucket_policy()))
         world.judge(told)
         world.check_log_files()
