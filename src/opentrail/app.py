@@ -41,7 +41,7 @@ from opentrail.services.cloudtrail.digests import plan as digests_plan
 from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import index as history
-from opentrail.services.cloudtrail.history.pruning import Pruning
+from opentrail.services.cloudtrail.history.merging import Merging
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.iam import service as iam
@@ -55,7 +55,7 @@ from opentrail.store.databases import open_database
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
 from opentrail.store.turns import TurnServer
-from opentrail.work.follower import Follower, Following
+from opentrail.work.follower import Following
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
 from opentrail.work.runner import Runner, Worker
@@ -76,8 +76,6 @@ SERVICES: tuple[Service, ...] = (
 )
 
 FOLLOWERS = (history.NAME, delivery_plan.NAME)
-_INDEXED_AT_ONCE = 2_000
-"""Records in one transaction of Event history's index: short on slow machines too, and its lease is renewed in time."""
 
 _PATIENCE = 30.0
 _SERVICE_CREDENTIALS = 3600.0
@@ -243,8 +241,8 @@ def workers(parts: Parts) -> list[Worker]:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
     return [
-        worker(Following(Follower(history.NAME, history.index, most_entries=_INDEXED_AT_ONCE), parts.main), parts.history),
-        worker(Pruning(clock, settings.journal_days), parts.history),
+        worker(Following(history.follower(), parts.main), parts.history),
+        worker(Merging(clock, settings.journal_days), parts.history),
         worker(
             Following(delivery_plan.follower(parts.main, parts.installation, clock, settings.flush_interval), parts.main), parts.delivery
         ),

@@ -134,9 +134,7 @@ class World:
             time.sleep(0.5)
 
     def keys(self, kind: str) -> list[str]:
-        pages = self.server.client("s3").get_paginator("list_objects_v2").paginate(
-            Bucket=TRAIL_BUCKET, Prefix=f"AWSLogs/{ACCOUNT}/{kind}/"
-        )
+        pages = self.server.client("s3").get_paginator("list_objects_v2").paginate(Bucket=TRAIL_BUCKET, Prefix=f"AWSLogs/{ACCOUNT}/{kind}/")
         return [one["Key"] for page in pages for one in page.get("Contents", ()) if one["Key"].endswith(".json.gz")]
 
     def ids_in(self, key: str) -> list[str]:

@@ -18,7 +18,8 @@ from opentrail.kernel.settings import Settings
 from opentrail.services.cloudtrail.delivery import store as delivery_store
 from opentrail.services.cloudtrail.delivery.files import root
 from opentrail.services.cloudtrail.digests import store as digest_store
-from opentrail.services.cloudtrail.verify import Fetched, Listed, Report, Rows, public_keys, verify
+from opentrail.services.cloudtrail.findings import Fetched, Listed, Report, Rows
+from opentrail.services.cloudtrail.verify import public_keys, verify
 from opentrail.store.databases import open_database
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -29,7 +30,7 @@ class NoTrail(Exception):
 
 
 class Bucket:
-    """Reads buckets through the S3 API; see services.cloudtrail.verify.Reader."""
+    """Reads buckets through the S3 API; see services.cloudtrail.findings.Reader."""
 
     def __init__(self, s3: Any) -> None:
         self._s3 = s3

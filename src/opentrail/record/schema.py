@@ -19,7 +19,7 @@ class Resource(msgspec.Struct, frozen=True):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """The parts of userIdentity that selectors, history and lookups read."""
+    """The parts of userIdentity that selectors and verification read."""
 
     type: str = ""
     arn: str = ""
@@ -32,7 +32,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 class View(msgspec.Struct, frozen=True):
-    """A record's fields that selectors, history and lookups read. Absent optional fields are empty."""
+    """A record's fields that selectors and verification read. Absent optional fields are empty."""
 
     eventID: str
     eventTime: str
@@ -53,17 +53,6 @@ class View(msgspec.Struct, frozen=True):
     resources: list[Resource] = []
     sessionCredentialFromConsole: str = ""
     vpcEndpointId: str = ""
-
-    @property
-    def user_name(self) -> str:
-        """The name Event history shows: the user's, else the role session's name, else `root` for the root user."""
-        identity = self.userIdentity
-        if identity.userName:
-            return identity.userName
-        if identity.type == "Root":
-            return "root"
-        _, _, session = identity.principalId.partition(":")
-        return session
 
 
 _decoder = msgspec.json.Decoder(View)

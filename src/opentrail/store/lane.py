@@ -34,6 +34,8 @@ Later = Sequence[tuple[Sql, dict[str, Value]]]
 
 
 class State(Enum):
+    """Where a ticket stands: it may be withdrawn while QUEUED, is waited for once TAKEN."""
+
     QUEUED = "queued"
     TAKEN = "taken"
     DONE = "done"

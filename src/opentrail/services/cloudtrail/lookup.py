@@ -1,17 +1,15 @@
 """LookupEvents: Event history, strictly consistent with every call already answered.
 
 The index answers up to its position, the journal's newest records are read after it up to the head seen first; both are
-merged, newest first. A page is complete or refused: when the index is far behind, the call waits for it a little, then
-answers ThrottlingException. The page token holds the head of the first page and the last record given, so that paging
-neither skips nor repeats while records arrive.
+merged, newest first. A page is complete or refused: while the index is far behind, the call answers ThrottlingException at
+once, so that the wait is the client's (whose SDK repeats the call) and no thread's. The page token holds the head of the
+first page and the last record given, so that paging neither skips nor repeats while records arrive.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
 from heapq import merge
 from itertools import islice
 from typing import Any, NamedTuple
@@ -22,8 +20,8 @@ from opentrail.journal import read as journal
 from opentrail.journal.read import MANAGEMENT, Entry
 from opentrail.kernel import paging
 from opentrail.kernel.errors import ServiceError
-from opentrail.record.schema import View, view
 from opentrail.services.cloudtrail.history import search, store
+from opentrail.services.cloudtrail.history.facts import Facts, facts
 from opentrail.services.cloudtrail.history.search import Hit
 from opentrail.services.cloudtrail.history.terms import ATTRIBUTES, Pairs, matches, term
 from opentrail.store.sql import Snapshot
@@ -34,11 +32,7 @@ PAGE = 50
 TAIL = 20_000
 """Records after the index's position that one call reads at most."""
 
-PATIENCE = 2.0
-"""Seconds that a call waits for the index to come closer than that."""
-
 _DAY = 86400
-_PAUSE = 0.02
 
 
 class Place(NamedTuple):
@@ -66,8 +60,7 @@ def lookup_events(snapshot: Snapshot, call: Call, input: Any) -> Output:
     """
     query = checked(call, input)
     head = journal.head(snapshot).position if query.place is None else query.place.head
-    with ExitStack() as opened:
-        index = _close_enough(opened, call, head)
+    with call.tools.history() as index:
         page = list(islice(_found(snapshot, index, call, query, head), query.limit + 1))
     output: dict[str, Any] = {"Events": [shown(entry, record) for entry, record in page[: query.limit]]}
     if len(page) > query.limit:
@@ -131,26 +124,17 @@ def _place(call: Call, input: Any) -> Place | None:
         raise ServiceError("InvalidNextTokenException", "The token is not valid, or the other parameters have changed.") from None
 
 
-def _close_enough(opened: ExitStack, call: Call, head: int) -> Snapshot:
-    """A view of the index not more than TAIL behind the head. Raises ThrottlingException when it stays further behind."""
-    clock = call.tools.clock
-    until = clock.monotonic() + PATIENCE
-    while True:
-        with ExitStack() as attempt:
-            index = attempt.enter_context(call.tools.history())
-            if head - store.indexed_to(index) <= TAIL:
-                opened.push(attempt.pop_all())
-                return index
-        if clock.monotonic() >= until:
-            raise ServiceError("ThrottlingException", "Event history is being indexed and not complete at present; try again later.")
-        time.sleep(_PAUSE)
+def _found(snapshot: Snapshot, index: Snapshot, call: Call, query: Query, head: int) -> Iterator[tuple[Entry, Facts]]:
+    """The records asked for, newest first. The index's hits are read in batches of a page, and only if they are reached.
 
-
-def _found(snapshot: Snapshot, index: Snapshot, call: Call, query: Query, head: int) -> Iterator[tuple[Entry, View]]:
-    """The records asked for, newest first. The index's hits are read in batches of a page, and only if they are reached."""
-    before = None if query.place is None else Hit(query.place.time, query.place.position)
+    Raises ThrottlingException when the index is more than TAIL behind the head.
+    """
     done = store.indexed_to(index)
-    tail = {Hit(entry.time, entry.position): (entry, record) for entry, record in _tail(snapshot, call, query, done, head, before)}
+    if head - done > TAIL:
+        raise ServiceError("ThrottlingException", "Event history is being indexed and not complete at present; try again later.")
+    before = None if query.place is None else Hit(query.place.time, query.place.position)
+    waiting = journal.after(snapshot, done, TAIL, head) if done < head else ()
+    tail = {Hit(entry.time, entry.position): found for entry in waiting for found in _wanted(entry, call, query, before)}
     terms = [term(call.account, call.region, key, value) for key, value in query.pairs] or [term(call.account, call.region)]
     hits = search.newest_first(index, terms, query.low, query.high, before)
     indexed = (hit for hit in hits if hit.position <= head)
@@ -159,19 +143,18 @@ def _found(snapshot: Snapshot, index: Snapshot, call: Call, query: Query, head: 
         for hit in batch:
             if hit in tail:
                 yield tail[hit]
-            elif (entry := entries.get(hit.position)) is not None and matches(record := view(entry.record), query.pairs):
-                yield entry, record
+            elif hit.position in entries:
+                yield from _wanted(entries[hit.position], call, query, before)
 
 
-def _tail(snapshot: Snapshot, call: Call, query: Query, done: int, head: int, before: Hit | None) -> Iterator[tuple[Entry, View]]:
-    """The records asked for that are not in the index yet."""
-    for entry in journal.after(snapshot, done, TAIL, head) if done < head else ():
-        if entry.category != MANAGEMENT or entry.account != call.account or entry.region != call.region:
-            continue
-        if query.low <= entry.time <= query.high and (before is None or (entry.time, entry.position) < before):
-            record = view(entry.record)
-            if matches(record, query.pairs):
-                yield entry, record
+def _wanted(entry: Entry, call: Call, query: Query, before: Hit | None) -> Iterator[tuple[Entry, Facts]]:
+    """The entry, if it is asked for."""
+    if entry.category != MANAGEMENT or entry.account != call.account or entry.region != call.region:
+        return
+    if query.low <= entry.time <= query.high and (before is None or (entry.time, entry.position) < before):
+        record = facts(entry.record)
+        if matches(record, query.pairs):
+            yield entry, record
 
 
 def _batches(hits: Iterable[Hit], count: int) -> Iterator[list[Hit]]:
@@ -180,7 +163,7 @@ def _batches(hits: Iterable[Hit], count: int) -> Iterator[list[Hit]]:
         yield batch
 
 
-def shown(entry: Entry, record: View) -> dict[str, Any]:
+def shown(entry: Entry, record: Facts) -> dict[str, Any]:
     """A record as LookupEvents answers it. Resources are named by their ARN."""
     output: dict[str, Any] = {
         "EventId": record.eventID,

@@ -21,19 +21,21 @@ from opentrail.kernel.sealing import Sealer
 from opentrail.kernel.settings import Settings
 from opentrail.services.cloudtrail import tables as trail_tables
 from opentrail.services.cloudtrail.delivery import tables as delivery_tables
+from opentrail.services.cloudtrail.history import index, merging
 from opentrail.services.cloudtrail.history import tables as history_tables
-from opentrail.services.cloudtrail.history.index import index
 from opentrail.services.common import tables as common_tables
 from opentrail.store.migrate import engine
 from opentrail.store.postgres import PostgresDatabase
 from opentrail.store.sqlite import SqliteDatabase
 from opentrail.store.tables import DELIVERY, HISTORY, MAIN
+from opentrail.work import tables as work_tables
+from opentrail.work.lease import Lease
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NOW = 1_790_000_000.0
 
 Database = SqliteDatabase | PostgresDatabase
-USED = (trail_tables, history_tables, common_tables, delivery_tables)
+USED = (trail_tables, history_tables, common_tables, delivery_tables, work_tables)
 """The modules whose import declares the tables that `create` makes."""
 
 
@@ -90,6 +92,8 @@ class World:
     def __init__(self, main: Database, history: Database, delivery: Database, blobs: Path) -> None:
         self.main, self.history = main, history
         self.clock, self.s3 = Clock(), S3()
+        self._following = Lease(history, index.NAME, "test", self.clock)
+        self._merging = Lease(history, merging.NAME, "test", self.clock)
         self.sealer = Sealer(bytes(32))
         self.tools = Tools(
             clock=self.clock,
@@ -150,9 +154,20 @@ class World:
             return after(snapshot, position, count)
 
     def follow(self, entries: list[Entry]) -> None:
-        """Puts entries into the index, as the runner does."""
-        with self.history.write() as tx:
-            index(tx, entries)
+        """Puts those entries into the index that are not in it yet, as the runner does."""
+        origin = self._following.position()
+        fresh = [entry for entry in entries if entry.position > origin]
+        if fresh and self._following.acquire():
+            follower = index.follower()
+            prepared = follower.prepare(fresh)
+            with self._following.write() as tx:
+                follower.take(tx, prepared)
+                self._following.move(tx, origin, fresh[-1].position)
+
+    def merge(self) -> bool:
+        """One step of the task that merges the index; whether more may wait."""
+        assert self._merging.acquire()
+        return merging.Merging(self.clock, 90).step(self._merging)
 
 
 def error_of(perform: Callable[[], Any]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
@@ -9,9 +10,6 @@ from typing import NamedTuple
 from opentrail.services.cloudtrail.history import segments, store
 from opentrail.services.cloudtrail.history.store import Candidate
 from opentrail.store.sql import Snapshot
-
-_FEW = 8
-"""With at most this many hits in a segment their places are read one by one, with more all places at once (measured)."""
 
 
 class Hit(NamedTuple):
@@ -48,17 +46,12 @@ def _next(waiting: list[tuple[int, int, int, Iterator[Hit]]]) -> Hit:
 
 def _hits(snapshot: Snapshot, candidate: Candidate, low: int, high: int, before: Hit | None) -> Iterator[Hit]:
     """The hits of one segment, newest first."""
-    id, oldest, shared = candidate.id, candidate.oldest, candidate.numbers
-    inside = low <= oldest and candidate.newest <= high and (before is None or candidate.newest < before.time)
-    if inside and segments.count(shared) <= _FEW:
-        for number in segments.descending(shared):
-            place = store.place(snapshot, id, number)
-            yield Hit(segments.time_of(oldest, place), segments.position_of(id, place))
-        return
-    places = store.places(snapshot, id)
-    start = segments.below(places, oldest, id, low, 0)
-    end = segments.below(places, oldest, id, high + 1, 0)
-    if before is not None:
-        end = min(end, segments.below(places, oldest, id, before.time, before.position))
-    for number in segments.descending(shared, start, end):
-        yield Hit(segments.time_of(oldest, places[number]), segments.position_of(id, places[number]))
+    id, oldest, newest, size, numbers = candidate
+    places = store.Places(snapshot, id, size)
+    start = 0 if low <= oldest else bisect_left(places, segments.place(oldest, id, low, id))
+    end = size if newest <= high else bisect_left(places, segments.place(oldest, id, high + 1, id))
+    if before is not None and before.time <= newest:
+        end = min(end, bisect_left(places, segments.place(oldest, id, before.time, max(before.position, id))))
+    for number in segments.descending(numbers, start, end):
+        place = places[number]
+        yield Hit(segments.time_of(oldest, place), segments.position_of(id, place))

@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from opentrail.services.cloudtrail.history import segments
-from opentrail.services.cloudtrail.history.segments import Numbers, Segment
+from opentrail.services.cloudtrail.history.segments import CHUNK, Numbers, Stored
 from opentrail.store.sql import Snapshot, Sql, Tx
+from opentrail.work.lease import position
+
+NAME = "history"
+"""The follower whose position says how far the index has come."""
 
 MOST_TERMS = 8
 """Terms that one search combines at most."""
 
-_FIRST, _CHUNK = 4, 64
+_FIRST, _MORE = 4, 32
 """Segments read at first, which mostly hold the whole page, and at a time after that."""
 
-_HEAD = Sql("SELECT position FROM history_head WHERE id = 1")
-_MOVE = Sql("INSERT INTO history_head (id, position) VALUES (1, :position) ON CONFLICT (id) DO UPDATE SET position = excluded.position")
 _SIZES = Sql("SELECT id, size FROM history_segment ORDER BY id DESC LIMIT :count")
-_ONE = Sql("SELECT last, oldest, places FROM history_segment WHERE id = :id")
-_POSTINGS = Sql("SELECT term, postings FROM history_posting WHERE segment = :id")
-_ADD = Sql("INSERT INTO history_segment (id, last, oldest, newest, size, places) VALUES (:id, :last, :oldest, :newest, :size, :places)")
-_ADD_POSTINGS = Sql("INSERT INTO history_posting (segment, term, postings) VALUES (:segment, :term, :postings)")
+_ONE = Sql("SELECT oldest, newest, size FROM history_segment WHERE id = :id")
+_ROWS = Sql("SELECT key, stored FROM history_row WHERE segment = :id ORDER BY key")
+_ADD = Sql("INSERT INTO history_segment (id, oldest, newest, size) VALUES (:id, :oldest, :newest, :size)")
+_ADD_ROW = Sql("INSERT INTO history_row (segment, key, stored) VALUES (:segment, :key, :stored)")
 _REMOVE = Sql("DELETE FROM history_segment WHERE id = :id")
-_REMOVE_POSTINGS = Sql("DELETE FROM history_posting WHERE segment = :id")
-_EXPIRED = Sql("SELECT id FROM history_segment WHERE newest < :before ORDER BY id LIMIT :count")
-_PLACES = Sql("SELECT places FROM history_segment WHERE id = :id")
-_PLACE = Sql("SELECT substr(places, :start, 8) FROM history_segment WHERE id = :id")
+_REMOVE_ROWS = Sql("DELETE FROM history_row WHERE segment = :id")
+_EXPIRED = Sql("SELECT id FROM history_segment WHERE newest < :before ORDER BY newest LIMIT :count")
+_STORED = Sql("SELECT stored FROM history_row WHERE segment = :id AND key = :key")
 
 
 def _candidates(count: int) -> Sql:
-    """Segments newest first, and for each of `count` terms its bucket and its bitmap: lookups by key from each segment."""
+    """Segments newest first, and for each of `count` terms its bitmap, or without one its bucket: lookups by key."""
     numbers = range(count)
+    found = ", ".join(f"m{i}.stored, CASE WHEN m{i}.stored IS NULL THEN b{i}.stored END" for i in numbers)
     return Sql(
-        f"SELECT s.id, s.oldest, s.newest, {', '.join(f'b{i}.postings, m{i}.postings' for i in numbers)} FROM history_segment s"
+        f"SELECT s.id, s.oldest, s.newest, s.size, {found} FROM history_segment s"
         + "".join(
-            f" LEFT JOIN history_posting b{i} ON b{i}.segment = s.id AND b{i}.term = :bucket{i}"
-            f" LEFT JOIN history_posting m{i} ON m{i}.segment = s.id AND m{i}.term = :bitmap{i}"
+            f" LEFT JOIN history_row b{i} ON b{i}.segment = s.id AND b{i}.key = :bucket{i}"
+            f" LEFT JOIN history_row m{i} ON m{i}.segment = s.id AND m{i}.key = :bitmap{i}"
             for i in numbers
         )
         + " WHERE s.newest >= :low AND s.newest <= :newest AND (s.newest < :newest OR s.id < :id) AND s.oldest <= :high"
@@ -49,56 +51,70 @@ _CANDIDATES = {count: _candidates(count) for count in range(1, MOST_TERMS + 1)}
 
 
 class Candidate(NamedTuple):
-    """A segment, and which of its numbers have every term searched for."""
+    """A segment of `size` records, and which of its numbers have every term searched for."""
 
     id: int
     oldest: int
     newest: int
+    size: int
     numbers: Numbers
+
+
+class Places:
+    """The places of a segment by number, read in rows as they are asked for; a sequence for `bisect`."""
+
+    def __init__(self, snapshot: Snapshot, id: int, size: int) -> None:
+        self._snapshot = snapshot
+        self._id = id
+        self._size = size
+        self._read: dict[int, array[int]] = {}
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, number: int) -> int:
+        key = segments.places_key(number)
+        chunk = self._read.get(key)
+        if chunk is None:
+            row = self._snapshot.one(_STORED, id=self._id, key=key)
+            assert row is not None, "one snapshot"
+            chunk = self._read[key] = segments.unpacked(bytes(row[0]))
+        return chunk[number % CHUNK]
 
 
 def indexed_to(snapshot: Snapshot) -> int:
     """The position up to which the journal is in the index."""
-    row = snapshot.one(_HEAD)
-    return 0 if row is None else int(row[0])
+    return position(snapshot, NAME)
 
 
-def move(tx: Tx, position: int) -> None:
-    """Says that the journal is in the index up to this position."""
-    tx.run(_MOVE, position=position)
-
-
-def sizes(tx: Tx, count: int) -> list[tuple[int, int]]:
+def sizes(snapshot: Snapshot, count: int) -> list[tuple[int, int]]:
     """Id and size of the newest segments, newest first."""
-    return [(row[0], row[1]) for row in tx.all(_SIZES, count=count)]
+    return [(row[0], row[1]) for row in snapshot.all(_SIZES, count=count)]
 
 
-def load(tx: Tx, id: int) -> Segment:
+def load(snapshot: Snapshot, id: int) -> Stored:
     """A whole segment."""
-    row = tx.one(_ONE, id=id)
-    assert row is not None, "asked for by an id just read"
-    entries = segments.entries_of((key, bytes(stored)) for key, stored in tx.all(_POSTINGS, id=id))
-    return Segment(id, row[0], row[1], array("Q", bytes(row[2])), entries)
+    row = snapshot.one(_ONE, id=id)
+    assert row is not None, "asked for by an id of the same view"
+    return Stored(id, row[0], row[1], row[2], [(key, bytes(stored)) for key, stored in snapshot.all(_ROWS, id=id)])
 
 
-def add(tx: Tx, segment: Segment) -> None:
-    """Stores a segment."""
-    places = array("Q", segment.places).tobytes()
-    size = len(segment.places)
-    tx.run(_ADD, id=segment.first, last=segment.last, oldest=segment.oldest, newest=segment.newest, size=size, places=places)
-    rows = segments.rows(segment.entries)
-    tx.many(_ADD_POSTINGS, [{"segment": segment.first, "term": key, "postings": stored} for key, stored in rows])
+def add(tx: Tx, segment: Stored) -> None:
+    """Stores a segment under the first of its positions."""
+    tx.run(_ADD, id=segment.first, oldest=segment.oldest, newest=segment.newest, size=segment.size)
+    tx.many(_ADD_ROW, [{"segment": segment.first, "key": key, "stored": stored} for key, stored in segment.rows])
 
 
-def remove(tx: Tx, id: int) -> None:
-    """Removes a segment."""
-    tx.run(_REMOVE_POSTINGS, id=id)
-    tx.run(_REMOVE, id=id)
+def remove(tx: Tx, ids: Iterable[int]) -> None:
+    """Removes segments."""
+    for id in ids:
+        tx.run(_REMOVE_ROWS, id=id)
+        tx.run(_REMOVE, id=id)
 
 
-def expired(tx: Tx, before: int, count: int) -> list[int]:
+def expired(snapshot: Snapshot, before: int, count: int) -> list[int]:
     """Up to `count` segments whose records are all older than that time."""
-    return [row[0] for row in tx.all(_EXPIRED, before=before, count=count)]
+    return [row[0] for row in snapshot.all(_EXPIRED, before=before, count=count)]
 
 
 def candidates(snapshot: Snapshot, terms: Sequence[int], low: int, high: int) -> Iterator[Candidate]:
@@ -110,23 +126,15 @@ def candidates(snapshot: Snapshot, terms: Sequence[int], low: int, high: int) ->
     while True:
         rows = snapshot.all(statement, low=low, high=high, newest=newest, id=id, count=count, **values)
         for row in rows:
-            found = segments.common([segments.numbers_of(term, row[3 + 2 * i], row[4 + 2 * i]) for i, term in enumerate(terms)])
-            if found:
-                yield Candidate(row[0], row[1], row[2], found)
+            numbers = segments.common([_numbers(term, row[4 + 2 * i], row[5 + 2 * i]) for i, term in enumerate(terms)])
+            if numbers:
+                yield Candidate(row[0], row[1], row[2], row[3], numbers)
         if len(rows) < count:
             return
-        id, newest, count = rows[-1][0], rows[-1][2], _CHUNK
+        id, newest, count = rows[-1][0], rows[-1][2], _MORE
 
 
-def places(snapshot: Snapshot, id: int) -> array[int]:
-    """The places of a whole segment."""
-    row = snapshot.one(_PLACES, id=id)
-    assert row is not None, "one snapshot"
-    return array("Q", bytes(row[0]))
-
-
-def place(snapshot: Snapshot, id: int, number: int) -> int:
-    """One place of a segment."""
-    row = snapshot.one(_PLACE, id=id, start=8 * number + 1)
-    assert row is not None, "one snapshot"
-    return array("Q", bytes(row[0]))[0]
+def _numbers(term: int, bitmap: bytes | None, bucket: bytes | None) -> Sequence[int] | bytes:
+    if bitmap is not None:
+        return bytes(bitmap)
+    return [] if bucket is None else segments.listed(term, bytes(bucket))

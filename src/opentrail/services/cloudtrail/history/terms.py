@@ -6,27 +6,25 @@ A resource is found by its ARN, by the ARN's last two parts and by its last part
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
-from opentrail.record.schema import View
-
-_PARTS = re.compile(r"[/:]")
+from opentrail.services.cloudtrail.history.facts import Facts
 
 Pairs = tuple[tuple[str, str], ...]
 """Attributes with the values asked for; all must match."""
 
-ATTRIBUTES: dict[str, Callable[[View], Iterable[str]]] = {
-    "EventId": lambda view: (view.eventID,),
-    "EventName": lambda view: (view.eventName,),
-    "ReadOnly": lambda view: ("true" if view.readOnly else "false",),
-    "Username": lambda view: (view.user_name,),
-    "ResourceType": lambda view: [resource.type for resource in view.resources],
-    "ResourceName": lambda view: [name for resource in view.resources for name in resource_names(resource.ARN)],
-    "EventSource": lambda view: (view.eventSource,),
-    "AccessKeyId": lambda view: (view.userIdentity.accessKeyId,),
+ATTRIBUTES: dict[str, Callable[[Facts], Iterable[str]]] = {
+    "EventId": lambda facts: (facts.eventID,),
+    "EventName": lambda facts: (facts.eventName,),
+    "ReadOnly": lambda facts: ("true" if facts.readOnly else "false",),
+    "Username": lambda facts: (facts.user_name,),
+    "ResourceType": lambda facts: [resource.type for resource in facts.resources],
+    "ResourceName": lambda facts: [name for resource in facts.resources for name in resource_names(resource.ARN)],
+    "EventSource": lambda facts: (facts.eventSource,),
+    "AccessKeyId": lambda facts: (facts.userIdentity.accessKeyId,),
 }
 
 
@@ -34,13 +32,13 @@ def resource_names(arn: str) -> tuple[str, ...]:
     """Every name under which a resource is found, each once."""
     if not arn.startswith("arn:"):
         return (arn,)
-    parts = [part for part in _PARTS.split(arn.split(":", 5)[-1]) if part]
+    parts = [part for part in arn.split(":", 5)[-1].replace(":", "/").split("/") if part]
     return tuple(dict.fromkeys((arn, "/".join(parts[-2:]), *parts[-1:])))
 
 
-def matches(view: View, pairs: Pairs) -> bool:
+def matches(facts: Facts, pairs: Pairs) -> bool:
     """Whether the record has every one of the attributes' values."""
-    return all(value in ATTRIBUTES[attribute](view) for attribute, value in pairs)
+    return all(value in ATTRIBUTES[attribute](facts) for attribute, value in pairs)
 
 
 def term(account: str, region: str, attribute: str = "", value: str = "") -> int:
@@ -48,30 +46,44 @@ def term(account: str, region: str, attribute: str = "", value: str = "") -> int
 
     Two values may share a term, once in 2**48: who searches checks the records found.
     """
-    text = f"{account} {region} {attribute} {value}".encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(text, digest_size=6).digest(), "little")
+    hashed = _begun(account, region, attribute).copy()
+    hashed.update(value.encode("utf-8", "surrogatepass"))
+    return int.from_bytes(hashed.digest(), "little")
 
 
-def terms(account: str, region: str, view: View) -> set[int]:
-    """Every term of a record."""
-    key = view.userIdentity.accessKeyId
-    found = {term(account, region, "EventId", view.eventID)}
-    found |= _of_call(account, region, view.eventName, view.eventSource, view.readOnly, view.user_name, key)
-    for resource in view.resources:
-        found |= _of_resource(account, region, resource.type, resource.ARN)
+@lru_cache(1024)
+def _begun(account: str, region: str, attribute: str) -> Any:
+    return blake2b(f"{account} {region} {attribute} ".encode(), digest_size=6)
+
+
+def terms(account: str, region: str, facts: Facts) -> list[int]:
+    """Every term of a record; some may come twice."""
+    key = facts.userIdentity.accessKeyId
+    found = [
+        term(account, region, "EventId", facts.eventID),
+        *_of_call(account, region, facts.eventName, facts.eventSource, facts.readOnly),
+        *_of_caller(account, region, facts.user_name, key),
+    ]
+    for resource in facts.resources:
+        found += _of_resource(account, region, resource.type, resource.ARN)
     return found
 
 
 @lru_cache(16_384)
-def _of_call(account: str, region: str, name: str, source: str, read_only: bool, user: str, key: str) -> frozenset[int]:
-    """The terms that many records share."""
-    pairs = [("EventName", name), ("EventSource", source), ("ReadOnly", "true" if read_only else "false")]
-    pairs += [(attribute, value) for attribute, value in (("Username", user), ("AccessKeyId", key)) if value]
-    return frozenset({term(account, region), *(term(account, region, *pair) for pair in pairs)})
+def _of_call(account: str, region: str, name: str, source: str, read_only: bool) -> tuple[int, ...]:
+    """The terms that records of one operation share."""
+    pairs = (("EventName", name), ("EventSource", source), ("ReadOnly", "true" if read_only else "false"))
+    return (term(account, region), *(term(account, region, *pair) for pair in pairs))
 
 
 @lru_cache(16_384)
-def _of_resource(account: str, region: str, type: str, arn: str) -> frozenset[int]:
+def _of_caller(account: str, region: str, user: str, key: str) -> tuple[int, ...]:
+    """The terms that records of one caller share."""
+    return tuple(term(account, region, attribute, value) for attribute, value in (("Username", user), ("AccessKeyId", key)) if value)
+
+
+@lru_cache(16_384)
+def _of_resource(account: str, region: str, type: str, arn: str) -> tuple[int, ...]:
     """The terms of one resource."""
-    found = {term(account, region, "ResourceName", name) for name in resource_names(arn) if name}
-    return frozenset(found | {term(account, region, "ResourceType", type)} if type else found)
+    found = [term(account, region, "ResourceName", name) for name in resource_names(arn) if name]
+    return (*found, term(account, region, "ResourceType", type)) if type else tuple(found)
