@@ -16,10 +16,13 @@ from opentrail.store.migrate import migrate
 from opentrail.store.postgres import PostgresDatabase, arguments
 from opentrail.store.sqlite import SqliteDatabase
 from tests import gaps, postgres
+from tests.fault.needs import missing
 
 Database = SqliteDatabase | PostgresDatabase
 MakeDatabase = Callable[[Name], Database]
 _numbers = itertools.count(1)
+
+missing()  # noted here too: of a distributed run's conftests only this one is loaded in the process that reports
 
 
 def kinds() -> list[str]:
