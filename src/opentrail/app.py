@@ -19,6 +19,7 @@ from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
 
+from opentrail import upkeep
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
 from opentrail.gateway.asgi import asgi
@@ -74,6 +75,7 @@ SERVICES: tuple[Service, ...] = (
 )
 
 FOLLOWERS = (history.NAME, delivery_plan.NAME)
+
 _PATIENCE = 30.0
 _SERVICE_CREDENTIALS = 3600.0
 
@@ -131,12 +133,12 @@ async def _serve_web(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         gateway.loop.add_signal_handler(number, stopping.set)
     serving = asyncio.create_task(server.serve())
-    expiring = asyncio.create_task(_expire(gateway))
+    keeping = asyncio.create_task(upkeep.run(gateway, lambda: prunable(parts)))
     turns = TurnServer(gateway.lane, parts.turns_file)
     await turns.start()
     await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
     clean = stopping.is_set()
-    expiring.cancel()
+    keeping.cancel()
     await turns.stop()
     server.stop()  # type: ignore[no-untyped-call]
     await asyncio.wait({serving}, timeout=_PATIENCE)
@@ -145,13 +147,6 @@ async def _serve_web(settings: Settings) -> int:
     gateway.inner_pool.shutdown(wait=False)
     parts.close()
     return 0 if clean else 1
-
-
-async def _expire(gateway: Gateway) -> None:
-    """Gives up calls that wait too long for the lane, once a second."""
-    while True:
-        await asyncio.sleep(1.0)
-        gateway.lane.expire(gateway.tools.clock.monotonic() - _PATIENCE)
 
 
 def make_gateway(parts: Parts) -> Gateway:
@@ -206,16 +201,30 @@ def troubles(parts: Parts) -> list[str]:
         return [f"{kind} delivery of {trail} stopped: {why}" for trail, kind, why in delivery_store.stopped(snapshot)]
 
 
+def prunable(parts: Parts) -> int:
+    """The position up to which nobody needs the journal: every follower has taken it, no planned file is still to be built."""
+    positions = []
+    for name, own in zip(FOLLOWERS, (parts.history, parts.delivery), strict=True):
+        with own.read() as theirs, parts.main.read() as main:
+            positions.append(progress(main, name, theirs).position)
+            needed = delivery_store.oldest_needed(theirs) if own is parts.delivery else None
+            positions += [] if needed is None else [needed - 1]
+    return min(positions)
+
+
 def serve_work(settings: Settings) -> int:
-    """The work role: runs the followers until SIGTERM."""
+    """The work role: runs the followers until SIGTERM. A task that cannot go on in this process ends it with status 1: the
+    supervisor starts another, which reads the databases anew."""
     parts = Parts(settings, web=False)
     runner = Runner(workers(parts))
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())
     runner.start()
-    stopping.wait()
-    clean = runner.stop()
+    ended = False
+    while not ended and not stopping.wait(1.0):
+        ended = any(health.ended for health in runner.health())
+    clean = runner.stop() and not ended
     parts.close()
     return 0 if clean else 1
 

@@ -29,13 +29,13 @@ def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
         raise Refused("--role: must be all, web or work")
     if role != "all" and not settings.database:
         raise Refused("--role: one role alone needs PostgreSQL; on SQLite one server does everything")
-    if supervisor.answers(settings):
-        raise Refused(f"something already serves on {settings.listen}")
     try:
-        lock = claim(settings.folder)
+        lock = claim(settings.folder, shared=bool(settings.database))
+        if "web" in ROLES[role] and supervisor.answers(settings):
+            raise Refused(f"something already serves on {settings.listen}")
         prepare(settings, say)
         say(f"OpenTrail starts on {settings.url} ...")
-        return supervisor.run(settings, ROLES[role], lambda: say(welcome(settings)))
+        return supervisor.run(settings, ROLES[role], lambda: say(welcome(settings)), lock.fileno())
     except (FolderRefused, supervisor.StartFailed, Broken, WrongMasterKey, PermissionError, ValueError) as error:
         raise Refused(str(error)) from error
     finally:

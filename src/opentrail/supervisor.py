@@ -36,13 +36,13 @@ class StartFailed(Exception):
 class Role:
     """One child process."""
 
-    def __init__(self, name: str, settings: Settings, pipe: int) -> None:
+    def __init__(self, name: str, settings: Settings, pipe: int, lock: int) -> None:
         self.name = name
         environment = {**os.environ, "OPENTRAIL_ROLE_SETTINGS": msgspec.json.encode(settings).decode(), "OPENTRAIL_ROLE_PIPE": str(pipe)}
         self.process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "opentrail.roles", name],
             env=environment,
-            pass_fds=(pipe,),
+            pass_fds=(pipe, lock),
             stdin=subprocess.DEVNULL,
         )
 
@@ -61,8 +61,9 @@ class Role:
             return self.process.wait()
 
 
-def run(settings: Settings, roles: tuple[str, ...], on_ready: Callable[[], None]) -> int:
-    """Starts the roles, calls `on_ready` when the web role answers, and waits. Returns the exit status.
+def run(settings: Settings, roles: tuple[str, ...], on_ready: Callable[[], None], lock: int) -> int:
+    """Starts the roles, calls `on_ready` when the web role answers, and waits. Returns the exit status. `lock` is the open
+    file that holds the data folder's lock, which the roles keep as long as they live.
 
     SIGTERM and SIGINT stop everything: 0. A `web` role that ends by itself ends the rest: 1. Another role is started again.
     """
@@ -75,7 +76,7 @@ def run(settings: Settings, roles: tuple[str, ...], on_ready: Callable[[], None]
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     reading, writing = os.pipe()
-    running = {name: Role(name, settings, reading) for name in roles}
+    running = {name: Role(name, settings, reading, lock) for name in roles}
     try:
         if "web" in running:
             _await_ready(settings, running["web"], lambda: stopping)
@@ -92,7 +93,7 @@ def run(settings: Settings, roles: tuple[str, ...], on_ready: Callable[[], None]
                     return 1
                 time.sleep(_RESTART_AFTER)
                 if not stopping:
-                    running[name] = Role(name, settings, reading)
+                    running[name] = Role(name, settings, reading, lock)
         return 0
     finally:
         for role in running.values():

@@ -160,5 +160,5 @@ class Call:
         return self.request.received
 
     def touch(self, type: str, *arns: str) -> None:
-        """Names resources that this call reads or changes, for the record."""
-        self.touched.extend(Touched(type, arn) for arn in arns)
+        """Names resources that this call reads or changes, for the record; each once, however often they are named."""
+        self.touched.extend(one for arn in dict.fromkeys(arns) if (one := Touched(type, arn)) not in self.touched)

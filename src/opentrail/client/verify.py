@@ -16,8 +16,10 @@ from opentrail.journal.verify import verify as verify_journal
 from opentrail.kernel import arn
 from opentrail.kernel.settings import Settings
 from opentrail.services.cloudtrail.delivery import store as delivery_store
+from opentrail.services.cloudtrail.delivery.files import root
 from opentrail.services.cloudtrail.digests import store as digest_store
-from opentrail.services.cloudtrail.verify import Fetched, Listed, Report, Rows, public_keys, verify
+from opentrail.services.cloudtrail.findings import Fetched, Listed, Report, Rows
+from opentrail.services.cloudtrail.verify import public_keys, verify
 from opentrail.store.databases import open_database
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -28,13 +30,22 @@ class NoTrail(Exception):
 
 
 class Bucket:
-    """Reads buckets through the S3 API; see services.cloudtrail.verify.Reader."""
+    """Reads buckets through the S3 API; see services.cloudtrail.findings.Reader."""
 
     def __init__(self, s3: Any) -> None:
         self._s3 = s3
+        self._held: dict[tuple[str, str], list[Listed]] = {}
+
+    def hold(self, bucket: str, prefix: str) -> set[str]:
+        """Lists the prefix once, for good, so that rows read afterwards know everything in the list. The keys."""
+        held = self._held[bucket, prefix] = list(self.list(bucket, prefix))
+        return {listed.key for listed in held}
 
     def list(self, bucket: str, prefix: str) -> Iterator[Listed]:
         """Every object under a prefix, in key order."""
+        if (bucket, prefix) in self._held:
+            yield from self._held[bucket, prefix]
+            return
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for one in page.get("Contents", ()):
                 yield Listed(one["Key"], one["LastModified"].timestamp())
@@ -64,7 +75,16 @@ def verify_trail(session: Session, settings: Settings, trail_arn: str) -> Report
         answer = client(session, "cloudtrail", settings, region).list_public_keys(StartTime=_EPOCH, EndTime=datetime.now(UTC))
         keys |= public_keys(answer)
     reader = Bucket(client(session, "s3", settings, parts.region))
-    return verify(reader, trail_arn, trails[0]["S3BucketName"], trails[0].get("S3KeyPrefix", ""), keys, own_rows(settings, trails[0]))
+    bucket, prefix = trails[0]["S3BucketName"], trails[0].get("S3KeyPrefix", "")
+    begun = datetime.now(UTC).timestamp()
+    listed = {key for kind in ("CloudTrail/", "CloudTrail-Digest/") for key in reader.hold(bucket, root(prefix, parts.account) + kind)}
+    rows = own_rows(settings, trails[0])
+    return verify(reader, trail_arn, bucket, prefix, keys, rows and came_before(rows, listed, begun))
+
+
+def came_before(rows: Rows, listed: set[str], begun: float) -> Rows:
+    """The rows without the digests that a running server delivered after the bucket was listed."""
+    return rows._replace(digests=[row for row in rows.digests if row.object_key in listed or (row.delivered or 0.0) < begun])
 
 
 def regions(session: Session, settings: Settings, trail: dict[str, Any]) -> list[str]:

@@ -11,6 +11,10 @@ from opentrail.contract.patterns import translate
 
 INTEGERS = {"integer": (-(2**31), 2**31 - 1), "long": (-(2**63), 2**63 - 1)}
 
+TIMES = (-62135596800, 253402300799)
+"""Seconds since 1970 of the first second of the year 1 and the last of the year 9999. No calendar shows other times."""
+TIME = Annotated[float, msgspec.Meta(ge=TIMES[0], le=TIMES[1])]
+
 
 class Types:
     """The types of one operation. `special` tells that a value needs a look after decoding (a union, a JSON value)."""
@@ -43,7 +47,7 @@ class Types:
             return _number(int, shape, low, high, checked)
         if kind in ("float", "double"):
             return _number(float, shape, None, None, checked)
-        return {"boolean": bool, "timestamp": float}[kind]
+        return {"boolean": bool, "timestamp": TIME}[kind]
 
     def struct(self, name: str, shape: StructureShape | None, unchecked: tuple[str, ...], streamed: str) -> type[msgspec.Struct]:
         """The input type of an operation; `unchecked` members are free of constraints, `streamed` holds anything."""

@@ -15,7 +15,7 @@ import msgspec
 from botocore.model import Shape, StructureShape
 
 from opentrail.contract.patterns import translate
-from opentrail.contract.types import INTEGERS
+from opentrail.contract.types import INTEGERS, TIMES
 from opentrail.kernel.errors import Content, ServiceError
 
 LISTED = 64
@@ -29,7 +29,7 @@ _NAMES = {
     "character": "a string",
     "blob": "base64 text",
     "boolean": "true or false",
-    "timestamp": "a number of seconds",
+    "timestamp": "a number of seconds between the years 1 and 9999",
     "integer": "a whole number of 32 bits",
     "long": "a whole number of 64 bits",
     "float": "a number",
@@ -208,7 +208,9 @@ def _typed(shape: Shape, value: Any, path: str, personal: bool) -> Any:
     if kind in INTEGERS:
         low, high = INTEGERS[kind]
         right = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    elif kind in ("float", "double", "timestamp"):
+    elif kind == "timestamp":
+        right = isinstance(value, (int, float)) and not isinstance(value, bool) and TIMES[0] <= value <= TIMES[1]
+    elif kind in ("float", "double"):
         right = isinstance(value, (int, float)) and not isinstance(value, bool) and -1.8e308 < value < 1.8e308
     else:
         right = isinstance(value, _PYTHON[kind])

@@ -82,7 +82,7 @@ def _perform(gateway: Gateway, call: Call, outcome: Outcome, tx: LaneTx) -> Sequ
     outcome.error = None
     try:
         outcome.output = outcome.perform(tx)
-        return conclude(gateway, call, outcome)
+        return _concluded(gateway, call, outcome)
     except (Broken, Full, Again):
         call.touched[:], call.facts = touched, facts
         raise
@@ -104,6 +104,16 @@ def as_answered(call: Call, error: Exception) -> ServiceError:
 
 
 def conclude(gateway: Gateway, call: Call, outcome: Outcome) -> list[Fresh]:
+    """The records of a finished call, and its answer in `outcome`. A call whose answer or record cannot be built ends as a
+    fault of ours, with a record that keeps none of its parameters: no call may end the lane, or end unrecorded."""
+    try:
+        return _concluded(gateway, call, outcome)
+    except Exception as error:  # the frame
+        outcome.output, outcome.error = None, as_answered(call, error)
+        return _concluded(gateway, call, outcome, keep=False)
+
+
+def _concluded(gateway: Gateway, call: Call, outcome: Outcome, keep: bool = True) -> list[Fresh]:
     """Encodes the answer and builds the records of a finished call: one for the caller's account, one more for each other
     account whose resource was called. None for a request that CloudTrail would not record."""
     error = outcome.error
@@ -111,7 +121,7 @@ def conclude(gateway: Gateway, call: Call, outcome: Outcome) -> list[Fresh]:
     if not call.resolved or not call.authenticated or outcome.unrecorded:
         telemetry.calls_unrecorded.labels(error.code if error is not None else "anonymous").inc()
         return []
-    facts = _facts(gateway, call, outcome)
+    facts = _facts(gateway, call, outcome, keep)
     category = DATA if facts.action.data else MANAGEMENT
     owners = {resource[2] for resource in facts.resources if resource[2]} - {facts.recipient}
     if owners:
@@ -123,7 +133,7 @@ def conclude(gateway: Gateway, call: Call, outcome: Outcome) -> list[Fresh]:
     return records
 
 
-def _facts(gateway: Gateway, call: Call, outcome: Outcome) -> Facts:
+def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
     target, request, error = call.target, call.request, outcome.error
     operation = target.operation
     keeps = _keeps(target.service, target.name)
@@ -139,7 +149,7 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome) -> Facts:
         request_id=call.id,
         event_id=gateway.tools.ids.uuid(),
         recipient=account,
-        request=keeps[0](call.input) if call.input is not None and not denied else None,
+        request=keeps[0](call.input) if call.input is not None and keep and not denied else None,
         response=keeps[1](outcome.output) if error is None and outcome.output else None,
         additional=call.facts or None,
         error_code=error.code if error is not None else "",

@@ -11,7 +11,7 @@ from opentrail.calls.operation import ResourcePolicy, Right, Service
 from opentrail.gateway.state import Gateway
 from opentrail.identity.context import request_keys
 from opentrail.identity.credentials import Credentials, load_credentials
-from opentrail.identity.decide import Decision, decide
+from opentrail.identity.decide import Decision, decide, refused
 from opentrail.identity.patterns import Keys
 from opentrail.identity.policy import compiled
 from opentrail.identity.refusals import Rejected
@@ -23,6 +23,8 @@ from opentrail.store.sql import Snapshot
 
 _NO_KEYS: Keys = {}
 """Enough where there is no policy whose conditions could ask for one."""
+
+_REVOKED = Decision(False, "because the credentials were revoked")
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -72,7 +74,7 @@ def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
         try:
             credentials = load_credentials(tx, gateway.tools.sealer, standing.claim.access_key, standing.claim.token)
         except Rejected as rejected:
-            raise denied(call, Right("*"), Decision(False, "the credentials were revoked")) from rejected
+            raise _refused(call, Right(f"{service.action_prefix}:{call.target.name}"), _REVOKED) from rejected
     rights = operation.rights(call, call.input)
     judge(call, credentials, rights, [_policy_now(tx, service, right) for right in rights])
 
@@ -97,17 +99,8 @@ def judge(call: Call, credentials: Credentials, rights: Sequence[Right], policie
             held = {**keys, **right.keys}
         decision = decide(call.caller, credentials.grants, right.action, right.resource, held, document, owner)
         if not decision.allowed:
-            raise denied(call, right, decision)
+            raise _refused(call, right, decision)
 
 
-def denied(call: Call, right: Right, decision: Decision) -> ServiceError:
-    """AWS's wording for a call that no policy allows."""
-    caller = call.caller
-    return ServiceError(
-        call.target.service.denied_code,
-        "User: {principal} is not authorized to perform: {action} on resource: {resource} because " + decision.why,
-        status=403,
-        principal=caller.arn or caller.service,
-        action=right.action,
-        resource=right.resource,
-    )
+def _refused(call: Call, right: Right, decision: Decision) -> ServiceError:
+    return refused(call.caller, right.action, right.resource, decision, call.target.service.denied_code)

@@ -101,5 +101,7 @@ class Gateway:
         """Brings the gauges of /_opentrail/metrics up to date."""
         telemetry.lane_waiting.set(self.lane.waiting)
         telemetry.free_bytes.set(self.space.free)
+        log = self.tools.settings.folder / "main.db-wal"
+        telemetry.wal_bytes.set(log.stat().st_size if log.exists() else 0)
         for name, lag in self.lags().items():
             telemetry.follower_lag.labels(name).set(lag)

@@ -13,7 +13,7 @@ Reason = Literal[
     "missing", "unsupported", "malformed", "scope", "stale", "expired-url", "unknown-key", "bad-token", "expired-token", "mismatch",
     "unsigned-headers", "no-payload-hash", "bad-payload-hash", "payload", "chunk", "inactive",
 ]  # fmt: skip
-Family = Literal["json", "rest-json", "fhir", "query", "s3"]
+Family = Literal["json", "rest-json", "fhir", "query", "rest-xml"]
 
 
 class Rejected(Exception):
@@ -72,7 +72,7 @@ _CODES: dict[Family, _Codes] = {
     "rest-json": _REST_JSON,
     "fhir": {**_REST_JSON, "missing": ("MissingAuthenticationTokenException", 401, "Missing Authentication Token")},
     "query": _common("", "InvalidClientTokenId", "SignatureDoesNotMatch", 403, 403),
-    "s3": {
+    "rest-xml": {
         "missing": ("AccessDenied", 403, "Access Denied"),
         "unsupported": ("InvalidRequest", 400, _MECHANISM),
         "malformed": ("AuthorizationHeaderMalformed", 400, "The authorization header you provided is invalid."),
@@ -95,7 +95,7 @@ _CODES: dict[Family, _Codes] = {
         "chunk": ("SignatureDoesNotMatch", 403, _S3_MISMATCH),
     },
 }
-_OWN_WORDS: frozenset[tuple[Family, Reason]] = frozenset({("s3", "stale")})
+_OWN_WORDS: frozenset[tuple[Family, Reason]] = frozenset({("rest-xml", "stale")})
 """Where the family's fixed text is used even when the rejection carries a more telling one."""
 
 

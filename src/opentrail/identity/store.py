@@ -8,6 +8,8 @@ from opentrail.store.sql import Conflict, Snapshot, Sql, Tx
 
 
 class Account(NamedTuple):
+    """An account. `sessions_since`: sessions of its root user made before it are refused."""
+
     id: str
     created: float
     sessions_since: float
@@ -115,21 +117,25 @@ _REVOKE = tuple(
 
 
 def account(snapshot: Snapshot, id: str) -> Account | None:
+    """The account, or None."""
     row = snapshot.one(_ACCOUNT, id=id)
     return Account(*row) if row else None
 
 
 def add_account(tx: Tx, id: str, created: float) -> None:
+    """Makes an account that is not there yet."""
     tx.run(_ADD_ACCOUNT, id=id, created=created)
     tx.rights_changed()
 
 
 def user(snapshot: Snapshot, account: str, name: str) -> User | None:
+    """The user of that name, case ignored, or None."""
     row = snapshot.one(_USER, account=account, folded=name.lower())
     return User(*row) if row else None
 
 
 def user_by_id(snapshot: Snapshot, id: str) -> User | None:
+    """The user with that id (AIDA...), or None."""
     row = snapshot.one(_USER_BY_ID, id=id)
     return User(*row) if row else None
 
@@ -153,22 +159,26 @@ def rename_user(tx: Tx, id: str, name: str, path: str) -> bool:
 
 
 def drop_user(tx: Tx, id: str) -> None:
+    """Deletes a user and its tags."""
     tx.run(_DROP_TAGS, owner=id)
     tx.run(_DROP_USER, id=id)
     tx.rights_changed()
 
 
 def count_users(snapshot: Snapshot, account: str) -> int:
+    """How many users an account has."""
     row = snapshot.one(_COUNT_USERS, account=account)
     return int(row[0]) if row else 0
 
 
 def role(snapshot: Snapshot, account: str, name: str) -> Role | None:
+    """The role of that name, case ignored, or None."""
     row = snapshot.one(_ROLE, account=account, folded=name.lower())
     return Role(*row) if row else None
 
 
 def role_by_id(snapshot: Snapshot, id: str) -> Role | None:
+    """The role with that id (AROA...), or None."""
     row = snapshot.one(_ROLE_BY_ID, id=id)
     return Role(*row) if row else None
 
@@ -202,17 +212,20 @@ def change_role(tx: Tx, role: Role) -> None:
 
 
 def drop_role(tx: Tx, id: str) -> None:
+    """Deletes a role and its tags."""
     tx.run(_DROP_TAGS, owner=id)
     tx.run(_DROP_ROLE, id=id)
     tx.rights_changed()
 
 
 def count_roles(snapshot: Snapshot, account: str) -> int:
+    """How many roles an account has."""
     row = snapshot.one(_COUNT_ROLES, account=account)
     return int(row[0]) if row else 0
 
 
 def access_key(snapshot: Snapshot, id: str) -> AccessKey | None:
+    """The access key with that id, or None."""
     row = snapshot.one(_KEY, id=id)
     return AccessKey(*row) if row else None
 
@@ -223,16 +236,19 @@ def access_keys(snapshot: Snapshot, owner: str) -> list[AccessKey]:
 
 
 def add_access_key(tx: Tx, key: AccessKey) -> None:
+    """Keeps an access key; its secret is sealed."""
     tx.run(_ADD_KEY, id=key.id, account=key.account, owner=key.owner, created=key.created, secret=key.secret)
     tx.rights_changed()
 
 
 def switch_access_key(tx: Tx, id: str, active: bool) -> None:
+    """Makes an access key active or inactive."""
     tx.run(_SWITCH_KEY, id=id, active=int(active))
     tx.rights_changed()
 
 
 def drop_access_key(tx: Tx, id: str) -> None:
+    """Deletes an access key."""
     tx.run(_DROP_KEY, id=id)
     tx.rights_changed()
 
@@ -243,11 +259,13 @@ def inline_policies(snapshot: Snapshot, owner: str) -> list[tuple[str, str]]:
 
 
 def inline_policy(snapshot: Snapshot, owner: str, name: str) -> tuple[str, str] | None:
+    """The text of one inline policy, or None."""
     row = snapshot.one(_POLICY, owner=owner, folded=name.lower())
     return (row[0], row[1]) if row else None
 
 
 def put_policy(tx: Tx, owner: str, name: str, document: str) -> None:
+    """Writes an inline policy over the one of the same name."""
     tx.run(_PUT_POLICY, owner=owner, folded=name.lower(), name=name, document=document)
     tx.rights_changed()
 

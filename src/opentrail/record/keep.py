@@ -16,6 +16,8 @@ Tree = dict[str, "Tree"]
 
 EVERYTHING = "*"
 ITEMS, VALUES = "[]", "{}"
+EARLIEST, LATEST = 62135596800, 253402300799
+"""The first second of the year 1, before 1970, and the last of the year 9999: what a calendar shows."""
 
 
 def tree(paths: Iterable[str]) -> Tree:
@@ -120,6 +122,6 @@ def recased(member: str) -> str:
 
 def moment(value: Any) -> Any:
     """Seconds since 1970 as records write times: Jul 10, 2023 12:24:29 PM."""
-    if not isinstance(value, int | float):
+    if not isinstance(value, int | float) or not -EARLIEST <= value <= LATEST:
         return HIDDEN
     return time.strftime("%b %d, %Y %I:%M:%S %p", time.gmtime(value)).replace(" 0", " ")

@@ -38,7 +38,7 @@ class LaneTx(Tx, Protocol):
     """What this call asked to run with its record's position."""
 
     def undo(self) -> None:
-        """Rolls back to the start of this call: as if it had written nothing."""
+        """Rolls back to the start of this call: as if it had written nothing. Raises Again when the whole transaction is gone."""
 
 
 class Writer(Protocol):
@@ -58,7 +58,8 @@ class Writer(Protocol):
         """Ends the part of one call."""
 
     def commit(self) -> None:
-        """Makes the batch durable. Returns only when it is. After Broken nothing may be written until restart."""
+        """Makes the batch durable. Returns only when it is. After Broken nothing may be written until restart; after Full
+        nothing of the batch happened."""
 
     def rollback(self) -> None:
         """Gives the batch up. Never raises."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,9 +15,15 @@ class FolderRefused(Exception):
     """The folder cannot be used; the message says why and what to do."""
 
 
-def claim(folder: Path) -> BinaryIO:
-    """Makes the folder if needed and locks it for this process and its children. Keep the returned file open.
+_PATIENCE = 5.0
+"""Seconds to wait for the processes of a server that was killed: they end by themselves, a moment later."""
 
+
+def claim(folder: Path, shared: bool = False) -> BinaryIO:
+    """Makes the folder if needed and locks it. The lock holds until every process that has the returned file open is gone:
+    hand it to children that write, so that nobody starts beside one that outlives its parent by a moment.
+
+    `shared` lets other servers that ask for the same use it too: on PostgreSQL it holds nothing that has one writer.
     Raises FolderRefused when another server uses it or it lies on a network file system, where SQLite's locks do not hold.
     """
     try:
@@ -27,12 +34,16 @@ def claim(folder: Path) -> BinaryIO:
     if kind in _NETWORK:
         raise FolderRefused(f"{folder} is on a network file system ({kind}); use a local disk, or PostgreSQL and a local folder")
     lock = open(folder / "lock", "ab")  # noqa: SIM115 - held open as long as the process lives
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        lock.close()
-        raise FolderRefused(f"{folder} is in use by another OpenTrail server") from error
-    return lock
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            return lock
+        except BlockingIOError as error:
+            if time.monotonic() > until:
+                lock.close()
+                raise FolderRefused(f"{folder} is in use by another OpenTrail server") from error
+            time.sleep(0.05)
 
 
 def file_system(folder: Path) -> str:

@@ -22,6 +22,9 @@ from opentrail.store.sql import Sql, Tx, Value
 BATCH_CALLS = 256
 BATCH_BYTES = 8 * 1024 * 1024
 QUEUE_CALLS = 1024
+REST_EVERY = 1024
+"""Batches after which the lane does its housekeeping although calls wait: a queue that never empties must not let the
+write-ahead log grow without end."""
 
 TURN_LIMIT = 5.0
 """Seconds after which a turn that was not given back is no longer waited for."""
@@ -31,6 +34,8 @@ Later = Sequence[tuple[Sql, dict[str, Value]]]
 
 
 class State(Enum):
+    """Where a ticket stands: it may be withdrawn while QUEUED, is waited for once TAKEN."""
+
     QUEUED = "queued"
     TAKEN = "taken"
     DONE = "done"
@@ -105,12 +110,12 @@ class Lane:
     def submit(self, ticket: Ticket) -> asyncio.Future[None]:
         """Queues a ticket. The future resolves when its records are durable, or raises Unavailable. Raises Unavailable at
         once when the lane is closed or its queue is full."""
-        if self.failure or self._stopping:
-            raise Unavailable("The journal cannot be written, so no call is served: {reason}", reason=self.failure or "stopping")
         if len(self._waiting) >= QUEUE_CALLS:
             raise Unavailable("Too many calls wait to be recorded. Try again.")
-        ticket.done = self._loop.create_future()
-        with self._guard:
+        with self._guard:  # a lane that closes does so under it: nothing is queued behind the last batch
+            if self.failure or self._stopping:
+                raise Unavailable("The journal cannot be written, so no call is served: {reason}", reason=self.failure or "stopping")
+            ticket.done = self._loop.create_future()
             self._waiting.append(ticket)
             wake, self._busy = not self._busy, True
         if wake:
@@ -145,7 +150,8 @@ class Lane:
 
     def stop(self) -> None:
         """Serves what waits, then ends the thread and closes the connection."""
-        self._stopping = True
+        with self._guard:
+            self._stopping = True
         self._wake.release()
         self._thread.join(timeout=30)
 
@@ -160,20 +166,25 @@ class Lane:
 
     def _run(self) -> None:
         batch: list[Ticket] = []
+        served, ended = 0, False
         try:
-            while True:
+            while not self.failure:
                 batch = self._take()
                 if batch:
                     self._serve(batch)
+                served += bool(batch)
                 lent = self._lend_one()
                 if batch or lent:
+                    if served % REST_EVERY == 0:
+                        self._rest()
                     continue
-                if self._stopping or self.failure:
+                if self._stopping:
                     break
                 self._rest()
                 self._wake.acquire()
+            ended = True
         finally:
-            if not self._stopping and not self.failure:  # a fault of our own: nobody may be left waiting
+            if not ended:  # a fault of our own: nobody may be left waiting
                 self._fail("the lane ended unexpectedly")
                 self._loop.call_soon_threadsafe(self._release, batch, dict.fromkeys(batch, self._unknown()))
             self._writer.close()
@@ -257,11 +268,11 @@ class Lane:
         return Unavailable("The outcome of this call is unknown: the journal failed while it was written ({reason}).", reason=self.failure)
 
     def _fail(self, reason: str) -> None:
-        self.failure = reason
-        self._writer.rollback()
         with self._guard:
+            self.failure = reason
             left = list(self._waiting)
             self._waiting.clear()
+        self._writer.rollback()
         self._loop.call_soon_threadsafe(
             self._release, left, dict.fromkeys(left, Unavailable("The journal cannot be written: {reason}", reason=reason))
         )

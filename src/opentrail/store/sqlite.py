@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from opentrail.store.database import Broken, Full, LaneTx, Slow
+from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
 from opentrail.store.sql import Conflict, Row, Sql, Value
 
 FIXED = (3, 51, 3)
@@ -180,6 +180,8 @@ class SqliteTx(_Statements):
         self.changed = True
 
     def undo(self) -> None:
+        if not self._connection.in_transaction:  # SQLite gives the whole transaction up when it stops a writing statement
+            raise Again("SQLITE_ABORT_ROLLBACK")
         self._execute("ROLLBACK TO call")
         self.later = []
         self.changed = False
@@ -222,6 +224,8 @@ class SqliteWriter:
         try:
             self._connection.execute("COMMIT")
         except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+                raise Full(reason(error)) from error  # the log's last frame, which makes a commit, was not written
             raise Broken(reason(error)) from error
 
     def rollback(self) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 from opentrail.calls.call import Answer, Call, Request
 from opentrail.contract import OperationContract
 from opentrail.contract import operation as contract_of
-from opentrail.gateway.protocols import fhir, json, query, rest_json, rest_xml
+from opentrail.gateway.protocols import cbor, fhir, json, query, rest_json, rest_xml
 from opentrail.kernel.errors import ServiceError
 
-SPOKEN: dict[str, ModuleType] = {"json": json, "query": query, "rest_json": rest_json, "rest_xml": rest_xml}
+SPOKEN: dict[str, ModuleType] = {"json": json, "cbor": cbor, "query": query, "rest_json": rest_json, "rest_xml": rest_xml}
 
 
 def encode(call: Call, output: Mapping[str, Any]) -> Answer:

@@ -49,6 +49,8 @@ def _plant(tree: Tree, name: str, text: str) -> None:
     parts = name.split(".")
     if len(parts) > 64:
         raise ServiceError("MalformedInput", "A field's name has more than {limit} parts.", limit=64)
+    if not all(parts):
+        raise ServiceError("MalformedInput", "A field's name has an empty part.")
     for part in parts:
         tree = tree.setdefault(part, {})
     tree[""] = text

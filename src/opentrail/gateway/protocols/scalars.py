@@ -68,10 +68,9 @@ def read_time(text: str) -> float | None:
         number = float(text)
         return number if -LATEST < number <= LATEST else None
     try:
-        parsed = parsedate_to_datetime(text)
+        return float(calendar.timegm(parsedate_to_datetime(text).utctimetuple()))
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return float(calendar.timegm(parsed.utctimetuple()))
 
 
 def write(shape: Shape, value: Any, time_format: str = "iso8601") -> str:

@@ -18,7 +18,7 @@ FAMILIES: dict[str, Family] = {
     "rest_json": "rest-json",
     "fhir": "fhir",
     "query": "query",
-    "rest_xml": "s3",
+    "rest_xml": "rest-xml",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from opentrail.calls.call import Call, Request
-from opentrail.gateway.body import Source
+from opentrail.gateway.body import HungUp, Source
 from opentrail.gateway.protocols import contract
 from opentrail.gateway.recording import Outcome
 from opentrail.gateway.resolve import resolve as resolve_request
@@ -54,7 +54,10 @@ async def receive(gateway: Gateway, call: Call, source: Source, outcome: Outcome
         if chunks is None:
             sigv4.check_streamed(claim, upload.sha256)
     except Rejected as rejected:
-        raise refusal(rejected, "s3") from rejected
+        raise refusal(rejected, "rest-xml") from rejected
+    except HungUp as error:  # nobody reads this answer, but the call was authorised, so its record says how it ended
+        text = "You did not provide the number of bytes specified by the Content-Length HTTP header"
+        raise ServiceError("IncompleteBody", text) from error
     if chunks is not None and chunks.trailers:
         _add_trailers(call, chunks.trailers)
     setattr(call.input, contract(call).streamed, upload)

@@ -25,8 +25,8 @@ from __future__ import annotations
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -37,90 +37,11 @@ from cryptography.hazmat.primitives.serialization import load_der_public_key
 from opentrail.kernel import arn
 from opentrail.kernel.ambient import stamp
 from opentrail.services.cloudtrail.delivery.files import root
-from opentrail.services.cloudtrail.delivery.store import LogFile
 from opentrail.services.cloudtrail.digests.document import ALGORITHM, HASH, SIGNATURE, SIGNATURE_ALGORITHM, string_to_sign
-from opentrail.services.cloudtrail.digests.store import DigestRow
-
-What = Literal[
-    "digest-unreadable",
-    "digest-misplaced",
-    "digest-signature",
-    "digest-missing",
-    "digest-chain",
-    "digest-differs",
-    "digest-unknown",
-    "digest-late",
-    "log-missing",
-    "log-unreadable",
-    "log-differs",
-    "log-times",
-    "log-named-twice",
-    "log-unnamed",
-    "log-unknown",
-    "record-twice",
-    "chain-begins",
-    "log-waits",
-]
-
-NOTES = frozenset({"chain-begins", "log-waits"})
-"""What is said and is nothing wrong by itself."""
+from opentrail.services.cloudtrail.findings import Fetched, Finding, Reader, Report, Rows, What
 
 LARGEST = 256 * 1024 * 1024
 """Most bytes that an object may inflate to."""
-
-
-class Finding(NamedTuple):
-    """What was found, at which key, and why."""
-
-    what: What
-    key: str
-    why: str
-
-    @property
-    def wrong(self) -> bool:
-        """Whether it tells of damage, rather than of how things are."""
-        return self.what not in NOTES
-
-
-class Listed(NamedTuple):
-    """An object in a listing; `modified` in seconds since 1970."""
-
-    key: str
-    modified: float
-
-
-class Fetched(NamedTuple):
-    """An object: its bytes as stored, and its user metadata with lower-case names."""
-
-    body: bytes
-    metadata: Mapping[str, str]
-
-
-class Reader(Protocol):
-    """Reads buckets. What goes wrong on the way is raised, never shown as a missing object."""
-
-    def list(self, bucket: str, prefix: str) -> Iterable[Listed]:
-        """Every object whose key begins with `prefix`, in key order."""
-
-    def get(self, bucket: str, key: str) -> Fetched | None:
-        """An object; None when there is none."""
-
-
-class Rows(NamedTuple):
-    """What the delivery follower planned for the trail. `logs` holds the log files of every trail of the account that uses
-    the bucket, because their keys name no trail."""
-
-    logs: list[LogFile]
-    digests: list[DigestRow]
-
-
-class Report(NamedTuple):
-    """The findings, and how much was looked at."""
-
-    findings: list[Finding]
-    digests: int
-    logs: int
-    records: int
 
 
 class _Entry(msgspec.Struct, frozen=True):

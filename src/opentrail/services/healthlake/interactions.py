@@ -14,6 +14,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
+from opentrail.contract.compiled import too_deep
 from opentrail.kernel.ambient import stamp
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.healthlake import datastores, store
@@ -47,10 +48,10 @@ def fhir_error(status: int, issue: str, template: str, **arguments: object) -> S
 
 
 def active(snapshot: Snapshot, call: Call, id: str) -> store.Datastore:
-    """The caller's active data store. Raises ServiceError."""
-    found = datastores.own(snapshot, call, id)
-    if found.status != "ACTIVE":
-        raise datastores.not_found(id)
+    """The caller's active data store. Raises ServiceError, 404 as FHIR has it (the control plane's own answer is a 400)."""
+    found = store.datastore(snapshot, id)
+    if found is None or (found.account, found.region, found.status) != (call.account, call.region, "ACTIVE"):
+        raise fhir_error(404, "not-found", "FHIR Data Store with id {id} not found.", id=id)
     call.touch(datastores.TYPE, datastores.store_arn(found))
     return found
 
@@ -202,6 +203,7 @@ def parse(body: bytes) -> dict[str, Any]:
         raise fhir_error(400, "required", "The request has no body; a resource as JSON is needed.")
     if len(body) > MOST_BYTES:
         raise fhir_error(413, "too-long", "A resource has at most {most} bytes.", most=MOST_BYTES)
+    too_deep(body, "ValidationException")
     try:
         resource = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -37,7 +37,7 @@ _TAGS = ("Tags[].Key", "Tags[].Value")
 _SILENT = ("*",)
 
 _OFFERED = {
-    "CreateUser": Audit(("Path", "UserName", *_TAGS, "PermissionsBoundary"), (), _USER_OUT, _USER_NEVER),
+    "CreateUser": Audit(("Path", "UserName", *_TAGS, "PermissionsBoundary"), (), _USER_OUT, _USER_NEVER, times=("User.CreateDate",)),
     "GetUser": Audit(("UserName",), drop_output=_SILENT),
     "UpdateUser": Audit(("UserName", "NewPath", "NewUserName")),
     "DeleteUser": Audit(("UserName",)),
@@ -46,6 +46,7 @@ _OFFERED = {
         ("UserName",),
         keep_output=("AccessKey.AccessKeyId", "AccessKey.Status", "AccessKey.UserName", "AccessKey.CreateDate"),
         drop_output=("AccessKey.SecretAccessKey",),
+        times=("AccessKey.CreateDate",),
     ),
     "ListAccessKeys": Audit(("UserName", *_PAGE), drop_output=_SILENT),
     "UpdateAccessKey": Audit(("UserName", "AccessKeyId", "Status")),
@@ -55,10 +56,11 @@ _OFFERED = {
         (),
         _ROLE_OUT,
         _ROLE_NEVER,
+        times=("Role.CreateDate",),
     ),
     "GetRole": Audit(("RoleName",), drop_output=_SILENT),
     "UpdateRole": Audit(("RoleName", "Description", "MaxSessionDuration")),
-    "UpdateRoleDescription": Audit(("RoleName", "Description"), (), _ROLE_OUT, _ROLE_NEVER),
+    "UpdateRoleDescription": Audit(("RoleName", "Description"), (), _ROLE_OUT, _ROLE_NEVER, times=("Role.CreateDate",)),
     "UpdateAssumeRolePolicy": Audit(("RoleName", "PolicyDocument")),
     "DeleteRole": Audit(("RoleName",)),
     "ListRoles": Audit(("PathPrefix", *_PAGE), drop_output=_SILENT),

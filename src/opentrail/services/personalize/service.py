@@ -47,6 +47,7 @@ SERVICE = Service(
     event_source="personalize.amazonaws.com",
     signing_names=("personalize",),
     action_prefix="personalize",
+    invalid_code="InvalidInputException",
 )
 
 RUNTIME = Service(
@@ -56,6 +57,7 @@ RUNTIME = Service(
     event_source="personalize.amazonaws.com",
     signing_names=("personalize",),
     action_prefix="personalize",
+    invalid_code="InvalidInputException",
 )
 
 EVENTS = Service(
@@ -65,4 +67,5 @@ EVENTS = Service(
     event_source="personalize.amazonaws.com",
     signing_names=("personalize",),
     action_prefix="personalize",
+    invalid_code="InvalidInputException",
 )

@@ -75,6 +75,7 @@ def operations(check_policy: CheckPolicy) -> tuple[Operation, ...]:
 
 
 def apply_put(tx: Tx, call: Call, input: Input) -> Output:
+    """PutBucketPolicy's second half."""
     bucket = names.known_bucket(tx, call, input)
     tx.run(store.SET_POLICY, name=bucket.name, policy=input.Policy)
     tx.rights_changed()

@@ -38,6 +38,7 @@ def prepare_create(call: Call, input: Input) -> Input:
 
 
 def apply_create(tx: Tx, call: Call, input: Input) -> Output:
+    """CreateBucket's second half: the name is judged against what is there now."""
     standing = store.find_bucket(tx, input.Bucket)
     if standing is None:
         values = {"name": input.Bucket, "account": call.account, "location": _constraint(input), "created": int(call.now)}
@@ -148,6 +149,7 @@ def prepare_put_tags(call: Call, input: Input) -> Input:
 
 
 def apply_put_tags(tx: Tx, call: Call, input: Input) -> Output:
+    """PutBucketTagging's second half."""
     bucket = names.known_bucket(tx, call, input)
     tags = [(tag.Key, tag.Value) for tag in input.Tagging.TagSet]
     tx.run(store.SET_TAGS, name=bucket.name, tags=json.dumps(tags))

@@ -96,6 +96,7 @@ def rights(call: Call, input: Input) -> Sequence[Right]:
 
 
 def source_right(input: Input) -> Right:
+    """The right to read what is copied."""
     return Right("s3:GetObject", names.object_arn(*parse(input.CopySource)))
 
 
@@ -120,6 +121,7 @@ def prepare(call: Call, input: Input) -> Copy:
 
 
 def apply(tx: Tx, call: Call, plan: Copy) -> Output:
+    """The second half of a copy."""
     still(tx, plan.source)
     objects.write(tx, plan.put)
     new = plan.put.new

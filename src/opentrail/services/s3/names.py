@@ -49,10 +49,12 @@ def key_bytes(key: str) -> bytes:
 
 
 def bucket_arn(bucket: str) -> str:
+    """The ARN of a bucket."""
     return f"arn:aws:s3:::{bucket}"
 
 
 def object_arn(bucket: str, key: str) -> str:
+    """The ARN of an object."""
     return f"arn:aws:s3:::{bucket}/{key}"
 
 

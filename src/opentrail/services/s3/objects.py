@@ -137,6 +137,7 @@ def prepare_delete(call: Call, input: Input) -> Input:
 
 
 def apply_delete(tx: Tx, call: Call, input: Input) -> Output:
+    """DeleteObject's second half."""
     names.known_bucket(tx, call, input)
     _delete(tx, input.Bucket, input.Key, input.IfMatch, int(call.now))
     return {}
@@ -173,6 +174,7 @@ def delete_many_rights(call: Call, input: Input) -> Sequence[Right]:
 
 
 def apply_delete_many(tx: Tx, call: Call, input: Input) -> Output:
+    """DeleteObjects' second half."""
     names.known_bucket(tx, call, input)
     deleted: list[Mapping[str, Any]] = []
     failed: list[Mapping[str, Any]] = []

@@ -14,6 +14,8 @@ LAST = b"\xff"
 
 
 class Bucket(NamedTuple):
+    """A row of s3_bucket."""
+
     name: str
     account: str
     location: str
@@ -23,6 +25,8 @@ class Bucket(NamedTuple):
 
 
 class Object(NamedTuple):
+    """A row of s3_object."""
+
     blob: str
     size: int
     etag: str
@@ -32,6 +36,8 @@ class Object(NamedTuple):
 
 
 class Multipart(NamedTuple):
+    """A row of s3_upload."""
+
     initiated: int
     initiator: str
     headers: str
@@ -40,6 +46,8 @@ class Multipart(NamedTuple):
 
 
 class Part(NamedTuple):
+    """A row of s3_part."""
+
     number: int
     blob: str
     size: int

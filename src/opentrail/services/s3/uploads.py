@@ -64,6 +64,7 @@ def prepare_create(call: Call, input: Input) -> NewUpload:
 
 
 def apply_create(tx: Tx, call: Call, plan: NewUpload) -> Output:
+    """CreateMultipartUpload's second half."""
     if store.find_bucket(tx, plan.bucket) is None:
         raise errors.no_such_bucket(plan.bucket)
     tx.run(store.NEW_UPLOAD, bucket=plan.bucket, key=names.key_bytes(plan.key), id=plan.id, **plan.row._asdict())
@@ -90,6 +91,7 @@ def prepare_part(call: Call, input: Input) -> NewPart:
 
 
 def apply_part(tx: Tx, call: Call, plan: NewPart) -> Output:
+    """UploadPart's second half."""
     known(tx, call, plan.input)
     store.put_part(tx, plan.input.UploadId, plan.row)
     return {"ETag": names.etag(plan.row.etag), **values(plan.row.checksum)}
@@ -121,6 +123,7 @@ def prepare_copy(call: Call, input: Input) -> NewPart:
 
 
 def apply_copy(tx: Tx, call: Call, plan: NewPart) -> Output:
+    """UploadPartCopy's second half."""
     known(tx, call, plan.input)
     assert plan.source is not None, "a copy has a source"
     copies.still(tx, plan.source)
@@ -137,6 +140,7 @@ def prepare_abort(call: Call, input: Input) -> Input:
 
 
 def apply_abort(tx: Tx, call: Call, input: Input) -> Output:
+    """AbortMultipartUpload's second half: the parts become garbage."""
     known(tx, call, input)
     store.drop_upload(tx, input.Bucket, names.key_bytes(input.Key), input.UploadId, int(call.now))
     return {}

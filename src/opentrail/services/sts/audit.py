@@ -9,6 +9,7 @@ from opentrail.calls.operation import NOTHING, Audit
 
 _KEPT = ("Credentials.AccessKeyId", "Credentials.Expiration")
 _NEVER = ("Credentials.SecretAccessKey", "Credentials.SessionToken")
+_TIMES = ("Credentials.Expiration",)
 _SIZES = ("SessionTokenUtilization", "SessionTokenSize")
 _TAGS = ("Tags[].Key", "Tags[].Value")
 
@@ -26,18 +27,21 @@ _OFFERED = {
         ),
         (*_KEPT, "AssumedRoleUser.AssumedRoleId", "AssumedRoleUser.Arn", "PackedPolicySize", "SourceIdentity"),
         (*_NEVER, *_SIZES),
+        times=_TIMES,
     ),
     "GetSessionToken": Audit(
         ("DurationSeconds", "SerialNumber"),
         ("TokenCode", "MinimumSessionTokenSize"),
         _KEPT,
         (*_NEVER, *_SIZES),
+        times=_TIMES,
     ),
     "GetFederationToken": Audit(
         ("Name", "Policy", "DurationSeconds", *_TAGS),
         ("PolicyArns[].arn", "MinimumSessionTokenSize"),
         (*_KEPT, "FederatedUser.FederatedUserId", "FederatedUser.Arn", "PackedPolicySize"),
         (*_NEVER, *_SIZES),
+        times=_TIMES,
     ),
 }
 

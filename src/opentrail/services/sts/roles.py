@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opentrail.calls.call import Call
+from opentrail.calls.call import Call, Touched
 from opentrail.calls.operation import Input, Operation, Output, ResourcePolicy, Right
 from opentrail.identity import store
 from opentrail.kernel.errors import ServiceError
@@ -62,7 +62,8 @@ def assume_role(snapshot: Snapshot, call: Call, input: Input) -> Output:
     session = Session(call.now, call.now + duration, False, issuer, _source_identity(call, input.SourceIdentity), policies, tags)
     arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{input.RoleSessionName}"
     principal = Principal("AssumedRole", role.account, f"{role.id}:{input.RoleSessionName}", arn, session=session)
-    call.touch("AWS::IAM::Role", role.arn)
+    # The role's account gets a record of its own when it is not the caller's.
+    call.touched.append(Touched("AWS::IAM::Role", role.arn, role.account))
     named = {"SourceIdentity": session.source_identity} if session.source_identity else {}
     return {
         "Credentials": common.credentials(call, principal, role.id),

@@ -27,7 +27,7 @@ from opentrail.services.cloudtrail.digests import put as digest_put
 from opentrail.services.cloudtrail.digests import store as digest_store
 from opentrail.services.cloudtrail.digests.document import Key
 from opentrail.services.cloudtrail.digests.signer import RsaKey
-from opentrail.services.cloudtrail.verify import Fetched, Listed, Rows
+from opentrail.services.cloudtrail.findings import Fetched, Listed, Rows
 from opentrail.services.cloudtrail.versions import TrailConfiguration
 from opentrail.store.database import Database
 from opentrail.store.migrate import engine, migrate

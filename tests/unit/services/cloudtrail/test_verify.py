@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opentrail.services.cloudtrail.digests.document import string_to_sign
-from opentrail.services.cloudtrail.verify import Fetched, Report, public_keys, verify
+from opentrail.services.cloudtrail.findings import Fetched, Report
+from opentrail.services.cloudtrail.verify import public_keys, verify
 from tests.unit.services.cloudtrail.deliveries import BUCKET, FINGERPRINT, KEY, PUBLIC, RsaKey, World, on_sqlite, trail
 from tests.unit.services.cloudtrail.digests.test_digests import live
 from tests.unit.services.cloudtrail.validate_logs import validate_logs

@@ -20,27 +20,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_follower")),
     )
     op.create_table(
-        "history_head",
-        sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_history_head")),
-    )
-    op.create_table(
-        "history_posting",
+        "history_row",
         sa.Column("segment", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("term", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("postings", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("segment", "term", name=op.f("pk_history_posting")),
+        sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("stored", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("segment", "key", name=op.f("pk_history_row")),
         sqlite_with_rowid=False,
     )
     op.create_table(
         "history_segment",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
-        sa.Column("last", sa.BigInteger(), nullable=False),
         sa.Column("oldest", sa.BigInteger(), nullable=False),
         sa.Column("newest", sa.BigInteger(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
-        sa.Column("places", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_history_segment")),
     )
     with op.batch_alter_table("history_segment", schema=None) as batch_op:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opentrail.kernel.errors import HIDDEN, ServiceError
@@ -163,6 +163,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(name=json_values, fields=json_values, kind=json_values)
 def test_any_json_is_either_a_schema_or_a_refusal(name: Any, fields: Any, kind: Any) -> None:
     source = text("Items", [field("ITEM_ID"), {"name": "A", "type": kind}], **({"name": name} if name else {"fields": fields}))

@@ -1,0 +1,237 @@
+"""Batch and transaction Bundles: reading entries, their order, and rewriting of references. Source: R4 http, 3.1.0.11.
+
+parse_bundle(bundle) -> Bundle      entries with their interaction, all checked
+ordered(entries)                    the order in which a transaction acts
+conditional_references(resource)    what has to be looked up first
+rewritten(resource, mapping)        the resource with references replaced
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import parse_qsl, unquote
+
+from opentrail.services.healthlake.engine import definitions, values
+from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
+
+Json = dict[str, Any]
+MAX_TRANSACTION = 100
+MAX_ASYNC = 500
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+Action = Literal[
+    "create",
+    "read",
+    "vread",
+    "history",
+    "search",
+    "update",
+    "conditional-update",
+    "patch",
+    "delete",
+    "conditional-delete",
+    "operation",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: what is asked, of which resource. `criteria` are the decoded pairs of a search or condition."""
+
+    place: int
+    full_url: str
+    method: str
+    action: Action
+    type: str
+    id: str
+    version: str = ""
+    criteria: tuple[tuple[str, str], ...] = ()
+    operation: str = ""
+    resource: Json | None = None
+    if_match: str = ""
+    if_none_match: str = ""
+    if_none_exist: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A batch or transaction."""
+
+    type: Literal["batch", "transaction"]
+    entries: tuple[Entry, ...]
+
+
+def _bad(place: int, text: str, status: int = 400) -> FhirError:
+    return refuse(status, "structure", "Entry {} of the bundle: {}.", name(place), name(text), location=f"/Bundle/entry[{place}]")
+
+
+def pairs(query: str) -> tuple[tuple[str, str], ...]:
+    """The decoded (name, value) pairs of a query."""
+    return tuple(parse_qsl(query, keep_blank_values=True, max_num_fields=200))
+
+
+def _target(url: str, place: int) -> tuple[list[str], tuple[tuple[str, str], ...]]:
+    path, _, query = url.partition("?")
+    parts = [unquote(part) for part in path.strip("/").split("/")]
+    if "://" in url or not parts[0]:
+        raise _bad(place, "request.url is not relative to the data store")
+    if not parts[0].startswith("$") and not definitions.is_resource_type(parts[0]):
+        raise _bad(place, "request.url begins with no R4 resource type")
+    return parts, pairs(query)
+
+
+def _action(method: str, parts: list[str], criteria: tuple[tuple[str, str], ...], place: int) -> tuple[Action, str]:
+    """The action of a request, and the operation's name when it is one."""
+    size = len(parts)
+    if parts[-1].startswith("$"):
+        return "operation", parts[-1]
+    if size > 1 and not values.is_id(parts[1]) and parts[1] != "_search":
+        raise _bad(place, "request.url names no valid id")
+    if method in ("GET", "HEAD"):
+        if size == 1:
+            return "search", ""
+        if parts[-1] == "_history":
+            return "history", ""
+        found: dict[int, Action] = {2: "read", 4: "vread"}
+        if size in found and (size == 2 or parts[2] == "_history"):
+            return found[size], ""
+    elif method == "POST" and size == 1:
+        return "create", ""
+    elif method == "POST" and parts[1:] == ["_search"]:
+        return "search", ""
+    elif method in ("PUT", "DELETE") and size == 1 and criteria:
+        return ("conditional-update" if method == "PUT" else "conditional-delete"), ""
+    elif method in ("PUT", "PATCH", "DELETE") and size == 2:
+        return {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}[method], ""  # type: ignore[return-value]
+    raise _bad(place, "request.method and request.url fit no interaction")
+
+
+def _entry(place: int, row: Any) -> Entry:
+    request = row.get("request") if isinstance(row, dict) else None
+    if not isinstance(request, dict):
+        raise _bad(place, "request is missing")
+    method, url = request.get("method"), request.get("url")
+    if method not in METHODS or not isinstance(url, str):
+        raise _bad(place, "request.method or request.url is missing or wrong")
+    parts, criteria = _target(url, place)
+    action, operation = _action(method, parts, criteria, place)
+    resource = row.get("resource")
+    if action in ("create", "update", "conditional-update", "patch"):
+        resource = _body(place, action, parts, resource)
+    texts = {key: request.get(key, "") for key in ("ifMatch", "ifNoneMatch", "ifNoneExist")}
+    if not all(isinstance(text, str) for text in texts.values()) or not isinstance(row.get("fullUrl", ""), str):
+        raise _bad(place, "a condition or fullUrl is no text")
+    return Entry(
+        place,
+        row.get("fullUrl", ""),
+        method,
+        action,
+        parts[0] if not parts[0].startswith("$") else "",
+        parts[1] if len(parts) > 1 and parts[1][0] not in "_$" else "",
+        parts[3] if action == "vread" else "",
+        criteria,
+        operation,
+        resource,
+        texts["ifMatch"],
+        texts["ifNoneMatch"],
+        request.get("ifNoneExist"),
+    )
+
+
+def _body(place: int, action: str, parts: list[str], resource: Any) -> Json:
+    if not isinstance(resource, dict):
+        raise _bad(place, "resource is missing")
+    if action != "patch" and resource.get("resourceType") != parts[0]:
+        raise _bad(place, "resource is not of the type that request.url names")
+    if action == "update" and resource.get("id") != parts[1]:
+        raise _bad(place, "resource.id is not the id that request.url names")
+    return resource
+
+
+def parse_bundle(bundle: Json, limit: int = MAX_TRANSACTION) -> Bundle:
+    """The entries of a batch or transaction. Refused: 400 an entry that cannot be read, by its place; 422 too many of them."""
+    kind, rows = bundle.get("type"), bundle.get("entry", [])
+    if bundle.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
+        raise refuse(400, "value", "Only a Bundle of type batch or transaction can be processed.")
+    if not isinstance(rows, list):
+        raise refuse(400, "structure", "Bundle.entry is no array.")
+    if kind == "transaction" and len(rows) > limit:
+        raise refuse(422, "too-costly", "A transaction may have at most {} entries.", name(limit))
+    entries = tuple(_entry(place, row) for place, row in enumerate(rows))
+    if kind == "transaction":
+        _distinct(entries)
+    return Bundle(kind, entries)
+
+
+def _distinct(entries: Iterable[Entry]) -> None:
+    """Refuse a transaction that changes a resource twice or uses a fullUrl twice."""
+    seen: set[str] = set()
+    for entry in entries:
+        own = [f"{entry.type}/{entry.id}"] if entry.id and entry.method in ("PUT", "PATCH", "DELETE") else []
+        for key in [*own, *([entry.full_url] if entry.full_url and entry.method != "GET" else [])]:
+            if key in seen:
+                raise _bad(entry.place, "it names a resource that another entry names")
+            if key not in own or key != entry.full_url:
+                seen.add(key)
+
+
+ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+
+
+def ordered(entries: Iterable[Entry]) -> list[Entry]:
+    """DELETE, POST, PUT and PATCH, GET; entries of one group in the order given."""
+    return sorted(entries, key=lambda entry: ORDER["GET" if entry.action == "search" else entry.method])
+
+
+def _reference_sites(value: Any) -> Iterator[tuple[Any, Any, str]]:
+    """(holder, key, text) of every string that may be a reference: `reference` properties, and any that is a URN."""
+    waiting = [value]
+    while waiting:
+        node = waiting.pop()
+        for key, child in node.items() if isinstance(node, dict) else enumerate(node):
+            if isinstance(child, dict | list):
+                waiting.append(child)
+            elif isinstance(child, str) and (key == "reference" or child.startswith("urn:")):
+                yield node, key, child
+
+
+def conditional_references(resource: Json) -> list[str]:
+    """The conditional references (`Patient?identifier=x`) of a resource, each once."""
+    found = (text for _, key, text in _reference_sites(resource) if key == "reference" and "?" in text)
+    return list(dict.fromkeys(text for text in found if definitions.is_resource_type(text.partition("?")[0])))
+
+
+def rewritten(resource: Json, mapping: dict[str, str]) -> Json:
+    """The resource with every reference that `mapping` (fullUrl or conditional reference -> Type/id) names replaced.
+
+    Narrative links (`href="urn:uuid:..."`) are replaced too. The given resource is left as it is.
+    """
+    found: Json = values.copied(resource)
+    for holder, key, text in list(_reference_sites(found)):
+        plain, _, fragment = text.partition("#")
+        if text in mapping:
+            holder[key] = mapping[text]
+        elif plain in mapping and fragment:
+            holder[key] = f"{mapping[plain]}#{fragment}"
+    narrative = found.get("text")
+    if isinstance(narrative, dict) and isinstance(narrative.get("div"), str):
+        for old, new in mapping.items():
+            if old.startswith("urn:"):
+                narrative["div"] = narrative["div"].replace(f'"{old}"', f'"{new}"')
+    return found
+
+
+def identities(entries: Iterable[Entry], new_ids: Iterator[str]) -> tuple[dict[int, str], dict[str, str]]:
+    """(place -> id that each create gets, fullUrl -> Type/id of every entry that has both).
+
+    Conditional creates and updates that match existing resources are the caller's to correct in both before rewriting.
+    """
+    given: dict[int, str] = {}
+    mapping: dict[str, str] = {}
+    for entry in entries:
+        if entry.action in ("create", "conditional-update"):
+            own = (entry.resource or {}).get("id") if entry.action == "conditional-update" else None
+            given[entry.place] = own if isinstance(own, str) else next(new_ids)
+        identity = entry.id or given.get(entry.place, "")
+        if entry.full_url and identity and entry.type:
+            mapping[entry.full_url] = f"{entry.type}/{identity}"
+    return given, mapping

@@ -1,0 +1,74 @@
+"""The CapabilityStatement of a data store, made from what the engine offers."""
+
+from typing import Any
+
+from opentrail.services.healthlake.engine import definitions
+from opentrail.services.healthlake.engine.search.offered import offered
+from opentrail.services.healthlake.engine.search.parse import MODIFIERS
+from opentrail.services.healthlake.engine.search.paths import Parameter
+
+Json = dict[str, Any]
+INTERACTIONS = ("create", "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "search-type")
+DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
+OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
+    "Patient": (("everything", DEFINITION + "Patient-everything"),),
+    "ValueSet": (("expand", DEFINITION + "ValueSet-expand"),),
+    "CodeSystem": (("lookup", DEFINITION + "CodeSystem-lookup"),),
+    "ConceptMap": (("translate", DEFINITION + "ConceptMap-translate"),),
+}
+OWN = (("_id", "token"), ("_lastUpdated", "date"))
+
+
+def _documentation(parameter: Parameter) -> str:
+    modifiers = ["missing", *MODIFIERS.get(parameter.kind, ())] if parameter.kind != "composite" else []
+    return "Modifiers: " + ", ".join(":" + m for m in modifiers) if modifiers else "No modifiers."
+
+
+def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
+    found = offered(kind)
+    references = sorted(code for code, p in found.items() if p.kind == "reference")
+    searches = [{"name": code, "type": sort} for code, sort in OWN]
+    searches += [{"name": code, "type": p.kind, "documentation": _documentation(p)} for code, p in sorted(found.items())]
+    named = [{"name": code, "definition": url} for code, url in operations]
+    row: Json = {
+        "type": kind,
+        "profile": f"http://hl7.org/fhir/StructureDefinition/{kind}",
+        "interaction": [{"code": code} for code in INTERACTIONS],
+        "versioning": "versioned-update",
+        "readHistory": True,
+        "updateCreate": True,
+        "conditionalCreate": True,
+        "conditionalRead": "not-supported",
+        "conditionalUpdate": True,
+        "conditionalDelete": "multiple",
+        "referencePolicy": ["literal", "logical", "local"],
+        "searchParam": searches,
+    }
+    if references:
+        row["searchInclude"] = [f"{kind}:{code}" for code in references]
+    return {**row, "operation": named} if named else row
+
+
+def capability_statement(url: str, version: str, date: str, operations: dict[str, tuple[tuple[str, str], ...]] = OPERATIONS) -> Json:
+    """The CapabilityStatement of the store at `url`, for software of a version, stated at an instant.
+
+    `operations` names, by resource type and "" for the whole system, what is offered besides the interactions.
+    """
+    system = [{"name": code, "definition": definition} for code, definition in operations.get("", ())]
+    rest: Json = {
+        "mode": "server",
+        "resource": [_resource(kind, operations.get(kind, ())) for kind in definitions.resource_types()],
+        "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+    }
+    return {
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": date,
+        "kind": "instance",
+        "software": {"name": "OpenTrail", "version": version},
+        "implementation": {"description": "OpenTrail HealthLake", "url": url},
+        "fhirVersion": definitions.FHIR_VERSION,
+        "format": ["application/fhir+json", "json"],
+        "patchFormat": ["application/json-patch+json", "application/fhir+json"],
+        "rest": [{**rest, "operation": system} if system else rest],
+    }

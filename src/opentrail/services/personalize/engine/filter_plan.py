@@ -1,0 +1,209 @@
+"""Filters at work: a checked filter over a table of items (users, actions) becomes a mask of what may be recommended.
+
+Attribute conditions are vectorised: a string column is inverted once (value -> rows), so IN touches only matching rows. Conditions on
+interactions see the latest 100 events of the current user per event type.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opentrail.services.personalize.engine.columns import NULL_CODE, Column, Mask
+from opentrail.services.personalize.engine.entities import Entities
+from opentrail.services.personalize.engine.errors import InvalidInput
+from opentrail.services.personalize.engine.filter_language import (
+    ANY,
+    Comparison,
+    Expression,
+    Filter,
+    Parameter,
+    parameters_of,
+    parse_values,
+)
+
+LATEST_PER_TYPE = 100
+_MASKS_KEPT = 32
+_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+Where = tuple[tuple[Comparison, ...], ...]
+Attributes = Mapping[str, str | int | float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of a user: index of the item (-1: unknown to the model), time, and its columns (EVENT_TYPE, metadata)."""
+
+    item: int
+    time: int
+    columns: Attributes = field(default_factory=dict)
+
+
+class FilterTable:
+    """The rows a filter chooses from, with the inverted string columns; build it once per catalogue, it only grows by caching."""
+
+    def __init__(self, entities: Entities) -> None:
+        self.rows = len(entities)
+        self._columns = entities.columns
+        self._inverted: dict[str, dict[str, NDArray[np.int32]]] = {}
+        self._masks: OrderedDict[Comparison | Where, Mask] = OrderedDict()
+
+    def mask(self, where: Where) -> Mask:
+        """The rows for which bound conditions hold (read-only, shared); null fulfils NOT IN only."""
+        return self._kept(where, lambda: _union([_intersection([self._comparison(one) for one in group]) for group in where]))
+
+    def _comparison(self, one: Comparison) -> Mask:
+        return self._kept(one, lambda: self._compute(one, [value for value in one.values if not isinstance(value, Parameter)]))
+
+    def _kept(self, key: Comparison | Where, compute: Callable[[], Mask]) -> Mask:
+        known = self._masks.get(key)
+        if known is None:
+            known = self._masks[key] = compute()
+            if len(self._masks) > _MASKS_KEPT:
+                self._masks.popitem(last=False)
+        return known
+
+    def _compute(self, one: Comparison, values: Sequence[str | float]) -> Mask:
+        column = self._columns.get(one.field)
+        result = np.zeros(self.rows, np.bool_)
+        if column is None:
+            return ~result if one.operator == "NOT IN" else result
+        if column.numbers is not None:
+            number = _as_number(values[0])
+            if number is None:
+                raise InvalidInput("Filter field {field}: the value must be a number.", field=one.field)
+            result = np.asarray(_COMPARE[one.operator](column.numbers, np.float64(number)), np.bool_)
+            return result & ~column.nulls() if column.numbers.dtype != np.float64 else result
+        inverted = self._inverted.get(one.field)
+        if inverted is None:
+            inverted = self._inverted[one.field] = _invert(column)
+        for value in values:
+            if str(value) in inverted:
+                result[inverted[str(value)]] = True
+        return ~result if one.operator == "NOT IN" else result
+
+
+def _invert(column: Column) -> dict[str, NDArray[np.int32]]:
+    if column.codes is None:
+        return {}
+    order = np.argsort(column.codes, kind="stable").astype(np.int32)
+    ends = np.searchsorted(column.codes[order], np.arange(NULL_CODE, len(column.vocabulary)), side="right")
+    parts: dict[str, list[NDArray[np.int32]]] = {}
+    for code, word in enumerate(column.vocabulary):
+        for value in dict.fromkeys(word.split("|")):
+            parts.setdefault(value, []).append(order[ends[code] : ends[code + 1]])
+    return {value: rows[0] if len(rows) == 1 else np.concatenate(rows) for value, rows in parts.items()}
+
+
+def bind(parsed: Filter, filter_values: Mapping[str, str]) -> Filter:
+    """Put the values of a call into a filter. EXCLUDE expressions with a value missing drop out; INCLUDE ones refuse."""
+    needed, known = parameters_of(parsed)
+    if filter_values.keys() - known:
+        raise InvalidInput("The filter has no parameter of a name given in filterValues.")
+    if needed - filter_values.keys():
+        raise InvalidInput("The filter parameters [{missing}] are missing.", missing=", ".join(sorted(needed - filter_values.keys())))
+    given = {name: parse_values(text) for name, text in filter_values.items()}
+    return tuple(_bind(one, given) for one in parsed if one.parameters <= given.keys())
+
+
+def _bind(one: Expression, given: Mapping[str, tuple[str, ...]]) -> Expression:
+    def fill(comparison: Comparison) -> Comparison:
+        values: list[str | float | Parameter] = []
+        for value in comparison.values:
+            values.extend(given[value.name] if isinstance(value, Parameter) else (value,))
+        if comparison.operator == "=" and len(values) != 1:
+            raise InvalidInput("Filter parameter of field {field}: = takes one value.", field=comparison.field)
+        return Comparison(comparison.dataset, comparison.field, comparison.operator, tuple(values))
+
+    where = tuple(tuple(map(fill, group)) for group in one.where)
+    return Expression(one.include, one.target, where, tuple(map(fill, one.when)))
+
+
+def allowed(parsed: Filter, table: FilterTable, events: Sequence[Event] = (), user: Attributes | None = None) -> Mask | None:
+    """The rows a bound filter lets through (a fresh or shared read-only mask), or None when it lets all through.
+
+    INCLUDE expressions add up, EXCLUDE ones are taken away after them, whatever their order; one whose IF fails does not count.
+    """
+    included: Mask | None = None
+    excluded: Mask | None = None
+    recent = latest(events) if parsed else []
+    for one in parsed:
+        if one.parameters:
+            raise InvalidInput("The filter has parameters that were not supplied.")
+        if not all(holds(condition, user or {}) for condition in one.when):
+            continue
+        rows = _rows(one, table, recent)
+        if one.include:
+            included = rows if included is None else included | rows
+        else:
+            excluded = rows if excluded is None else excluded | rows
+    if excluded is None:
+        return included
+    return ~excluded if included is None else included & ~excluded
+
+
+def latest(events: Sequence[Event]) -> list[Event]:
+    """The latest events, at most `LATEST_PER_TYPE` of each type (any case)."""
+    counts: dict[str, int] = {}
+    kept = []
+    for event in sorted(events, key=lambda event: event.time, reverse=True):
+        kind = str(event.columns.get("EVENT_TYPE") or "").lower()
+        counts[kind] = counts.get(kind, 0) + 1
+        if counts[kind] <= LATEST_PER_TYPE:
+            kept.append(event)
+    return kept
+
+
+def holds(one: Comparison, row: Attributes) -> bool:
+    """Whether a bound comparison holds for one row's attributes (event types match without case, null fulfils NOT IN only)."""
+    value = row.get(one.field)
+    if one.operator in ORDERED:
+        number = _as_number(one.values[0])
+        return value is not None and not isinstance(value, str) and number is not None and bool(_COMPARE[one.operator](value, number))
+    found = {str(value).lower()} if one.field == "EVENT_TYPE" else set(str(value).split("|"))
+    wanted = {str(each).lower() if one.field == "EVENT_TYPE" else str(each) for each in one.values}
+    inside = value is not None and (ANY in one.values or bool(found & wanted))
+    if one.operator == "=":
+        number = _as_number(one.values[0])
+        return inside if isinstance(value, str) else value is not None and value == number
+    return inside is (one.operator == "IN")
+
+
+ORDERED = ("<", "<=", ">", ">=")
+
+
+def _as_number(value: object) -> float | None:
+    try:
+        return float(str(value))
+    except ValueError:
+        return None
+
+
+def _rows(expression: Expression, table: FilterTable, recent: Sequence[Event]) -> Mask:
+    if expression.where[0][0].dataset in ("Interactions", "ActionInteractions"):
+        result = np.zeros(table.rows, np.bool_)
+        for event in recent:
+            if event.item >= 0 and any(all(holds(one, event.columns) for one in group) for group in expression.where):
+                result[event.item] = True
+        return result
+    return table.mask(expression.where)
+
+
+def _intersection(masks: Sequence[Mask]) -> Mask:
+    return reduce(np.logical_and, masks)
+
+
+def _union(masks: Sequence[Mask]) -> Mask:
+    return reduce(np.logical_or, masks)

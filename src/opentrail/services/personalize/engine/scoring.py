@@ -1,0 +1,84 @@
+"""From a model and a history to a score for every item: one function per kind of model, chosen by the card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opentrail.services.personalize.engine import sequence
+from opentrail.services.personalize.engine.counting import Scores
+from opentrail.services.personalize.engine.models import Model
+from opentrail.services.personalize.engine.neighbours import Neighbours, history_scores
+
+History = NDArray[Any]
+RELATED_BOOST = 0.1
+"""Scores of related items are cosines: an aim moves them by a tenth of what it moves log scores."""
+
+
+def score_history(model: Model, history: History) -> Scores:
+    """Scores of all items for a user who took `history` (indexes, oldest first). Without known items: popularity."""
+    if not len(history) or model.card["kind"] == "fixed":
+        return np.array(model.arrays["popular"], np.float32)
+    scores = _KINDS[model.card["kind"]](model, history)
+    if not model.card.get("repeats", True):
+        # Users of this data do not take an item twice, so what they have comes after all else.
+        scores[history] = np.minimum(scores[history], 0) - 1e3
+    return scores
+
+
+def score_item(model: Model, item: int) -> Scores:
+    """Scores of all items as company of `item`, which itself never counts."""
+    if model.card["kind"] == "neighbours":
+        scores = np.full(len(model.items), -np.inf, np.float32)
+        start, end = model.arrays["near_starts"][item : item + 2]
+        scores[model.arrays["near_item"][start:end]] = model.arrays["near_value"][start:end]
+    elif model.card["kind"] == "fixed":
+        scores = np.array(model.arrays["popular"], np.float32)
+    else:
+        scores = np.asarray(model.arrays["vectors"] @ model.arrays["vectors"][item], np.float32)
+    scores[item] = -np.inf
+    return scores
+
+
+def neighbours_of(arrays: Mapping[str, NDArray[Any]]) -> Neighbours:
+    """The neighbour lists of a model's arrays."""
+    return Neighbours(arrays["near_starts"], arrays["near_item"], arrays["near_value"])
+
+
+def _by_neighbours(model: Model, history: History) -> Scores:
+    scores = history_scores(neighbours_of(model.arrays), history, model.card["decay"], model.card["length"], len(model.items))
+    return np.asarray(scores + model.arrays["popular"] * np.float32(model.card["popular_weight"]), np.float32)
+
+
+def _by_ease(model: Model, history: History) -> Scores:
+    scores = model.arrays["popular"] * np.float32(model.card["popular_weight"])
+    items, place = model.arrays["ease_items"], model.arrays["ease_place"]
+    recent = place[history[-model.card["length"] :]]
+    weight = np.float32(model.card["decay"]) ** np.arange(len(recent))[::-1]
+    scores[items] += (weight[recent >= 0].astype(np.float32) @ model.arrays["ease"][recent[recent >= 0]]).astype(np.float32)
+    return np.asarray(scores, np.float32)
+
+
+def _by_sequence(model: Model, history: History) -> Scores:
+    return np.asarray(model.arrays["vectors"] @ sequence.encode(model.arrays, model.card, history), np.float32)
+
+
+def _by_blend(model: Model, history: History) -> Scores:
+    near = _KINDS[model.card["near_kind"]](model, history)
+    return np.asarray(_by_sequence(model, history) + np.float32(model.card["near_weight"]) * near, np.float32)
+
+
+def _by_vectors(model: Model, history: History) -> Scores:
+    return score_item(model, int(history[-1]))
+
+
+_KINDS: Mapping[str, Callable[[Model, History], Scores]] = {
+    "neighbours": _by_neighbours,
+    "ease": _by_ease,
+    "sequence": _by_sequence,
+    "vectors": _by_vectors,
+    "blend": _by_blend,
+}

@@ -1,0 +1,53 @@
+"""kill -9 under load: at any moment, whichever process it hits, no answered call is lost and nothing is delivered twice."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.fault.judge import World
+from tests.fault.load import Load
+from tests.fault.server import serving
+
+VICTIMS = ("supervisor", "web", "work", "all")
+QUICK = ("--flush-interval", "1s", "--digest-interval", "3s")
+
+
+def test_25_kills(tmp_path: Path) -> None:
+    kill_rounds(tmp_path / "data", rounds=25, seed=1)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(4 * 3600)
+@pytest.mark.parametrize("seed", range(40))
+def test_1000_kills(tmp_path: Path, seed: int) -> None:
+    """Forty servers, so that one's state does not grow without end."""
+    kill_rounds(tmp_path / "data", rounds=25, seed=100 + seed)
+
+
+def kill_rounds(folder: Path, rounds: int, seed: int) -> None:
+    chance = random.Random(seed)
+    victims = [VICTIMS[n % len(VICTIMS)] for n in range(rounds)]
+    chance.shuffle(victims)
+    with serving(folder, *QUICK) as server:
+        world = World(server)
+        world.prepare()
+        for number, victim in enumerate(victims):
+            load = Load(server.url, server.credentials, f"k{seed}-{number}", "load-bucket", world.datastore)
+            load.start()
+            time.sleep(chance.uniform(0.05, 0.8))
+            server.kill(victim)
+            if victim != "work":
+                server.wait()
+                told = load.stop()
+                server.start()
+            else:
+                time.sleep(0.2)
+                told = load.stop()
+            assert told
+            world.judge(told)
+        world.check_log_files()
+        assert server.stop() == 0

@@ -1,0 +1,122 @@
+"""Bundles: entries read and refused, order, identities and rewriting."""
+
+from typing import Any
+
+import pytest
+
+from opentrail.services.healthlake.engine import bundle
+from opentrail.services.healthlake.engine.issues import FhirError
+
+Json = dict[str, Any]
+PATIENT: Json = {"resourceType": "Patient"}
+
+
+def entry(method: str, url: str, resource: Json | None = None, **more: Any) -> Json:
+    extra = {k: more.pop(k) for k in ("fullUrl",) if k in more}
+    return {**extra, "request": {"method": method, "url": url, **more}, **({"resource": resource} if resource else {})}
+
+
+def read(*entries: Json, kind: str = "transaction") -> bundle.Bundle:
+    return bundle.parse_bundle({"resourceType": "Bundle", "type": kind, "entry": list(entries)})
+
+
+@pytest.mark.parametrize(
+    ("row", "action", "identity"),
+    [
+        (entry("POST", "Patient", PATIENT), "create", ""),
+        (entry("PUT", "Patient/1", {**PATIENT, "id": "1"}), "update", "1"),
+        (entry("PUT", "Patient?identifier=x", PATIENT), "conditional-update", ""),
+        (entry("PATCH", "Patient/1", {"resourceType": "Binary"}), "patch", "1"),
+        (entry("DELETE", "Patient/1"), "delete", "1"),
+        (entry("DELETE", "Patient?identifier=x"), "conditional-delete", ""),
+        (entry("GET", "Patient/1"), "read", "1"),
+        (entry("GET", "Patient/1/_history/2"), "vread", "1"),
+        (entry("GET", "Patient/1/_history"), "history", "1"),
+        (entry("GET", "Patient?name=x%20y"), "search", ""),
+        (entry("POST", "Patient/_search?name=x"), "search", ""),
+        (entry("GET", "Patient/1/$everything"), "operation", "1"),
+    ],
+)
+def test_actions(row: Json, action: str, identity: str) -> None:
+    found = read(row).entries[0]
+    assert (found.action, found.id, found.type) == (action, identity, "Patient")
+
+
+def test_criteria_are_decoded() -> None:
+    assert read(entry("GET", "Patient?name=x%20y&_count=")).entries[0].criteria == (("name", "x y"), ("_count", ""))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"request": {"method": "GET"}},
+        entry("SPIN", "Patient/1"),
+        entry("GET", "http://other.org/Patient/1"),
+        entry("GET", "Nothing/1"),
+        entry("GET", ""),
+        entry("POST", "Patient"),
+        entry("POST", "Patient", {"resourceType": "Basic"}),
+        entry("PUT", "Patient/1", {**PATIENT, "id": "2"}),
+        entry("PUT", "Patient", PATIENT),
+        entry("DELETE", "Patient/a b"),
+        entry("POST", "Patient/1/2/3", PATIENT),
+        entry("POST", "Patient", PATIENT, fullUrl=3),
+        "x",
+    ],
+)
+def test_refused_naming_the_entry(row: Any) -> None:
+    with pytest.raises(FhirError) as refused:
+        read(entry("GET", "Patient/1"), row)
+    assert refused.value.status == 400
+    assert refused.value.issues[0].location == "/Bundle/entry[1]"
+
+
+def test_limits_and_types() -> None:
+    rows = [entry("GET", f"Patient/{i}") for i in range(101)]
+    with pytest.raises(FhirError) as refused:
+        read(*rows)
+    assert refused.value.status == 422
+    assert len(read(*rows, kind="batch").entries) == 101
+    with pytest.raises(FhirError):
+        read(kind="collection")
+
+
+def test_a_transaction_names_a_resource_once() -> None:
+    update = entry("PUT", "Patient/1", {**PATIENT, "id": "1"})
+    with pytest.raises(FhirError):
+        read(update, entry("DELETE", "Patient/1"))
+    with pytest.raises(FhirError):
+        read(entry("POST", "Patient", PATIENT, fullUrl="urn:uuid:1"), entry("POST", "Patient", PATIENT, fullUrl="urn:uuid:1"))
+    assert len(read(update, entry("GET", "Patient/1")).entries) == 2
+
+
+def test_order() -> None:
+    rows = read(
+        entry("GET", "Patient/1"),
+        entry("PUT", "Patient/2", {**PATIENT, "id": "2"}),
+        entry("POST", "Patient", PATIENT),
+        entry("DELETE", "Patient/3"),
+    )
+    assert [e.method for e in bundle.ordered(rows.entries)] == ["DELETE", "POST", "PUT", "GET"]
+
+
+def test_identities_and_rewriting() -> None:
+    urn = "urn:uuid:0cdf7e1e-0000-4000-8000-000000000000"
+    observation = {
+        "resourceType": "Observation",
+        "text": {"div": f'<div><a href="{urn}">x</a></div>'},
+        "subject": {"reference": urn},
+        "performer": [{"reference": "Practitioner?identifier=a|b"}, {"reference": "Organization/9"}],
+        "derivedFrom": [{"reference": urn + "#part"}],
+    }
+    rows = read(entry("POST", "Patient", PATIENT, fullUrl=urn), entry("POST", "Observation", observation))
+    given, mapping = bundle.identities(rows.entries, iter(["n1", "n2"]))
+    assert (given, mapping) == ({0: "n1", 1: "n2"}, {urn: "Patient/n1"})
+    assert bundle.conditional_references(observation) == ["Practitioner?identifier=a|b"]
+    found = bundle.rewritten(observation, {**mapping, "Practitioner?identifier=a|b": "Practitioner/d"})
+    assert found["subject"] == {"reference": "Patient/n1"}
+    assert found["performer"] == [{"reference": "Practitioner/d"}, {"reference": "Organization/9"}]
+    assert found["derivedFrom"] == [{"reference": "Patient/n1#part"}]
+    assert found["text"]["div"] == '<div><a href="Patient/n1">x</a></div>'
+    assert observation["subject"] == {"reference": urn}

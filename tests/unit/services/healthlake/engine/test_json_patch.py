@@ -1,0 +1,65 @@
+"""JSON Patch against RFC 6902's own examples and, where it is there, HL7's test file."""
+
+import copy
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opentrail.services.healthlake.engine import json_patch
+from opentrail.services.healthlake.engine.issues import FhirError
+
+Json = Any
+OWN: list[Json] = [
+    {"doc": {"a": 1}, "patch": [{"op": "add", "path": "/b", "value": 2}], "expected": {"a": 1, "b": 2}},
+    {"doc": {"a": [1, 3]}, "patch": [{"op": "add", "path": "/a/1", "value": 2}], "expected": {"a": [1, 2, 3]}},
+    {"doc": {"a": [1]}, "patch": [{"op": "add", "path": "/a/-", "value": 2}], "expected": {"a": [1, 2]}},
+    {"doc": {"a": [1, 2]}, "patch": [{"op": "remove", "path": "/a/0"}], "expected": {"a": [2]}},
+    {"doc": {"a": {"b": 1}}, "patch": [{"op": "replace", "path": "/a/b", "value": None}], "expected": {"a": {"b": None}}},
+    {
+        "doc": {"a": {"b": 1}, "c": {}},
+        "patch": [{"op": "move", "from": "/a/b", "path": "/c/d"}],
+        "expected": {"a": {}, "c": {"d": 1}},
+    },
+    {"doc": {"a": [1, 2, 3]}, "patch": [{"op": "move", "from": "/a/0", "path": "/a/2"}], "expected": {"a": [2, 3, 1]}},
+    {"doc": {"a": {"b": 1}}, "patch": [{"op": "copy", "from": "/a", "path": "/c"}], "expected": {"a": {"b": 1}, "c": {"b": 1}}},
+    {"doc": {"a~b/c": 1}, "patch": [{"op": "test", "path": "/a~0b~1c", "value": 1.0}], "expected": {"a~b/c": 1}},
+    {"doc": {"a": 1}, "patch": [{"op": "test", "path": "/a", "value": True}], "error": ""},
+    {"doc": {"a": {}}, "patch": [{"op": "move", "from": "/a", "path": "/a/b"}], "error": ""},
+    {"doc": {"a": 1}, "patch": [{"op": "add", "path": "/b/c", "value": 2}], "error": ""},
+    {"doc": {"a": [1]}, "patch": [{"op": "add", "path": "/a/3", "value": 2}], "error": ""},
+    {"doc": {"a": [1]}, "patch": [{"op": "remove", "path": "/a/01"}], "error": ""},
+    {"doc": {"a": 1}, "patch": [{"op": "remove", "path": "/b"}], "error": ""},
+    {"doc": {"a": 1}, "patch": [{"op": "replace", "path": "/b", "value": 1}], "error": ""},
+    {"doc": {"a": 1}, "patch": [{"op": "remove", "path": ""}], "error": ""},
+    {"doc": {"a": 1}, "patch": [{"op": "add", "path": "b", "value": 1}], "error": ""},
+    {"doc": {"a": 1}, "patch": [{"op": "add", "path": "/b"}], "error": ""},
+    {"doc": {"a": 1}, "patch": [{"op": "spin", "path": "/b"}], "error": ""},
+    {"doc": {"a": 1}, "patch": {"op": "add", "path": "/b", "value": 1}, "error": ""},
+]
+
+
+def cases() -> list[Json]:
+    file = Path(os.environ.get("OPENTRAIL_SHARED", "../shared")) / "data/fhir/hl7_test_cases/r4/patch/json-patch-tests.json"
+    found = json.loads(file.read_text()) if file.exists() else []
+    return OWN + [case for case in found if "patch" in case]
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.get("comment", ""))
+def test_patch(case: Json) -> None:
+    before = copy.deepcopy(case["doc"])
+    if "error" in case:
+        with pytest.raises(FhirError) as refused:
+            json_patch.apply(case["doc"], case["patch"])
+        assert refused.value.status == 400
+    else:
+        assert json_patch.apply(case["doc"], case["patch"]) == case["expected"]
+    assert case["doc"] == before
+
+
+def test_a_failing_patch_says_where_and_not_what() -> None:
+    with pytest.raises(FhirError) as refused:
+        json_patch.apply({"name": "Smith"}, [{"op": "add", "path": "/x", "value": 1}, {"op": "test", "path": "/name", "value": "Miller"}])
+    assert str(refused.value) == "Operation 1 of the JSON Patch cannot be applied: a test does not hold."

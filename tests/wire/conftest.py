@@ -1,0 +1,75 @@
+"""One live server for each kind of database, and the story that a test tells on it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pg8000.native
+import pytest
+
+from opentrail.store.postgres import arguments
+from tests.conftest import kinds
+from tests.servers import serve
+from tests.wire.story import Live, Story
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Makes the marker known."""
+    config.addinivalue_line("markers", "covers(service, *operations): the test calls them with success and asserts their records")
+
+
+class Lives:
+    """The servers of one run, each started when it is first needed: changing between them stops none."""
+
+    def __init__(self, request: pytest.FixtureRequest, folder: Path) -> None:
+        self._request, self._folder = request, folder
+        self._running: dict[str, Live] = {}
+        self.opened = ExitStack()
+
+    def of(self, kind: str) -> Live:
+        """The server on that kind of database."""
+        if kind not in self._running:
+            address = self._database() if kind == "postgresql" else ""
+            server = self.opened.enter_context(serve(self._folder / kind, address))
+            self._running[kind] = self.opened.enter_context(closing(Live(server)))
+        return self._running[kind]
+
+    def _database(self) -> str:
+        address: str = self._request.getfixturevalue("postgres_server")
+        admin = pg8000.native.Connection(**arguments(address.format("postgres")))
+        admin.run("CREATE DATABASE wire")
+        admin.close()
+        return address.format("wire")
+
+
+@pytest.fixture(scope="session")
+def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
+    """Stops every server at the end."""
+    lives = Lives(request, tmp_path_factory.mktemp("live"))
+    with lives.opened:
+        yield lives
+
+
+@pytest.fixture(params=kinds())
+def live(request: pytest.FixtureRequest, lives: Lives) -> Live:
+    """A running server, on SQLite and on PostgreSQL."""
+    return lives.of(request.param)
+
+
+@pytest.fixture
+def story(live: Live) -> Story:
+    """A fresh story with names of its own."""
+    return Story(live)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test that passed must have done what it claims."""
+    result = yield
+    claimed = {(mark.args[0], name) for mark in pyfuncitem.iter_markers("covers") for name in mark.args[1:]}
+    story = pyfuncitem.funcargs.get("story")
+    proven = story.proven if isinstance(story, Story) else set()
+    assert claimed <= proven, f"claimed and not proven: {sorted(claimed - proven)}"
+    return result
