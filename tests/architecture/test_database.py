@@ -26,7 +26,7 @@ ONLY = {"opentrail.store.sqlite": "sqlite", "opentrail.store.postgres": "postgre
 def all_modules() -> Iterator[str]:
     """Every module of the package but the migrations, and but those of an extra that need not be installed and hold no SQL."""
     names = (found.name for found in pkgutil.walk_packages(opentrail.__path__, "opentrail."))
-    return (name for name in names if ".migrations" not in name and ".engine.deep." not in name)
+    return (name for name in names if ".migrations" not in name and ".engine.deep" not in name)
 
 
 def statements() -> dict[str, Sql]:
