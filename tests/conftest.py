@@ -40,7 +40,7 @@ def postgres_server() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_postgres(postgres_server: str) -> Callable[[], str]:
     """Makes an empty database and returns its address."""
 
