@@ -14,6 +14,7 @@ from opentrail.kernel.settings import Settings
 from opentrail.store.database import Broken
 from opentrail.store.databases import NAMES, open_database
 from opentrail.store.folder import FolderRefused, claim
+from opentrail.store.revision import is_current
 from opentrail.store.sqlite import FIXED, SqliteDatabase
 
 ROLES = {"all": ("web", "work"), "web": ("web",), "work": ("work",)}
@@ -45,8 +46,6 @@ def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
 
 def prepare(settings: Settings, say: Callable[[str], None]) -> None:
     """Brings the databases to this release and makes accounts and first credentials. Repeating it changes nothing."""
-    from opentrail.store.migrate import migrate
-
     sealer = Sealer(load_master_key(settings.master_key, create=True))
     (settings.folder / "objects" / "spool").mkdir(parents=True, exist_ok=True)
     if not settings.database:
@@ -55,7 +54,10 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> None:
         database = open_database(settings, name, writable=True)
         if isinstance(database, SqliteDatabase):
             database.writer()
-        migrate(database, name)
+        if not is_current(database, name):
+            from opentrail.store.migrate import migrate
+
+            migrate(database, name)
         if name == "main":
             with database.write() as tx:
                 ensure_accounts(tx, sealer, SystemIds(), SystemClock().now(), settings.account)
