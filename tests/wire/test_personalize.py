@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 from unittest.mock import ANY
+
+import pytest
+from botocore.exceptions import ClientError
 
 from opentrail.kernel.errors import HIDDEN
 from tests.wire.covers import covers
-from tests.wire.story import Story
+from tests.wire.story import UUID, Like, Story
 
-SCHEMA = json.dumps(
-    {
-        "type": "record", "name": "Interactions", "namespace": "com.amazonaws.personalize.schema", "version": "1.0",
-        "fields": [{"name": name, "type": kind} for name, kind in (("USER_ID", "string"), ("ITEM_ID", "string"), ("TIMESTAMP", "long"))],
-    }
-)  # fmt: skip
+
+def avro(record: str, *fields: tuple[str, Any, dict[str, Any]]) -> str:
+    """An Avro schema of Personalize."""
+    listed = [{"name": name, "type": kind, **more} for name, kind, more in fields]
+    return json.dumps(
+        {"type": "record", "name": record, "namespace": "com.amazonaws.personalize.schema", "version": "1.0", "fields": listed}
+    )
+
+
+WHO = (("USER_ID", "string", {}), ("ITEM_ID", "string", {}), ("TIMESTAMP", "long", {}))
+SCHEMA = avro("Interactions", *WHO)
+ITEMS = avro("Items", ("ITEM_ID", "string", {}), ("GENRE", ["null", "string"], {"categorical": True}))
+TAGS = [{"tagKey": "ward", "tagValue": "east"}]
 
 
 @covers("personalize", "CreateSchema", "DescribeSchema", "ListSchemas", "DeleteSchema")
@@ -59,3 +71,151 @@ def test_what_breaks_a_rule_is_refused_by_personalizes_code(story: Story) -> Non
     assert "'name' failed to satisfy constraint" in bad["Error"]["Message"]
     broken = {"name": story.name("x"), "schema": '{"type":"record"}'}
     story.call("personalize", "CreateSchema", broken, error="InvalidInputException", request=ANY)
+
+
+class Shop:
+    """A dataset group with schemas and datasets, in a region of its own: five groups are allowed in each."""
+
+    def __init__(self, story: Story, region: str) -> None:
+        self.story, self.region = story, region
+        self.client = story.client("personalize", region=region)
+        self.group = self.client.create_dataset_group(name=story.name("shop"))["datasetGroupArn"]
+
+    def schema(self, stem: str, text: str) -> str:
+        return str(self.client.create_schema(name=self.story.name(stem), schema=text)["schemaArn"])
+
+    def dataset(self, kind: str, text: str) -> str:
+        name = self.story.name(kind.lower())
+        schema = self.schema(kind.lower(), text)
+        made = self.client.create_dataset(name=name, schemaArn=schema, datasetGroupArn=self.group, datasetType=kind)
+        return str(made["datasetArn"])
+
+    def call(self, operation: str, input: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+        return self.story.call("personalize", operation, input, region=self.region, **more)
+
+
+@covers("personalize", "CreateDataset", "DescribeDataset", "ListDatasets", "UpdateDataset", "DeleteDataset")
+def test_datasets(story: Story) -> None:
+    shop = Shop(story, "ap-south-1")
+    schema, name = shop.schema("visits", SCHEMA), story.name("visits")
+    arn = shop.group.replace(":dataset-group/", ":dataset/") + "/INTERACTIONS"
+    touched = [("AWS::Personalize::Dataset", arn)]
+    input = {"name": name, "schemaArn": schema, "datasetGroupArn": shop.group, "datasetType": "Interactions"}
+    around = [("AWS::Personalize::DatasetGroup", shop.group), ("AWS::Personalize::Schema", schema)]
+    shop.call(
+        "CreateDataset",
+        {**input, "tags": TAGS},
+        request={**input, "tags": HIDDEN},
+        response={"datasetArn": arn},
+        resources=[*around, *touched],
+    )
+    again = {**input, "name": story.name("again")}
+    shop.call("CreateDataset", again, error="ResourceAlreadyExistsException", resources=[*around, *touched])
+    shop.call("CreateDataset", {**input, "datasetType": "ITEMS"}, error="InvalidInputException", resources=around)
+    found = shop.call("DescribeDataset", {"datasetArn": arn}, resources=touched)["dataset"]
+    assert (found["datasetType"], found["schemaArn"], found["datasetGroupArn"], found["status"]) == (
+        "INTERACTIONS",
+        schema,
+        shop.group,
+        "ACTIVE",
+    )
+    assert [one["datasetArn"] for one in shop.call("ListDatasets", {"datasetGroupArn": shop.group})["datasets"]] == [arn]
+    wider = shop.schema("wider", avro("Interactions", *WHO, ("DEVICE", ["null", "string"], {"categorical": True})))
+    narrower = shop.schema("other", avro("Interactions", *WHO, ("DEVICE", "string", {"categorical": True})))
+    both = [*touched, ("AWS::Personalize::Schema", narrower)]
+    shop.call("UpdateDataset", {"datasetArn": arn, "schemaArn": narrower}, error="InvalidInputException", resources=both)
+    both = [*touched, ("AWS::Personalize::Schema", wider)]
+    shop.call("UpdateDataset", {"datasetArn": arn, "schemaArn": wider}, response={"datasetArn": arn}, resources=both)
+    assert shop.client.describe_dataset(datasetArn=arn)["dataset"]["latestDatasetUpdate"]["schemaArn"] == wider
+    for operation, held in (("DeleteSchema", {"schemaArn": wider}), ("DeleteDatasetGroup", {"datasetGroupArn": shop.group})):
+        kind = "Schema" if operation == "DeleteSchema" else "DatasetGroup"
+        shop.call(operation, held, error="ResourceInUseException", resources=[(f"AWS::Personalize::{kind}", *held.values())])
+    shop.call("DeleteSchema", {"schemaArn": schema}, resources=[("AWS::Personalize::Schema", schema)])
+    shop.call("DeleteDataset", {"datasetArn": arn}, resources=touched)
+    shop.call("DeleteDatasetGroup", {"datasetGroupArn": shop.group}, resources=around[:1])
+
+
+@covers("personalize", "CreateEventTracker", "DescribeEventTracker", "ListEventTrackers", "DeleteEventTracker")
+def test_event_trackers(story: Story) -> None:
+    shop = Shop(story, "ap-northeast-1")
+    client, input = shop.client, {"name": story.name("clicks"), "datasetGroupArn": shop.group}
+    made = client.create_event_tracker(**input, tags=TAGS)
+    touched = [("AWS::Personalize::EventTracker", made["eventTrackerArn"])]
+    found = shop.call("DescribeEventTracker", {"eventTrackerArn": made["eventTrackerArn"]}, resources=touched)["eventTracker"]
+    assert (found["trackingId"], found["datasetGroupArn"]) == (made["trackingId"], shop.group)
+    listed = shop.call("ListEventTrackers", {"datasetGroupArn": shop.group})["eventTrackers"]
+    assert [one["eventTrackerArn"] for one in listed] == [made["eventTrackerArn"]]
+    assert "More than 1" in refused(lambda: client.create_event_tracker(**input), "LimitExceededException")
+    shop.call("DeleteEventTracker", {"eventTrackerArn": made["eventTrackerArn"]}, resources=touched)
+    drawn = {"eventTrackerArn": Like(r"arn:aws:personalize:.*:event-tracker/[0-9a-f]{8}"), "trackingId": UUID}
+    group = ("AWS::Personalize::DatasetGroup", shop.group)
+    shop.call("CreateEventTracker", input, response=drawn, resources=[group, ("AWS::Personalize::EventTracker", drawn["eventTrackerArn"])])
+
+
+@covers("personalize", "CreateFilter", "DescribeFilter", "ListFilters", "DeleteFilter")
+def test_filters(story: Story) -> None:
+    shop = Shop(story, "ap-northeast-2")
+    shop.dataset("ITEMS", ITEMS)
+    expression = 'INCLUDE ItemID WHERE Items.GENRE IN ("drama")'
+    input = {"name": story.name("drama"), "datasetGroupArn": shop.group, "filterExpression": expression}
+    arn = f"arn:aws:personalize:{shop.region}:123456789012:filter/{input['name']}"
+    touched, group = [("AWS::Personalize::Filter", arn)], [("AWS::Personalize::DatasetGroup", shop.group)]
+    shop.call("CreateFilter", input, request={**input, "filterExpression": HIDDEN}, response={"filterArn": arn}, resources=group + touched)
+    found = shop.call("DescribeFilter", {"filterArn": arn}, resources=touched)["filter"]
+    assert (found["filterExpression"], found["status"]) == (expression, "ACTIVE")
+    assert [one["filterArn"] for one in shop.call("ListFilters", {"datasetGroupArn": shop.group})["Filters"]] == [arn]
+    for text, position in (("INCLUDE ItemID", "position"), ("INCLUDE ItemID WHERE Items.NOPE = 1", "no field NOPE")):
+        bad = refused(lambda text=text: shop.client.create_filter(**{**input, "filterExpression": text}), "InvalidInputException")  # type: ignore[misc]
+        assert position in bad
+    for number in range(9):
+        shop.client.create_filter(**{**input, "name": story.name(f"f{number}")})
+    assert "More than 10" in refused(lambda: shop.client.create_filter(**{**input, "name": "one-more"}), "LimitExceededException")
+    shop.call("DeleteFilter", {"filterArn": arn}, resources=touched)
+    shop.call("DescribeFilter", {"filterArn": arn}, error="ResourceNotFoundException")
+
+
+@covers("personalize", "ListRecipes", "DescribeRecipe", "DescribeAlgorithm", "DescribeFeatureTransformation")
+def test_what_is_built_in(story: Story) -> None:
+    listed = story.call("personalize", "ListRecipes", {"domain": "ECOMMERCE"})["recipes"]
+    assert len(listed) == 5
+    pages = list(story.client("personalize").get_paginator("list_recipes").paginate(PaginationConfig={"PageSize": 10}))
+    names = [one["name"] for page in pages for one in page["recipes"]]
+    assert "aws-sims" in names
+    assert names == sorted(set(names))
+    recipe = story.call("personalize", "DescribeRecipe", {"recipeArn": "arn:aws:personalize:::recipe/aws-sims"})["recipe"]
+    assert recipe["recipeType"] == "RELATED_ITEMS"
+    algorithm = story.call("personalize", "DescribeAlgorithm", {"algorithmArn": recipe["algorithmArn"]})["algorithm"]
+    assert algorithm["defaultHyperParameters"]["min_cointeraction_count"] == "3"
+    assert {"name": "min_cointeraction_count", "minValue": 0, "maxValue": 10, "isTunable": True} in algorithm[
+        "defaultHyperParameterRanges"
+    ]["integerHyperParameterRanges"]
+    arn = recipe["featureTransformationArn"]
+    assert story.call("personalize", "DescribeFeatureTransformation", {"featureTransformationArn": arn})["featureTransformation"]["name"]
+    unknown = {"recipeArn": "arn:aws:personalize:::recipe/aws-nope"}
+    story.call("personalize", "DescribeRecipe", unknown, error="ResourceNotFoundException")
+
+
+@covers("personalize", "TagResource", "UntagResource", "ListTagsForResource")
+def test_tags(story: Story) -> None:
+    arn = story.client("personalize").create_schema(name=story.name("tagged"), schema=SCHEMA)["schemaArn"]
+    touched = [("AWS::Personalize::Schema", arn)]
+    story.call(
+        "personalize", "TagResource", {"resourceArn": arn, "tags": TAGS}, request={"resourceArn": arn, "tags": HIDDEN}, resources=touched
+    )
+    assert story.call("personalize", "ListTagsForResource", {"resourceArn": arn}, resources=touched)["tags"] == TAGS
+    gone = {"resourceArn": arn, "tagKeys": ["ward"]}
+    story.call("personalize", "UntagResource", gone, request={"resourceArn": arn, "tagKeys": HIDDEN}, resources=touched)
+    assert story.client("personalize").list_tags_for_resource(resourceArn=arn)["tags"] == []
+    many = [{"tagKey": f"k{number}", "tagValue": ""} for number in range(51)]
+    story.call(
+        "personalize", "TagResource", {"resourceArn": arn, "tags": many}, request={"resourceArn": arn, "tags": HIDDEN},
+        error="TooManyTagsException",
+    )  # fmt: skip
+
+
+def refused(call: Callable[[], Any], code: str) -> str:
+    """The message of a call that must fail with this code."""
+    with pytest.raises(ClientError) as caught:
+        call()
+    assert caught.value.response["Error"]["Code"] == code
+    return str(caught.value.response["Error"]["Message"])

@@ -5,20 +5,33 @@ from __future__ import annotations
 from opentrail.calls.operation import NOTHING, Audit
 
 NOT_OFFERED = (
-    "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateCampaign", "CreateDataDeletionJob", "CreateDataset",
-    "CreateDatasetExportJob", "CreateDatasetImportJob", "CreateEventTracker", "CreateFilter", "CreateMetricAttribution",
-    "CreateRecommender", "CreateSolution", "CreateSolutionVersion", "DeleteCampaign", "DeleteDataset", "DeleteEventTracker",
-    "DeleteFilter", "DeleteMetricAttribution", "DeleteRecommender", "DeleteSolution", "DescribeAlgorithm",
-    "DescribeBatchInferenceJob", "DescribeBatchSegmentJob", "DescribeCampaign", "DescribeDataDeletionJob", "DescribeDataset",
-    "DescribeDatasetExportJob", "DescribeDatasetImportJob", "DescribeEventTracker", "DescribeFeatureTransformation",
-    "DescribeFilter", "DescribeMetricAttribution", "DescribeRecipe", "DescribeRecommender", "DescribeSolution",
+    "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateCampaign", "CreateDataDeletionJob", "CreateDatasetExportJob",
+    "CreateDatasetImportJob", "CreateMetricAttribution", "CreateRecommender", "CreateSolution", "CreateSolutionVersion",
+    "DeleteCampaign", "DeleteMetricAttribution", "DeleteRecommender", "DeleteSolution", "DescribeBatchInferenceJob",
+    "DescribeBatchSegmentJob", "DescribeCampaign", "DescribeDataDeletionJob", "DescribeDatasetExportJob",
+    "DescribeDatasetImportJob", "DescribeMetricAttribution", "DescribeRecommender", "DescribeSolution",
     "DescribeSolutionVersion", "GetSolutionMetrics", "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListCampaigns",
-    "ListDataDeletionJobs", "ListDatasetExportJobs", "ListDatasetImportJobs", "ListDatasets", "ListEventTrackers",
-    "ListFilters", "ListMetricAttributionMetrics", "ListMetricAttributions", "ListRecipes", "ListRecommenders",
-    "ListSolutionVersions", "ListSolutions", "ListTagsForResource", "StartRecommender", "StopRecommender",
-    "StopSolutionVersionCreation", "TagResource", "UntagResource", "UpdateCampaign", "UpdateDataset", "UpdateMetricAttribution",
-    "UpdateRecommender", "UpdateSolution",
+    "ListDataDeletionJobs", "ListDatasetExportJobs", "ListDatasetImportJobs", "ListMetricAttributionMetrics",
+    "ListMetricAttributions", "ListRecommenders", "ListSolutionVersions", "ListSolutions", "StartRecommender",
+    "StopRecommender", "StopSolutionVersionCreation", "UpdateCampaign", "UpdateMetricAttribution", "UpdateRecommender",
+    "UpdateSolution",
 )  # fmt: skip
+
+
+def _made(arn: str, *kept: str) -> Audit:
+    """A creation that answers with the ARN; its tags are hidden."""
+    return Audit(keep=("name", *kept), hide=("tags",), keep_output=(arn,))
+
+
+def _described(member: str) -> Audit:
+    """A description by the ARN, of which the answer is not kept."""
+    return Audit(keep=(f"{member}Arn",), drop_output=(member,))
+
+
+def _listed(member: str, *kept: str) -> Audit:
+    """A page of a listing, of which the answer is not kept."""
+    return Audit(keep=("maxResults", *kept), drop=("nextToken",), drop_output=(member, "nextToken"))
+
 
 AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
@@ -34,6 +47,26 @@ AUDIT: dict[str, Audit] = {
     "DescribeDatasetGroup": Audit(keep=("datasetGroupArn",), drop_output=("datasetGroup",)),
     "ListDatasetGroups": Audit(keep=("maxResults",), drop=("nextToken",), drop_output=("datasetGroups", "nextToken")),
     "DeleteDatasetGroup": Audit(keep=("datasetGroupArn",)),
+    "CreateDataset": _made("datasetArn", "schemaArn", "datasetGroupArn", "datasetType"),
+    "DescribeDataset": _described("dataset"),
+    "ListDatasets": _listed("datasets", "datasetGroupArn"),
+    "UpdateDataset": Audit(keep=("datasetArn", "schemaArn"), keep_output=("datasetArn",)),
+    "DeleteDataset": Audit(keep=("datasetArn",)),
+    "CreateEventTracker": Audit(keep=("name", "datasetGroupArn"), hide=("tags",), keep_output=("eventTrackerArn", "trackingId")),
+    "DescribeEventTracker": _described("eventTracker"),
+    "ListEventTrackers": _listed("eventTrackers", "datasetGroupArn"),
+    "DeleteEventTracker": Audit(keep=("eventTrackerArn",)),
+    "CreateFilter": Audit(keep=("name", "datasetGroupArn"), hide=("filterExpression", "tags"), keep_output=("filterArn",)),
+    "DescribeFilter": _described("filter"),
+    "ListFilters": _listed("Filters", "datasetGroupArn"),
+    "DeleteFilter": Audit(keep=("filterArn",)),
+    "ListRecipes": _listed("recipes", "recipeProvider", "domain"),
+    "DescribeRecipe": _described("recipe"),
+    "DescribeAlgorithm": _described("algorithm"),
+    "DescribeFeatureTransformation": _described("featureTransformation"),
+    "TagResource": Audit(keep=("resourceArn",), hide=("tags",)),
+    "UntagResource": Audit(keep=("resourceArn",), hide=("tagKeys",)),
+    "ListTagsForResource": Audit(keep=("resourceArn",), drop_output=("tags",)),
 }
 
 RUNTIME_AUDIT: dict[str, Audit] = dict.fromkeys(

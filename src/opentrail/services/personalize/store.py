@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from opentrail.store.sql import Snapshot, Sql, Tx
+from opentrail.store.sql import Snapshot, Sql, Tx, Value
 
 
 class Resource(NamedTuple):
@@ -20,19 +20,29 @@ class Resource(NamedTuple):
     created: float
     updated: float
     body: str
+    parent: str | None = None
+    uses: str | None = None
 
 
-_COLUMNS = "arn, kind, account, region, name, domain, status, created, updated, body"
+_COLUMNS = "arn, kind, account, region, name, domain, status, created, updated, body, parent, uses"
 _ONE = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE arn = :arn")
 _PAGE = Sql(
     f"SELECT {_COLUMNS} FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind"
     " AND (created > :created OR (created = :created AND arn > :arn)) ORDER BY created, arn LIMIT :count"
 )
+_PAGE_BELOW = Sql(
+    f"SELECT {_COLUMNS} FROM personalize_resource"
+    " WHERE account = :account AND region = :region AND kind = :kind AND parent = :parent"
+    " AND (created > :created OR (created = :created AND arn > :arn)) ORDER BY created, arn LIMIT :count"
+)
+_CHILDREN = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE parent = :parent ORDER BY created, arn")
+_USERS = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE uses = :uses ORDER BY created, arn LIMIT 1")
 _COUNT = Sql("SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind")
 _INSERT = Sql(
     f"INSERT INTO personalize_resource ({_COLUMNS})"
-    " VALUES (:arn, :kind, :account, :region, :name, :domain, :status, :created, :updated, :body)"
+    " VALUES (:arn, :kind, :account, :region, :name, :domain, :status, :created, :updated, :body, :parent, :uses)"
 )
+_UPDATE = Sql("UPDATE personalize_resource SET status = :status, updated = :updated, body = :body, uses = :uses WHERE arn = :arn")
 _DELETE = Sql("DELETE FROM personalize_resource WHERE arn = :arn")
 
 
@@ -42,10 +52,25 @@ def one(snapshot: Snapshot, arn: str) -> Resource | None:
     return Resource(*row) if row else None
 
 
-def page(snapshot: Snapshot, account: str, region: str, kind: str, after: tuple[float, str], count: int) -> list[Resource]:
-    """The next resources of a kind after a place (creation, ARN), oldest first."""
-    rows = snapshot.all(_PAGE, account=account, region=region, kind=kind, created=after[0], arn=after[1], count=count)
+def page(
+    snapshot: Snapshot, account: str, region: str, kind: str, parent: str | None, after: tuple[float, str], count: int
+) -> list[Resource]:
+    """The next resources of a kind (below a parent, or all) after a place (creation, ARN), oldest first."""
+    place: dict[str, Value] = {"account": account, "region": region, "kind": kind, "created": after[0], "arn": after[1], "count": count}
+    rows = snapshot.all(_PAGE, **place) if parent is None else snapshot.all(_PAGE_BELOW, **place, parent=parent)
     return [Resource(*row) for row in rows]
+
+
+def children(snapshot: Snapshot, parent: str, kind: str | None = None) -> list[Resource]:
+    """What belongs to a resource, oldest first; only those of a kind when one is given."""
+    found = [Resource(*row) for row in snapshot.all(_CHILDREN, parent=parent)]
+    return [one for one in found if kind in (None, one.kind)]
+
+
+def user(snapshot: Snapshot, arn: str) -> Resource | None:
+    """A resource that needs this one."""
+    row = snapshot.one(_USERS, uses=arn)
+    return Resource(*row) if row else None
 
 
 def count(snapshot: Snapshot, account: str, region: str, kind: str) -> int:
@@ -57,6 +82,11 @@ def count(snapshot: Snapshot, account: str, region: str, kind: str) -> int:
 def insert(tx: Tx, resource: Resource) -> None:
     """Adds a resource."""
     tx.run(_INSERT, **resource._asdict())
+
+
+def update(tx: Tx, resource: Resource) -> None:
+    """Writes what may change of a resource: status, time of the change, body, and what it uses."""
+    tx.run(_UPDATE, arn=resource.arn, status=resource.status, updated=resource.updated, body=resource.body, uses=resource.uses)
 
 
 def delete(tx: Tx, arn: str) -> None:

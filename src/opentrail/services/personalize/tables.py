@@ -19,7 +19,12 @@ resource = Table(
     Column("created", Double, nullable=False),
     Column("updated", Double, nullable=False),
     Column("body", String, nullable=False),
+    Column("parent", String),
+    Column("uses", String),
     Index("ix_personalize_resource_place", "account", "region", "kind", "created"),
+    Index("ix_personalize_resource_parent", "parent"),
+    Index("ix_personalize_resource_uses", "uses"),
 )
 """A resource of the control plane. `kind` is the word in its ARN (schema, dataset-group ...); `body` is JSON with what only
-its kind has."""
+its kind has. `parent` is the ARN of the resource that it belongs to (a dataset's group), `uses` that of another one that it
+needs (a dataset's schema): neither may be deleted before it."""

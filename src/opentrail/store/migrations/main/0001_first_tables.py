@@ -135,10 +135,14 @@ def upgrade() -> None:
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("updated", sa.Double(), nullable=False),
         sa.Column("body", sa.String(), nullable=False),
+        sa.Column("parent", sa.String(), nullable=True),
+        sa.Column("uses", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("arn", name=op.f("pk_personalize_resource")),
     )
     with op.batch_alter_table("personalize_resource", schema=None) as batch_op:
+        batch_op.create_index("ix_personalize_resource_parent", ["parent"], unique=False)
         batch_op.create_index("ix_personalize_resource_place", ["account", "region", "kind", "created"], unique=False)
+        batch_op.create_index("ix_personalize_resource_uses", ["uses"], unique=False)
 
     op.create_table(
         "s3_bucket",
