@@ -4,25 +4,25 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: serve test check bench soak install lock clean
+.PHONY: help serve test check bench soak install lock clean
 
-serve: $(VENV)/.base
+serve: $(VENV)/.base  ## install and serve on http://127.0.0.1:4580
 	$(BIN)/opentrail serve
 
-install: $(VENV)/.base
+install: $(VENV)/.base  ## install into .venv
 
-test: $(VENV)/.test
+test: $(VENV)/.test  ## run every test
 	$(BIN)/python -m tests
 
-check: $(VENV)/.test
-	$(BIN)/ruff check src tests benchmarks
+check: $(VENV)/.test  ## linter, types and tests, as CI does
+	$(BIN)/ruff check src tests benchmarks tools
 	$(BIN)/mypy
 	$(BIN)/python -m tests
 
-bench: $(VENV)/.test
+bench: $(VENV)/.test  ## run the benchmarks
 	$(BIN)/python -m benchmarks
 
-soak: $(VENV)/.test
+soak: $(VENV)/.test  ## long runs
 	$(BIN)/python -m pytest -m soak tests/fault
 
 $(VENV)/bin/python:
@@ -41,10 +41,13 @@ $(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/.base
 	@touch $@
 
 # Maintainers: resolve the pins of pyproject.toml into hashed locks (needs uv).
-lock:
+lock:  ## resolve the pins into requirements/ (maintainers)
 	cd requirements && for extra in "" test; do \
 	  uv pip compile ../pyproject.toml build.in $${extra:+--extra $$extra} --universal --python-version 3.11 --generate-hashes \
 	    --no-header --no-annotate --no-emit-index-url --quiet -o $${extra:-base}.txt || exit 1; done
 
-clean:
+clean:  ## remove .venv
 	rm -rf $(VENV)
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18

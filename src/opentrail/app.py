@@ -55,6 +55,7 @@ from opentrail.store.databases import open_database
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
 from opentrail.store.turns import TurnServer
+from opentrail.work.engines import ProcessEngines
 from opentrail.work.follower import Following
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
@@ -78,6 +79,8 @@ SERVICES: tuple[Service, ...] = (
 FOLLOWERS = (history.NAME, delivery_plan.NAME)
 
 _PATIENCE = 30.0
+_WAITING_FOR_ENGINES = 32
+"""Calls that wait for an engine at once; more wait in line."""
 _SERVICE_CREDENTIALS = 3600.0
 
 
@@ -91,6 +94,7 @@ class Parts:
         self.main = open_database(settings, "main", writable=web)
         self.history = open_database(settings, "history", writable=not web)
         self.delivery = open_database(settings, "delivery", writable=not web)
+        self.engines = ProcessEngines(settings.engine_workers)
 
     @property
     def blobs(self) -> Path:
@@ -146,6 +150,8 @@ async def _serve_web(settings: Settings) -> int:
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)
+    gateway.engine_pool.shutdown(wait=False, cancel_futures=True)
+    parts.engines.stop()
     parts.close()
     return 0 if clean else 1
 
@@ -172,6 +178,7 @@ def make_gateway(parts: Parts) -> Gateway:
             history=parts.history.read,
             delivery=parts.delivery.read,
             blobs=parts.blobs,
+            engines=parts.engines,
         ),
         database=parts.main,
         lane=Lane(parts.main.writer(), append, counted),
@@ -180,6 +187,7 @@ def make_gateway(parts: Parts) -> Gateway:
         troubles=lambda: troubles(parts),
         pool=ThreadPoolExecutor(settings.readers, "reader"),
         inner_pool=ThreadPoolExecutor(settings.readers, "inner"),
+        engine_pool=ThreadPoolExecutor(_WAITING_FOR_ENGINES, "engine"),
         loop=loop,
         thread=threading.get_ident(),
     )

@@ -63,6 +63,7 @@ class Gateway:
     """What else is wrong: a trail whose files cannot be delivered, a follower that stands still."""
     pool: ThreadPoolExecutor
     inner_pool: ThreadPoolExecutor
+    engine_pool: ThreadPoolExecutor
     loop: asyncio.AbstractEventLoop
     thread: int
     cached: Cached = field(default_factory=Cached)
@@ -92,6 +93,10 @@ class Gateway:
         """Runs a function in a reader thread."""
         return await self.loop.run_in_executor(self.inner_pool if inner else self.pool, work)
 
+    async def compute(self, work: Callable[[], T]) -> T:
+        """Runs a function that waits for an engine."""
+        return await self.loop.run_in_executor(self.engine_pool, work)
+
     def health(self) -> dict[str, Any]:
         """What /_opentrail/health says: `status` ok or failing, with the reasons."""
         reasons = [reason for reason in (self.admits(True), *self.troubles()) if reason]
@@ -101,5 +106,7 @@ class Gateway:
         """Brings the gauges of /_opentrail/metrics up to date."""
         telemetry.lane_waiting.set(self.lane.waiting)
         telemetry.free_bytes.set(self.space.free)
+        log = self.tools.settings.folder / "main.db-wal"
+        telemetry.wal_bytes.set(log.stat().st_size if log.exists() else 0)
         for name, lag in self.lags().items():
             telemetry.follower_lag.labels(name).set(lag)

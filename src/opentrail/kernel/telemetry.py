@@ -26,7 +26,7 @@ journal_position = Gauge("opentrail_journal_position", "Newest position of the j
 lane_batches = Counter("opentrail_lane_batches", "Transactions that the lane committed.", registry=registry)
 lane_waiting = Gauge("opentrail_lane_waiting", "Calls that wait for the lane.", registry=registry)
 follower_lag = Gauge("opentrail_follower_lag", "Records that a follower has yet to take.", ("follower",), registry=registry)
-wal_bytes = Gauge("opentrail_wal_bytes", "Size of SQLite's write-ahead log.", registry=registry)
+wal_bytes = Gauge("opentrail_wal_bytes", "Size of the write-ahead log of SQLite's main database.", registry=registry)
 free_bytes = Gauge("opentrail_disk_free_bytes", "Free space in the data folder's file system.", registry=registry)
 downloads_broken = Counter("opentrail_downloads_broken", "Streamed answers that the client did not wait for.", registry=registry)
 
