@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import ANY
@@ -133,6 +134,71 @@ def test_datasets(story: Story) -> None:
     shop.call("DeleteSchema", {"schemaArn": schema}, resources=[("AWS::Personalize::Schema", schema)])
     shop.call("DeleteDataset", {"datasetArn": arn}, resources=touched)
     shop.call("DeleteDatasetGroup", {"datasetGroupArn": shop.group}, resources=around[:1])
+
+
+def put_csv(story: Story, region: str, files: dict[str, str], allowed: bool = True) -> str:
+    """A bucket with these objects, which Personalize may read when it is allowed to."""
+    s3, bucket = story.client("s3", region=region), story.name("data")
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
+    for key, text in files.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
+    if allowed:
+        who = {"Effect": "Allow", "Principal": {"Service": "personalize.amazonaws.com"}, "Action": ["s3:GetObject", "s3:ListBucket"]}
+        where = {"Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}
+        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{**who, **where}]}))
+    return bucket
+
+
+def settled(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What a resource is like once its job is done."""
+    until = time.monotonic() + 60
+    while (found := describe())["status"] in ("CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING"):
+        assert time.monotonic() < until, found
+        time.sleep(0.1)
+    return found
+
+
+ROLE = "arn:aws:iam::123456789012:role/reads-data"
+ROWS = "USER_ID,ITEM_ID,TIMESTAMP\n" + "".join(f"u{n % 60},i{n * n % 37 + n % 5},{1_600_000_000 + n}\n" for n in range(1_500))
+
+
+@covers("personalize", "CreateDatasetImportJob", "DescribeDatasetImportJob", "ListDatasetImportJobs")
+def test_imports(story: Story) -> None:
+    shop = Shop(story, "eu-central-1")
+    dataset = shop.dataset("INTERACTIONS", SCHEMA)
+    bucket = put_csv(
+        story, shop.region, {"in/a.csv": ROWS, "in/b.csv": ROWS, "bad.csv": "USER_ID,ITEM_ID\n1,2\n", "worse.csv": ROWS + "a,b,-1\n"}
+    )
+    closed = put_csv(Story(story.live), shop.region, {"a.csv": ROWS}, allowed=False)
+    outcomes = []
+    for number, (place, mode) in enumerate(
+        ((f"{bucket}/in", "FULL"), (f"{bucket}/in/a.csv", "INCREMENTAL"), (f"{bucket}/bad.csv", "FULL"), (f"{bucket}/worse.csv", "FULL"),
+         (f"{closed}/a.csv", "FULL"), (f"{bucket}/nothing", "FULL"))
+    ):  # fmt: skip
+        name = story.name(f"import{number}")
+        arn = f"arn:aws:personalize:{shop.region}:123456789012:dataset-import-job/{name}"
+        input = {
+            "jobName": name,
+            "datasetArn": dataset,
+            "dataSource": {"dataLocation": f"s3://{place}"},
+            "roleArn": ROLE,
+            "importMode": mode,
+        }
+        touched = [("AWS::Personalize::Dataset", dataset), ("AWS::Personalize::DatasetImportJob", arn)]
+        shop.call("CreateDatasetImportJob", input, response={"datasetImportJobArn": arn}, resources=touched)
+        describe = {"datasetImportJobArn": arn}
+        found = settled(lambda: shop.client.describe_dataset_import_job(**describe)["datasetImportJob"])  # noqa: B023
+        shop.call("DescribeDatasetImportJob", describe, resources=touched[1:])
+        outcomes.append((found["status"], found.get("failureReason", "")))
+    assert [status for status, _ in outcomes] == ["ACTIVE", "ACTIVE", *["CREATE FAILED"] * 4]
+    reasons = [reason for _, reason in outcomes[2:]]
+    assert reasons[0] == "Input CSV is missing the following columns:[TIMESTAMP]."
+    assert "worse.csv, line 1502, column TIMESTAMP" in reasons[1]
+    assert reasons[2].startswith("Insufficient privileges for accessing data in S3.")
+    assert "no objects" in reasons[3]
+    assert len(shop.call("ListDatasetImportJobs", {"datasetArn": dataset})["datasetImportJobs"]) == 6
+    shop.client.delete_dataset(datasetArn=dataset)
+    shop.call("DescribeDatasetImportJob", describe, error="ResourceNotFoundException")
 
 
 @covers("personalize", "CreateEventTracker", "DescribeEventTracker", "ListEventTrackers", "DeleteEventTracker")

@@ -84,15 +84,16 @@ class Turns:
         """
         with self._guard:
             self._ask()
-            writer = self._database.writer()
             try:
-                writer.begin(writes=True)
-                yield writer.enter()
-                writer.leave()
-                writer.commit()
-            except BaseException:
-                writer.rollback()
-                raise
+                writer = self._database.writer()
+                try:
+                    writer.begin(writes=True)
+                    yield writer.enter()
+                    writer.leave()
+                    writer.commit()
+                except BaseException:
+                    writer.rollback()
+                    raise
             finally:
                 self._give_back()
 

@@ -54,6 +54,7 @@ def describe(snapshot: Snapshot, call: Call, input: Input) -> Output:
     """DescribeDataset."""
     found = resources.find(snapshot, call, KIND, input.datasetArn)
     body = msgspec.json.decode(found.body)
+    body.pop("segments", None)
     return {"dataset": {**summary(found), **body, "datasetGroupArn": found.parent, "schemaArn": found.uses}}
 
 

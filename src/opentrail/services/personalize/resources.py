@@ -16,21 +16,30 @@ from opentrail.store.sql import Snapshot, Tx
 
 
 class Kind(NamedTuple):
-    """A kind of resource: its type in records, how many one account and region (`most`) or one parent (`most_below`) may have."""
+    """A kind of resource: its type in records, how many one account and region (`most`) or one parent (`most_below`) may have,
+    and how many may wait for their job or be worked on."""
 
     type: str
     most: int = 0
     most_below: int = 0
+    most_under_way: int = 0
 
 
 KINDS = {
     "schema": Kind("AWS::Personalize::Schema", most=500),
     "dataset-group": Kind("AWS::Personalize::DatasetGroup", most=5),
     "dataset": Kind("AWS::Personalize::Dataset"),
+    "dataset-import-job": Kind("AWS::Personalize::DatasetImportJob", most_under_way=5),
     "event-tracker": Kind("AWS::Personalize::EventTracker", most_below=1),
     "filter": Kind("AWS::Personalize::Filter", most_below=10),
 }
 """By the word in the ARN; limits are AWS's quotas, 0 means none."""
+
+PENDING, IN_PROGRESS, STOPPING, ACTIVE = "CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING", "ACTIVE"
+FAILED, STOPPED = "CREATE FAILED", "CREATE STOPPED"
+UNDER_WAY = (PENDING, IN_PROGRESS, STOPPING)
+RESULTS = ("dataset-import-job", "solution-version")
+"""Kinds that cannot be deleted by themselves: they go with what they belong to."""
 
 
 def invalid(template: str, **arguments: Any) -> ServiceError:
@@ -85,6 +94,10 @@ def create(tx: Tx, call: Call, made: Resource, given: list[tuple[str, str]] | No
         raise too_many(kind.most)
     if kind.most_below and made.parent and len(store.children(tx, made.parent, made.kind)) >= kind.most_below:
         raise too_many(kind.most_below)
+    if kind.most_under_way and store.under_way(tx, call.account, call.region, made.kind) >= kind.most_under_way:
+        raise ServiceError(
+            "LimitExceededException", "More than {most} resources with PENDING or IN_PROGRESS status.", most=kind.most_under_way
+        )
     store.insert(tx, made)
     tags.put(tx, made.arn, given or [])
     return made
@@ -100,17 +113,24 @@ def too_many(most: int) -> ServiceError:
 def delete(tx: Tx, call: Call, kind: str, wanted: str) -> None:
     """Removes the caller's resource and its tags. Raises ServiceError while another resource belongs to it or needs it."""
     found = find(tx, call, kind, wanted)
-    holder = next(iter(store.children(tx, found.arn)), None) or store.user(tx, found.arn)
+    below = store.children(tx, found.arn)
+    holder = next((one for one in below if one.kind not in RESULTS or one.status in UNDER_WAY), None) or store.user(tx, found.arn)
     if holder is not None:
-        raise ServiceError(
-            "ResourceInUseException",
-            "The {kind} {arn} cannot be deleted: {holder} depends on it.",
-            kind=kind,
-            arn=found.arn,
-            holder=holder.arn,
-        )
-    store.delete(tx, found.arn)
-    tags.clear(tx, found.arn)
+        raise in_use(found, holder)
+    for one in (*below, found):
+        store.delete(tx, one.arn)
+        tags.clear(tx, one.arn)
+
+
+def in_use(found: Resource, holder: Resource) -> ServiceError:
+    """Something else needs it."""
+    return ServiceError(
+        "ResourceInUseException",
+        "The {kind} {arn} cannot be deleted: {holder} depends on it.",
+        kind=found.kind,
+        arn=found.arn,
+        holder=holder.arn,
+    )
 
 
 def listed(

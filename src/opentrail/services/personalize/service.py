@@ -6,7 +6,17 @@ from collections.abc import Callable
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Rights, Service, plan_is_input, right
-from opentrail.services.personalize import builtins, dataset_groups, datasets, event_trackers, filters, resources, schemas, tagging
+from opentrail.services.personalize import (
+    builtins,
+    dataset_groups,
+    datasets,
+    event_trackers,
+    filters,
+    import_jobs,
+    resources,
+    schemas,
+    tagging,
+)
 from opentrail.services.personalize.audit import AUDIT, EVENTS_AUDIT, RUNTIME_AUDIT
 
 
@@ -56,6 +66,12 @@ OPERATIONS = (
     _reads("DescribeFilter", filters.describe, "filterArn"),
     _reads("ListFilters", filters.list_all),
     _writes("DeleteFilter", filters.delete, "filterArn"),
+    _makes(
+        "CreateDatasetImportJob", import_jobs.prepare_create, import_jobs.create,
+        lambda call, input: resources.arn_of(call, import_jobs.KIND, input.jobName),
+    ),
+    _reads("DescribeDatasetImportJob", import_jobs.describe, "datasetImportJobArn"),
+    _reads("ListDatasetImportJobs", import_jobs.list_all),
     _reads("ListRecipes", builtins.list_recipes),
     _reads("DescribeRecipe", builtins.describe_recipe, "recipeArn"),
     _reads("DescribeAlgorithm", builtins.describe_algorithm, "algorithmArn"),

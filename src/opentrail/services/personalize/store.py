@@ -24,6 +24,15 @@ class Resource(NamedTuple):
     uses: str | None = None
 
 
+class Job(NamedTuple):
+    """A job's row; see tables.job."""
+
+    arn: str
+    created: float
+    crashes: int
+    stopping: int
+
+
 _COLUMNS = "arn, kind, account, region, name, domain, status, created, updated, body, parent, uses"
 _ONE = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE arn = :arn")
 _PAGE = Sql(
@@ -44,6 +53,18 @@ _INSERT = Sql(
 )
 _UPDATE = Sql("UPDATE personalize_resource SET status = :status, updated = :updated, body = :body, uses = :uses WHERE arn = :arn")
 _DELETE = Sql("DELETE FROM personalize_resource WHERE arn = :arn")
+
+_UNDER_WAY = Sql(
+    "SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind"
+    " AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')"
+)
+_OF_KIND = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE kind = :kind")
+_NEXT_JOB = Sql("SELECT arn, created, crashes, stopping FROM personalize_job ORDER BY created, arn LIMIT 1")
+_JOB = Sql("SELECT arn, created, crashes, stopping FROM personalize_job WHERE arn = :arn")
+_ADD_JOB = Sql("INSERT INTO personalize_job (arn, created, crashes, stopping) VALUES (:arn, :created, 0, 0)")
+_CRASHED = Sql("UPDATE personalize_job SET crashes = crashes + 1 WHERE arn = :arn")
+_STOP = Sql("UPDATE personalize_job SET stopping = 1 WHERE arn = :arn")
+_END_JOB = Sql("DELETE FROM personalize_job WHERE arn = :arn")
 
 
 def one(snapshot: Snapshot, arn: str) -> Resource | None:
@@ -92,3 +113,46 @@ def update(tx: Tx, resource: Resource) -> None:
 def delete(tx: Tx, arn: str) -> None:
     """Removes a resource."""
     tx.run(_DELETE, arn=arn)
+
+
+def of_kind(snapshot: Snapshot, kind: str) -> list[Resource]:
+    """Every resource of a kind, of all accounts."""
+    return [Resource(*row) for row in snapshot.all(_OF_KIND, kind=kind)]
+
+
+def under_way(snapshot: Snapshot, account: str, region: str, kind: str) -> int:
+    """How many resources of a kind wait for their job or are being worked on."""
+    row = snapshot.one(_UNDER_WAY, account=account, region=region, kind=kind)
+    return int(row[0]) if row else 0
+
+
+def next_job(snapshot: Snapshot) -> Job | None:
+    """The job that has waited longest."""
+    row = snapshot.one(_NEXT_JOB)
+    return Job(*row) if row else None
+
+
+def job(snapshot: Snapshot, arn: str) -> Job | None:
+    """The job that makes a resource, while it is not done."""
+    row = snapshot.one(_JOB, arn=arn)
+    return Job(*row) if row else None
+
+
+def add_job(tx: Tx, arn: str, created: float) -> None:
+    """Asks for the work that makes a resource."""
+    tx.run(_ADD_JOB, arn=arn, created=created)
+
+
+def crashed(tx: Tx, arn: str) -> None:
+    """Counts a process that ended without a result."""
+    tx.run(_CRASHED, arn=arn)
+
+
+def stop_job(tx: Tx, arn: str) -> None:
+    """Says that the result is not wanted any more."""
+    tx.run(_STOP, arn=arn)
+
+
+def end_job(tx: Tx, arn: str) -> None:
+    """The work is done, whatever came of it."""
+    tx.run(_END_JOB, arn=arn)

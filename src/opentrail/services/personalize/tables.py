@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, String, Table
+from sqlalchemy import Column, Double, Index, SmallInteger, String, Table
 
 from opentrail.store.tables import MAIN
 
@@ -28,3 +28,15 @@ resource = Table(
 """A resource of the control plane. `kind` is the word in its ARN (schema, dataset-group ...); `body` is JSON with what only
 its kind has. `parent` is the ARN of the resource that it belongs to (a dataset's group), `uses` that of another one that it
 needs (a dataset's schema): neither may be deleted before it."""
+
+job = Table(
+    "personalize_job",
+    MAIN,
+    Column("arn", String, primary_key=True),
+    Column("created", Double, nullable=False),
+    Column("crashes", SmallInteger, nullable=False),
+    Column("stopping", SmallInteger, nullable=False),
+    Index("ix_personalize_job_created", "created"),
+)
+"""A resource whose making is work that is not done yet: it is done in the order of its creation, and the row goes with its end.
+`crashes` counts processes that ended without a result, `stopping` says that the caller wants no result."""
