@@ -201,6 +201,78 @@ def test_imports(story: Story) -> None:
     shop.call("DescribeDatasetImportJob", describe, error="ResourceNotFoundException")
 
 
+def imported(shop: Shop, dataset: str, text: str) -> None:
+    """Imports a CSV file into a dataset and waits for it."""
+    bucket = put_csv(shop.story, shop.region, {"a.csv": text})
+    source, name = {"dataLocation": f"s3://{bucket}/a.csv"}, bucket.replace("data", "import")
+    job = shop.client.create_dataset_import_job(jobName=name, datasetArn=dataset, dataSource=source, roleArn=ROLE)
+    found = settled(
+        lambda: shop.client.describe_dataset_import_job(**{"datasetImportJobArn": job["datasetImportJobArn"]})["datasetImportJob"]
+    )
+    assert found["status"] == "ACTIVE", found
+
+
+RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization-v2"
+
+
+@covers("personalize", "CreateSolution", "DescribeSolution", "ListSolutions", "DeleteSolution", "CreateSolutionVersion")
+@covers("personalize", "DescribeSolutionVersion", "ListSolutionVersions", "StopSolutionVersionCreation", "GetSolutionMetrics")
+@covers("personalize", "CreateCampaign", "DescribeCampaign", "ListCampaigns", "UpdateCampaign", "DeleteCampaign")
+def test_solutions_and_campaigns(story: Story) -> None:
+    shop = Shop(story, "eu-north-1")
+    dataset, name = shop.dataset("INTERACTIONS", SCHEMA), story.name("picks")
+    prefix = f"arn:aws:personalize:{shop.region}:123456789012"
+    solution, group = f"{prefix}:solution/{name}", ("AWS::Personalize::DatasetGroup", shop.group)
+    made = ("AWS::Personalize::Solution", solution)
+    input = {"name": name, "recipeArn": RECIPE, "datasetGroupArn": shop.group}
+    shop.call("CreateSolution", input, response={"solutionArn": solution}, resources=[group, made])
+    for wrong in (
+        {"performHPO": True},
+        {"recipeArn": "arn:aws:personalize:::recipe/aws-hrnn"},
+        {"solutionConfig": {"algorithmHyperParameters": {"x": "1"}}},
+    ):
+        shop.call("CreateSolution", {**input, **wrong}, error="InvalidInputException")
+    assert "import some first" in refused(lambda: shop.client.create_solution_version(solutionArn=solution), "InvalidInputException")
+    imported(shop, dataset, ROWS)
+    drawn = Like(rf"{solution}/[0-9a-f]{{8}}".replace("$", ""))
+    shop.call(
+        "CreateSolutionVersion", {"solutionArn": solution}, response={"solutionVersionArn": drawn},
+        resources=[made, ("AWS::Personalize::SolutionVersion", drawn)],
+    )  # fmt: skip
+    versions = shop.call("ListSolutionVersions", {"solutionArn": solution}, resources=[made])["solutionVersions"]
+    version, named = versions[0]["solutionVersionArn"], {"solutionVersionArn": versions[0]["solutionVersionArn"]}
+    touched = [("AWS::Personalize::SolutionVersion", version)]
+    found = settled(lambda: shop.client.describe_solution_version(**named)["solutionVersion"])
+    assert found["status"] == "ACTIVE", found
+    shop.call("DescribeSolutionVersion", named, resources=touched)
+    metrics = shop.call("GetSolutionMetrics", named, resources=touched)["metrics"]
+    assert {"coverage", "mean_reciprocal_rank_at_25", "precision_at_5"} <= set(metrics)
+    shown = shop.call("DescribeSolution", {"solutionArn": solution}, resources=[made])["solution"]
+    assert (shown["recipeArn"], shown["latestSolutionVersion"]["solutionVersionArn"]) == (RECIPE, version)
+    assert [one["name"] for one in shop.call("ListSolutions", {"datasetGroupArn": shop.group})["solutions"]] == [name]
+
+    stopped = shop.client.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    shop.call("StopSolutionVersionCreation", {"solutionVersionArn": stopped}, resources=[("AWS::Personalize::SolutionVersion", stopped)])
+    ended = settled(lambda: shop.client.describe_solution_version(solutionVersionArn=stopped)["solutionVersion"])
+    assert ended["status"] == "CREATE STOPPED"
+    campaign = f"{prefix}:campaign/{name}"
+    held = ("AWS::Personalize::Campaign", campaign)
+    create = {"name": name, **named, "campaignConfig": {"itemExplorationConfig": {"exploration_weight": "0.1"}}}
+    shop.call(
+        "CreateCampaign", {**create, "solutionVersionArn": stopped}, error="InvalidInputException", resources=[(touched[0][0], stopped)]
+    )
+    shop.call("CreateCampaign", create, response={"campaignArn": campaign}, resources=[*touched, held])
+    assert shop.call("DescribeCampaign", {"campaignArn": campaign}, resources=[held])["campaign"]["status"] == "ACTIVE"
+    assert len(shop.call("ListCampaigns", {"solutionArn": solution})["campaigns"]) == 1
+    change = {"campaignArn": campaign, "minProvisionedTPS": 2}
+    shop.call("UpdateCampaign", change, response={"campaignArn": campaign}, resources=[held, *touched])
+    assert shop.client.describe_campaign(campaignArn=campaign)["campaign"]["latestCampaignUpdate"]["minProvisionedTPS"] == 2
+    shop.call("DeleteSolution", {"solutionArn": solution}, error="ResourceInUseException", resources=[made])
+    shop.call("DeleteCampaign", {"campaignArn": campaign}, resources=[held])
+    shop.call("DeleteSolution", {"solutionArn": solution}, resources=[made])
+    shop.call("DescribeSolutionVersion", named, error="ResourceNotFoundException")
+
+
 @covers("personalize", "CreateEventTracker", "DescribeEventTracker", "ListEventTrackers", "DeleteEventTracker")
 def test_event_trackers(story: Story) -> None:
     shop = Shop(story, "ap-northeast-1")

@@ -5,16 +5,12 @@ from __future__ import annotations
 from opentrail.calls.operation import NOTHING, Audit
 
 NOT_OFFERED = (
-    "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateCampaign", "CreateDataDeletionJob", "CreateDatasetExportJob",
-    "CreateMetricAttribution", "CreateRecommender", "CreateSolution", "CreateSolutionVersion",
-    "DeleteCampaign", "DeleteMetricAttribution", "DeleteRecommender", "DeleteSolution", "DescribeBatchInferenceJob",
-    "DescribeBatchSegmentJob", "DescribeCampaign", "DescribeDataDeletionJob", "DescribeDatasetExportJob",
-    "DescribeMetricAttribution", "DescribeRecommender", "DescribeSolution",
-    "DescribeSolutionVersion", "GetSolutionMetrics", "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListCampaigns",
-    "ListDataDeletionJobs", "ListDatasetExportJobs", "ListMetricAttributionMetrics",
-    "ListMetricAttributions", "ListRecommenders", "ListSolutionVersions", "ListSolutions", "StartRecommender",
-    "StopRecommender", "StopSolutionVersionCreation", "UpdateCampaign", "UpdateMetricAttribution", "UpdateRecommender",
-    "UpdateSolution",
+    "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateDataDeletionJob", "CreateDatasetExportJob",
+    "CreateMetricAttribution", "CreateRecommender", "DeleteMetricAttribution", "DeleteRecommender", "DescribeBatchInferenceJob",
+    "DescribeBatchSegmentJob", "DescribeDataDeletionJob", "DescribeDatasetExportJob", "DescribeMetricAttribution",
+    "DescribeRecommender", "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListDataDeletionJobs", "ListDatasetExportJobs",
+    "ListMetricAttributionMetrics", "ListMetricAttributions", "ListRecommenders", "StartRecommender", "StopRecommender",
+    "UpdateMetricAttribution", "UpdateRecommender", "UpdateSolution",
 )  # fmt: skip
 
 
@@ -59,6 +55,38 @@ AUDIT: dict[str, Audit] = {
     ),
     "DescribeDatasetImportJob": _described("datasetImportJob"),
     "ListDatasetImportJobs": _listed("datasetImportJobs", "datasetArn"),
+    "CreateSolution": Audit(
+        keep=(
+            "name",
+            "performHPO",
+            "performAutoML",
+            "performAutoTraining",
+            "performIncrementalUpdate",
+            "recipeArn",
+            "datasetGroupArn",
+            "eventType",
+            "solutionConfig.*",
+        ),
+        hide=("tags",),
+        keep_output=("solutionArn",),
+    ),
+    "DescribeSolution": _described("solution"),
+    "ListSolutions": _listed("solutions", "datasetGroupArn"),
+    "DeleteSolution": Audit(keep=("solutionArn",)),
+    "CreateSolutionVersion": Audit(keep=("name", "solutionArn", "trainingMode"), hide=("tags",), keep_output=("solutionVersionArn",)),
+    "DescribeSolutionVersion": _described("solutionVersion"),
+    "ListSolutionVersions": _listed("solutionVersions", "solutionArn"),
+    "StopSolutionVersionCreation": Audit(keep=("solutionVersionArn",)),
+    "GetSolutionMetrics": Audit(keep=("solutionVersionArn",), drop_output=("solutionVersionArn", "metrics")),
+    "CreateCampaign": Audit(
+        keep=("name", "solutionVersionArn", "minProvisionedTPS", "campaignConfig.*"), hide=("tags",), keep_output=("campaignArn",)
+    ),
+    "DescribeCampaign": _described("campaign"),
+    "ListCampaigns": _listed("campaigns", "solutionArn"),
+    "UpdateCampaign": Audit(
+        keep=("campaignArn", "solutionVersionArn", "minProvisionedTPS", "campaignConfig.*"), keep_output=("campaignArn",)
+    ),
+    "DeleteCampaign": Audit(keep=("campaignArn",)),
     "CreateEventTracker": Audit(keep=("name", "datasetGroupArn"), hide=("tags",), keep_output=("eventTrackerArn", "trackingId")),
     "DescribeEventTracker": _described("eventTracker"),
     "ListEventTrackers": _listed("eventTrackers", "datasetGroupArn"),

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.personalize import importing
+from opentrail.services.personalize import importing, training
 
-WORK: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"import": importing.work}
+WORK: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"import": importing.work, "train": training.work}
 """What a task may ask for: a function from its fields to the result's."""
 
 

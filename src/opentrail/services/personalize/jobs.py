@@ -18,7 +18,7 @@ import msgspec
 from opentrail.calls.tools import Calls, Snapshots
 from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import ServiceError, Unavailable
-from opentrail.services.personalize import import_jobs, importing, resources, store
+from opentrail.services.personalize import import_jobs, importing, resources, solution_versions, store, training
 from opentrail.services.personalize.folders import Folders
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Tx
@@ -40,7 +40,10 @@ class Work(NamedTuple):
     done: Callable[[Tx, Resource, Mapping[str, Any], float], dict[str, Any]]
 
 
-WORK = {import_jobs.KIND: Work(importing.task, importing.done)}
+WORK = {
+    import_jobs.KIND: Work(importing.task, importing.done),
+    solution_versions.KIND: Work(training.task, training.done),
+}
 
 
 class Process(Protocol):
@@ -86,12 +89,15 @@ class Jobs:
         elif job.crashes >= MOST_CRASHES:
             self._end(job.arn, {"failure": "An internal error ended the job. Please try again."})
         else:
-            self._begin(made, lease)
+            self._begin(job.arn, lease)
         return True
 
-    def _begin(self, made: Resource, lease: Lease) -> None:
+    def _begin(self, arn: str, lease: Lease) -> None:
         now = self._clock.now()
         with self._write() as tx:
+            made, job = store.one(tx, arn), store.job(tx, arn)
+            if made is None or job is None or job.stopping:
+                return
             store.update(tx, made._replace(status=resources.IN_PROGRESS, updated=now))
         scratch = self._folders.fresh_scratch()
 
@@ -153,5 +159,5 @@ class Jobs:
             return
         self._sweep_at = self._clock.monotonic() + _SWEEP
         with self._read() as snapshot:
-            kept = importing.segments(snapshot)
-        self._folders.sweep(kept, ())
+            segments, models = importing.segments(snapshot), training.models(snapshot)
+        self._folders.sweep(segments, models)

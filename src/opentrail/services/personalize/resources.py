@@ -17,18 +17,22 @@ from opentrail.store.sql import Snapshot, Tx
 
 class Kind(NamedTuple):
     """A kind of resource: its type in records, how many one account and region (`most`) or one parent (`most_below`) may have,
-    and how many may wait for their job or be worked on."""
+    and how many may wait for their job or be worked on. `word` is what its ARN says where that is not the kind."""
 
     type: str
     most: int = 0
     most_below: int = 0
     most_under_way: int = 0
+    word: str = ""
 
 
 KINDS = {
     "schema": Kind("AWS::Personalize::Schema", most=500),
     "dataset-group": Kind("AWS::Personalize::DatasetGroup", most=5),
     "dataset": Kind("AWS::Personalize::Dataset"),
+    "solution": Kind("AWS::Personalize::Solution", most=10),
+    "solution-version": Kind("AWS::Personalize::SolutionVersion", most_under_way=20, word="solution"),
+    "campaign": Kind("AWS::Personalize::Campaign", most=5),
     "dataset-import-job": Kind("AWS::Personalize::DatasetImportJob", most_under_way=5),
     "event-tracker": Kind("AWS::Personalize::EventTracker", most_below=1),
     "filter": Kind("AWS::Personalize::Filter", most_below=10),
@@ -49,13 +53,14 @@ def invalid(template: str, **arguments: Any) -> ServiceError:
 
 def arn_of(call: Call, kind: str, name: str) -> str:
     """The ARN of the caller's resource of that kind and name."""
-    return arn.build("personalize", call.region, call.account, f"{kind}/{name}")
+    word = KINDS[kind].word or kind
+    return arn.build("personalize", call.region, call.account, f"{word}/{name}")
 
 
 def find(snapshot: Snapshot, call: Call, kind: str, wanted: str) -> Resource:
     """The caller's resource. Raises ServiceError when the ARN is of another kind, or nothing is there."""
     parts = arn.parse(wanted)
-    if parts is None or parts.service != "personalize" or parts.resource.partition("/")[0] != kind:
+    if parts is None or parts.service != "personalize" or parts.resource.partition("/")[0] != (KINDS[kind].word or kind):
         raise invalid("The ARN {arn} is not that of a {kind}.", arn=Content(wanted), kind=kind)
     found = any_of(snapshot, call, wanted)
     if found is None or found.kind != kind:

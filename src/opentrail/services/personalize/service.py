@@ -8,6 +8,7 @@ from opentrail.calls.call import Call
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Rights, Service, plan_is_input, right
 from opentrail.services.personalize import (
     builtins,
+    campaigns,
     dataset_groups,
     datasets,
     event_trackers,
@@ -15,6 +16,8 @@ from opentrail.services.personalize import (
     import_jobs,
     resources,
     schemas,
+    solution_versions,
+    solutions,
     tagging,
 )
 from opentrail.services.personalize.audit import AUDIT, EVENTS_AUDIT, RUNTIME_AUDIT
@@ -72,6 +75,20 @@ OPERATIONS = (
     ),
     _reads("DescribeDatasetImportJob", import_jobs.describe, "datasetImportJobArn"),
     _reads("ListDatasetImportJobs", import_jobs.list_all),
+    _makes("CreateSolution", solutions.prepare_create, solutions.create, _named(solutions.KIND)),
+    _reads("DescribeSolution", solutions.describe, "solutionArn"),
+    _reads("ListSolutions", solutions.list_all),
+    _writes("DeleteSolution", solutions.delete, "solutionArn"),
+    _writes("CreateSolutionVersion", solution_versions.create, "solutionArn", solution_versions.prepare_create),
+    _reads("DescribeSolutionVersion", solution_versions.describe, "solutionVersionArn"),
+    _reads("ListSolutionVersions", solution_versions.list_all),
+    _writes("StopSolutionVersionCreation", solution_versions.stop, "solutionVersionArn"),
+    _reads("GetSolutionMetrics", solution_versions.metrics, "solutionVersionArn"),
+    _makes("CreateCampaign", campaigns.prepare_create, campaigns.create, _named(campaigns.KIND)),
+    _reads("DescribeCampaign", campaigns.describe, "campaignArn"),
+    _reads("ListCampaigns", campaigns.list_all),
+    _writes("UpdateCampaign", campaigns.update, "campaignArn", campaigns.prepare_update),
+    _writes("DeleteCampaign", campaigns.delete, "campaignArn"),
     _reads("ListRecipes", builtins.list_recipes),
     _reads("DescribeRecipe", builtins.describe_recipe, "recipeArn"),
     _reads("DescribeAlgorithm", builtins.describe_algorithm, "algorithmArn"),
