@@ -273,6 +273,113 @@ def test_solutions_and_campaigns(story: Story) -> None:
     shop.call("DescribeSolutionVersion", named, error="ResourceNotFoundException")
 
 
+def campaign_of(shop: Shop, stem: str, recipe: str, **config: Any) -> str:
+    """A campaign of a solution trained on the group's data."""
+    client, name = shop.client, shop.story.name(stem)
+    arn = f"arn:aws:personalize:::recipe/{recipe}"
+    solution = client.create_solution(name=name, recipeArn=arn, datasetGroupArn=shop.group)["solutionArn"]
+    version = client.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    found = settled(lambda: client.describe_solution_version(solutionVersionArn=version)["solutionVersion"])
+    assert found["status"] == "ACTIVE", found
+    made = client.create_campaign(name=name, solutionVersionArn=version, **({"campaignConfig": config} if config else {}))
+    return str(made["campaignArn"])
+
+
+def hidden(input: dict[str, Any], *kept: str) -> dict[str, Any]:
+    """An input as records show it: only these members in clear."""
+    return {name: value if name in kept else HIDDEN for name, value in input.items()}
+
+
+@covers("personalize-runtime", "GetRecommendations", "GetPersonalizedRanking")
+@covers("personalize-events", "PutEvents", "PutItems", "PutUsers")
+def test_recommendations_and_events(story: Story) -> None:
+    shop = Shop(story, "eu-west-2")
+    region, client = shop.region, shop.client
+    visits = shop.dataset("INTERACTIONS", SCHEMA)
+    items, users = shop.dataset("ITEMS", ITEMS), shop.dataset("USERS", avro("Users", ("USER_ID", "string", {}), ("AGE", "int", {})))
+    imported(shop, visits, ROWS)
+    tracking = client.create_event_tracker(name=story.name("clicks"), datasetGroupArn=shop.group)
+    campaign = campaign_of(shop, "picks", "aws-user-personalization-v2", enableMetadataWithRecommendations=True)
+    touched = [("AWS::Personalize::Campaign", campaign)]
+
+    def recommended(**more: Any) -> list[dict[str, Any]]:
+        input = {"campaignArn": campaign, "userId": "u1", "numResults": 10, **more}
+        filtered = [("AWS::Personalize::Filter", more["filterArn"])] if "filterArn" in more else []
+        request = hidden(input, "campaignArn", "numResults", "filterArn")
+        answer = story.call(
+            "personalize-runtime", "GetRecommendations", input, region=region, request=request, resources=touched + filtered
+        )
+        assert answer["recommendationId"]
+        return list(answer["itemList"])
+
+    first = recommended()
+    assert len(first) == 10
+    assert all(0 < one["score"] <= 1 for one in first)
+    assert [one["score"] for one in first] == sorted((one["score"] for one in first), reverse=True)
+
+    # An event that was put counts in the very next recommendation: of a stranger, of a session, and of the user it turns out to be.
+    stranger, session = story.name("stranger"), story.name("session")
+    before = recommended(userId=session)
+    event = {"trackingId": tracking["trackingId"], "sessionId": session}
+    clicked = [{"eventType": "click", "itemId": item, "sentAt": 1_700_000_000 + n} for n, item in enumerate(("i3", "i7", "i3"))]
+    request = hidden({**event, "eventList": clicked}, "trackingId")
+    tracker = [("AWS::Personalize::EventTracker", tracking["eventTrackerArn"])]
+    story.call("personalize-events", "PutEvents", {**event, "eventList": clicked}, region=region, request=request, resources=tracker)
+    after = recommended(userId=session)
+    assert [one["itemId"] for one in after] != [one["itemId"] for one in before]
+    story.client("personalize-events", region=region).put_events(**event, userId=stranger, eventList=clicked[:1])
+    assert [one["itemId"] for one in recommended(userId=stranger)] != [one["itemId"] for one in before]
+
+    # So do the attributes of an item.
+    drama = client.create_filter(
+        name=story.name("drama"), datasetGroupArn=shop.group, filterExpression="INCLUDE ItemID WHERE Items.GENRE IN ($GENRE)"
+    )["filterArn"]
+    by_genre = {"filterArn": drama, "filterValues": {"GENRE": '"drama"'}}
+    assert recommended(**by_genre) == []
+    put = {"datasetArn": items, "items": [{"itemId": name, "properties": '{"genre": "drama"}'} for name in ("i1", "i2")]}
+    where = [("AWS::Personalize::Dataset", items)]
+    story.call("personalize-events", "PutItems", put, region=region, request=hidden(put, "datasetArn"), resources=where)
+    found = recommended(**by_genre, metadataColumns={"ITEMS": ["GENRE"]})
+    assert {one["itemId"] for one in found} == {"i1", "i2"}
+    assert {one["metadata"]["genre" if "genre" in one["metadata"] else "GENRE"] for one in found} == {"drama"}
+
+    put = {"datasetArn": users, "users": [{"userId": stranger, "properties": '{"AGE": 40}'}]}
+    where = [("AWS::Personalize::Dataset", users)]
+    story.call("personalize-events", "PutUsers", put, region=region, request=hidden(put, "datasetArn"), resources=where)
+    young = client.create_filter(
+        name=story.name("young"),
+        datasetGroupArn=shop.group,
+        filterExpression='EXCLUDE ItemID WHERE Items.GENRE IN ("drama") IF CurrentUser.AGE > 30',
+    )["filterArn"]
+    assert not {"i1", "i2"} & {one["itemId"] for one in recommended(userId=stranger, filterArn=young, numResults=100)}
+    assert {"i1", "i2"} & {one["itemId"] for one in recommended(filterArn=young, numResults=100)}
+
+    runtime = story.client("personalize-runtime", region=region)
+    for wrong in (
+        {"userId": ""},
+        {"filterArn": drama},
+        {"numResults": 501},
+        {"metadataColumns": {"ITEMS": ["NOPE"]}},
+        {"recommenderArn": campaign},
+    ):
+        given = {name: value for name, value in {"campaignArn": campaign, "userId": "u1", **wrong}.items() if value}
+        refused(lambda given=given: runtime.get_recommendations(**given), "InvalidInputException")  # type: ignore[misc]
+    stream = story.client("personalize-events", region=region)
+    refused(lambda: stream.put_events(trackingId="nope", sessionId="s", eventList=clicked), "InvalidInputException")
+    bad = {"datasetArn": items, "items": [{"itemId": "i1", "properties": '{"nope": 1}'}]}
+    refused(lambda: stream.put_items(**bad), "InvalidInputException")
+
+    ranking = campaign_of(shop, "ranks", "aws-personalized-ranking-v2")
+    ask = {"campaignArn": ranking, "userId": "u1", "inputList": ["i5", "unknown", "i9", "i1"]}
+    resources = [("AWS::Personalize::Campaign", ranking)]
+    answer = story.call(
+        "personalize-runtime", "GetPersonalizedRanking", ask, region=region, request=hidden(ask, "campaignArn"), resources=resources
+    )
+    ranked = answer["personalizedRanking"]
+    assert sorted(one["itemId"] for one in ranked) == sorted(ask["inputList"])
+    assert sum(one["score"] for one in ranked) == pytest.approx(1.0)
+
+
 @covers("personalize", "CreateEventTracker", "DescribeEventTracker", "ListEventTrackers", "DeleteEventTracker")
 def test_event_trackers(story: Story) -> None:
     shop = Shop(story, "ap-northeast-1")

@@ -104,22 +104,24 @@ AUDIT: dict[str, Audit] = {
     "ListTagsForResource": Audit(keep=("resourceArn",), drop_output=("tags",)),
 }
 
-RUNTIME_AUDIT: dict[str, Audit] = dict.fromkeys(
-    (
-        "GetActionRecommendations",
-        "GetPersonalizedRanking",
-        "GetRecommendations",
+RUNTIME_AUDIT: dict[str, Audit] = {
+    "GetActionRecommendations": NOTHING,
+    "GetPersonalizedRanking": Audit(
+        keep=("campaignArn", "filterArn"),
+        hide=("inputList", "userId", "context", "filterValues", "metadataColumns"),
+        drop_output=("personalizedRanking", "recommendationId"),
     ),
-    NOTHING,
-)
+    "GetRecommendations": Audit(
+        keep=("campaignArn", "recommenderArn", "numResults", "filterArn"),
+        hide=("itemId", "userId", "context", "filterValues", "promotions", "metadataColumns"),
+        drop_output=("itemList", "recommendationId"),
+    ),
+}
 
-EVENTS_AUDIT: dict[str, Audit] = dict.fromkeys(
-    (
-        "PutActionInteractions",
-        "PutActions",
-        "PutEvents",
-        "PutItems",
-        "PutUsers",
-    ),
-    NOTHING,
-)
+EVENTS_AUDIT: dict[str, Audit] = {
+    "PutActionInteractions": NOTHING,
+    "PutActions": NOTHING,
+    "PutEvents": Audit(keep=("trackingId",), hide=("userId", "sessionId", "eventList")),
+    "PutItems": Audit(keep=("datasetArn",), hide=("items",)),
+    "PutUsers": Audit(keep=("datasetArn",), hide=("users",)),
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
 from opentrail.kernel.errors import Content, ServiceError
-from opentrail.services.personalize import dataset_groups, resources, schemas, store
+from opentrail.services.personalize import dataset_groups, resources, schemas, store, streams
 from opentrail.services.personalize.engine.schemas import DATASET_TYPES, Schema, check_dataset_type, read_schema
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot, Tx
@@ -97,12 +98,17 @@ def schema_of(snapshot: Snapshot, dataset: Resource) -> Schema:
     found = store.one(snapshot, dataset.uses or "")
     if found is None:
         raise ServiceError("ResourceNotFoundException", "Could not find resource {arn}", arn=dataset.uses)
-    return read_schema(found.body, found.domain)
+    return _read(found.body, found.domain)
+
+
+_read = lru_cache(256)(read_schema)
 
 
 def delete(tx: Tx, call: Call, input: Input) -> Output:
     """DeleteDataset."""
+    found = resources.find(tx, call, KIND, input.datasetArn)
     resources.delete(tx, call, KIND, input.datasetArn)
+    streams.forget(tx, found.arn, found.parent)
     return {}
 
 

@@ -34,7 +34,9 @@ def create(tx: Tx, call: Call, plan: Plan) -> Output:
     """CreateEventTracker."""
     group = resources.find(tx, call, dataset_groups.KIND, plan.input.datasetGroupArn)
     body = msgspec.json.encode({"trackingId": plan.tracking}).decode()
-    made = resources.create(tx, call, resources.new(call, KIND, plan.input.name, body, parent=group.arn, path=plan.path), plan.tags)
+    made = resources.create(
+        tx, call, resources.new(call, KIND, plan.input.name, body, parent=group.arn, uses=plan.tracking, path=plan.path), plan.tags
+    )
     return {"eventTrackerArn": made.arn, "trackingId": plan.tracking}
 
 

@@ -15,6 +15,7 @@ class Folders:
         self.segments = data / "personalize" / "segments"
         self.models = data / "personalize" / "models"
         self.scratch = data / "personalize" / "scratch"
+        self._unnamed: set[Path] = set()
 
     def fresh_scratch(self) -> Path:
         """The scratch folder, empty."""
@@ -23,11 +24,16 @@ class Folders:
         return self.scratch
 
     def sweep(self, segments: Collection[str], models: Collection[str]) -> None:
-        """Removes every segment and model that is not named."""
-        for parent, kept in ((self.segments, segments), (self.models, models)):
-            for folder in parent.iterdir() if parent.exists() else ():
-                if folder.name not in kept:
-                    shutil.rmtree(folder, ignore_errors=True)
+        """Removes every segment and model that is not named now and was not named by the sweep before: who still reads one has time."""
+        unnamed = {
+            folder
+            for parent, kept in ((self.segments, segments), (self.models, models))
+            for folder in (parent.iterdir() if parent.exists() else ())
+            if folder.name not in kept
+        }
+        for folder in unnamed & self._unnamed:
+            shutil.rmtree(folder, ignore_errors=True)
+        self._unnamed = unnamed
 
 
 def make_durable(folder: Path) -> None:

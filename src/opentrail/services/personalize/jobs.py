@@ -152,7 +152,6 @@ class Jobs:
                     body |= WORK[made.kind].done(tx, made, result, now)
                 status = status or (resources.FAILED if "failure" in result else resources.ACTIVE)
                 store.update(tx, made._replace(status=status, updated=now, body=msgspec.json.encode(body).decode()))
-        self._sweep_at = 0.0
 
     def _sweep(self) -> None:
         if self._clock.monotonic() < self._sweep_at:

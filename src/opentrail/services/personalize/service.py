@@ -12,9 +12,11 @@ from opentrail.services.personalize import (
     dataset_groups,
     datasets,
     event_trackers,
+    events,
     filters,
     import_jobs,
     resources,
+    runtime,
     schemas,
     solution_versions,
     solutions,
@@ -108,9 +110,24 @@ SERVICE = Service(
     invalid_code="InvalidInputException",
 )
 
+RUNTIME_OPERATIONS = (
+    Operation(
+        "GetRecommendations",
+        right("personalize:GetRecommendations", lambda call, input: input.campaignArn or input.recommenderArn or "*"),
+        read=runtime.get_recommendations,
+    ),
+    Operation("GetPersonalizedRanking", _on("GetPersonalizedRanking", "campaignArn"), read=runtime.get_personalized_ranking),
+)
+
+EVENTS_OPERATIONS = (
+    Operation("PutEvents", right("personalize:PutEvents"), apply=events.put_events),
+    _writes("PutItems", events.put_items, "datasetArn"),
+    _writes("PutUsers", events.put_users, "datasetArn"),
+)
+
 RUNTIME = Service(
     name="personalize-runtime",
-    operations={},
+    operations={operation.name: operation for operation in RUNTIME_OPERATIONS},
     audit=RUNTIME_AUDIT,
     event_source="personalize.amazonaws.com",
     signing_names=("personalize",),
@@ -120,7 +137,7 @@ RUNTIME = Service(
 
 EVENTS = Service(
     name="personalize-events",
-    operations={},
+    operations={operation.name: operation for operation in EVENTS_OPERATIONS},
     audit=EVENTS_AUDIT,
     event_source="personalize.amazonaws.com",
     signing_names=("personalize",),

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from opentrail.calls.tools import Snapshots
-from opentrail.services.personalize import datasets, history, importing, solution_versions, store
-from opentrail.services.personalize.engine.columns import open_table
+from opentrail.services.personalize import datasets, history, importing, solution_versions, store, streams
+from opentrail.services.personalize.engine.columns import Table, open_table
+from opentrail.services.personalize.engine.csv_import import write_rows
 from opentrail.services.personalize.engine.entities import merge_entities
 from opentrail.services.personalize.engine.interactions import EventRule, merge_interactions
 from opentrail.services.personalize.engine.models import save_model
 from opentrail.services.personalize.engine.recipes import find_recipe, read_settings
-from opentrail.services.personalize.engine.schemas import DATASET_TYPES
+from opentrail.services.personalize.engine.schemas import DATASET_TYPES, Schema, read_schema
 from opentrail.services.personalize.engine.training import Aim, Dataset, train
 from opentrail.services.personalize.folders import Folders, make_durable
 from opentrail.services.personalize.store import Resource
@@ -31,13 +32,47 @@ def task(read: Snapshots, job: Resource, fetch: importing.Fetch, folders: Folder
     with read() as snapshot:
         solution = store.one(snapshot, job.parent or "")
         assert solution is not None, "versions go with their solution"
-        segments = {
-            DATASET_TYPES[one.arn.rpartition("/")[2]]: [str(folders.segments / name) for name in segment_names(one)]
-            for one in store.children(snapshot, solution.parent or "", datasets.KIND)
-        }
+        held = store.children(snapshot, solution.parent or "", datasets.KIND)
+        segments = {_record(one): [str(folders.segments / name) for name in segment_names(one)] for one in held}
+        put = {_record(one): _put_rows(snapshot, one, scratch) for one in held}
     recipe = solution_versions.recipe_of(solution).name
     model = folders.models / solution_versions.folder_name(job)
-    return {"work": "train", "recipe": recipe, "segments": segments, "folder": str(model), **solution_versions.settings_of(solution)}
+    return {
+        "work": "train",
+        "recipe": recipe,
+        "segments": segments,
+        "put": put,
+        "folder": str(model),
+        **solution_versions.settings_of(solution),
+    }
+
+
+def _record(dataset: Resource) -> str:
+    return DATASET_TYPES[dataset.arn.rpartition("/")[2]]
+
+
+def _put_rows(snapshot: Snapshot, dataset: Resource, scratch: Path) -> list[Any]:
+    """Writes what was put into a dataset as lines of JSON: file, schema and domain."""
+    file = scratch / f"{_record(dataset)}.put"
+    with file.open("wb") as out:
+        if _record(dataset) == "Interactions":
+            for user, body in streams.known(snapshot, dataset.parent or ""):
+                out.write(msgspec.json.encode({**msgspec.json.decode(body), "USER_ID": user}) + b"\n")
+        else:
+            for body in streams.entities(snapshot, dataset.arn):
+                out.write(body.encode() + b"\n")
+    schema = store.one(snapshot, dataset.uses or "")
+    assert schema is not None, "a schema in use is not deleted"
+    return [str(file), schema.body, schema.domain]
+
+
+def _table_of(file: Path, schema: Schema, folder: Path) -> Table | None:
+    """The rows of such a file as a segment, or None when there are none."""
+    rows = [msgspec.json.decode(line) for line in file.read_bytes().splitlines()]
+    if not rows:
+        return None
+    write_rows(rows, schema, folder)
+    return open_table(folder)
 
 
 def segment_names(dataset: Resource) -> list[str]:
@@ -51,6 +86,9 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
     folder = Path(task["folder"])
     shutil.rmtree(folder, ignore_errors=True)
     tables = {name: [open_table(Path(path)) for path in paths] for name, paths in task["segments"].items()}
+    for name, (path, schema, domain) in task["put"].items():
+        table = _table_of(Path(path), read_schema(schema, domain), Path(f"{path}.segment"))
+        tables[name] += [table] if table is not None else []
     listed = merge_entities(tables["Items"]).ids if tables.get("Items") else ()
     events = merge_interactions(tables.get("Interactions", []), listed)
     items = merge_entities(tables["Items"], events.items) if tables.get("Items") else None

@@ -124,6 +124,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_head")),
     )
     op.create_table(
+        "personalize_entity",
+        sa.Column("dataset", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("updated", sa.Double(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("dataset", "id", name=op.f("pk_personalize_entity")),
+    )
+    with op.batch_alter_table("personalize_entity", schema=None) as batch_op:
+        batch_op.create_index("ix_personalize_entity_updated", ["dataset", "updated"], unique=False)
+
+    op.create_table(
+        "personalize_event",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("dataset_group", sa.String(), nullable=False),
+        sa.Column("user_id", sa.String(), nullable=True),
+        sa.Column("session_id", sa.String(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_personalize_event")),
+    )
+    with op.batch_alter_table("personalize_event", schema=None) as batch_op:
+        batch_op.create_index("ix_personalize_event_session", ["dataset_group", "session_id", "time"], unique=False)
+        batch_op.create_index("ix_personalize_event_user", ["dataset_group", "user_id", "time"], unique=False)
+
+    op.create_table(
         "personalize_job",
         sa.Column("arn", sa.String(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
