@@ -172,7 +172,7 @@ def calibration(points: Sequence[tuple[str, float, bool]], most: int = 12) -> di
 
 
 def calibrated_precision(points: Sequence[tuple[str, float, bool]], curves: dict[str, list[list[float]]]) -> dict[str, float]:
-    """Precision (overlap) of what is told with a score of at least .9, and how much that is."""
+    """Precision (overlap) of what is told with a score of at least .9, and how much that is, on the folds the curve is fitted to."""
     curve = library.Calibration({kind: tuple((a, b) for a, b in listed) for kind, listed in curves.items()})
     sure = [right for kind, score, right in points if curve(kind, score) >= 0.9]
     return {"precision at score .9": round(sum(sure) / (len(sure) or 1), 4), "share at score .9": round(len(sure) / len(points), 4)}

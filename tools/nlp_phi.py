@@ -310,7 +310,7 @@ def annotated(query: Query) -> list[Sentence]:
     return labelled(Brat("", query.text, spans, ()), TYPES, query.fold)
 
 
-def training_texts(shared: Path, phrases: dict[str, str], copies: int = 2, seed: int = 11) -> list[Sentence]:
+def training_texts(shared: Path, phrases: dict[str, str], copies: int = 3, seed: int = 11) -> list[Sentence]:
     """All training sentences; what is made from a query keeps its fold, what is made from nothing has fold -1."""
     pool = Pool(phrases, random.Random(seed))  # noqa: S311 (training data, not secrets)
     found: list[Sentence] = []
@@ -319,8 +319,8 @@ def training_texts(shared: Path, phrases: dict[str, str], copies: int = 2, seed:
         for _ in range(copies):
             found += labelled(swapped(query, pool), TYPES, query.fold)
     bodies = [" ".join(one.words) for one in bc5cdr(shared) + chia(shared) if len(one.words) > 6]
-    for number in range(1200):
-        body = " ".join(pool.chance.sample(bodies, 1))
+    for number in range(2500):
+        body = " ".join(pool.chance.sample(bodies, 2))
         found += labelled(filled(NOTES[number % len(NOTES)], pool, body), TYPES, -1)
     return found + clean(shared, pool)
 
@@ -331,7 +331,7 @@ def clean(shared: Path, pool: Pool) -> list[Sentence]:
     found = []
     for document in maccrobat_documents(shared):
         found += labelled(without_dates(document), places, -1)
-    plain: Sequence[Sentence] = pool.chance.sample(bc5cdr(shared) + chia(shared), 1500)
+    plain: Sequence[Sentence] = pool.chance.sample(bc5cdr(shared) + chia(shared), 4000)
     return found + [Sentence(one.words, ("O",) * len(one.words), -1) for one in plain]
 
 

@@ -32,7 +32,7 @@ FINE = {"c1": 0.02, "c2": 0.03, "feature.minfreq": 1, "max_iterations": 110}
 OPTIONS = {
     "bc5cdr": {"max_iterations": 90},
     "chia": {"max_iterations": 70},
-    "phi": {"max_iterations": 50, "feature.minfreq": 3},
+    "phi": {"max_iterations": 70, "feature.minfreq": 3},
     "ncbi": FINE,
     "clinical": {"c1": 0.02, "c2": 0.1, "feature.minfreq": 1, "max_iterations": 110},
 }

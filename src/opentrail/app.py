@@ -40,8 +40,7 @@ from opentrail.services.cloudtrail.delivery import store as delivery_store
 from opentrail.services.cloudtrail.digests import plan as digests_plan
 from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
-from opentrail.services.cloudtrail.history import index as history
-from opentrail.services.cloudtrail.history.merging import Merging
+from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.iam import service as iam
@@ -241,6 +240,8 @@ def serve_work(settings: Settings) -> int:
 
 def workers(parts: Parts) -> list[Worker]:
     """Every follower and task, with the database that it owns."""
+    from opentrail.services.cloudtrail.history import index, merging  # with NumPy: 12 MB that the web role does not need
+
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
     calls = RemoteCalls(settings.url, service_credentials(parts))
@@ -251,8 +252,8 @@ def workers(parts: Parts) -> list[Worker]:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
     return [
-        worker(Following(history.follower(), parts.main), parts.history),
-        worker(Merging(clock, settings.journal_days), parts.history),
+        worker(Following(index.follower(), parts.main), parts.history),
+        worker(merging.Merging(clock, settings.journal_days), parts.history),
         worker(
             Following(delivery_plan.follower(parts.main, parts.installation, clock, settings.flush_interval), parts.main), parts.delivery
         ),

@@ -80,6 +80,7 @@ def test_every_leaf_of_an_offered_operation_is_kept_hidden_or_dropped(service: S
     assert set(audit.times) <= {*leaves(operation.input_shape), *leaves(operation.output_shape)}
     assert not set(audit.keep) & {*audit.drop, *audit.hide}
     assert not set(audit.keep_output) & set(audit.drop_output)
+    assert set(audit.times) <= {*audit.keep, *audit.keep_output}
 
 
 @pytest.mark.parametrize(("service", "name"), OFFERED, ids=[f"{service.name}.{name}" for service, name in OFFERED])

@@ -17,7 +17,7 @@ from opentrail.kernel.principal import Principal
 CLOUDTRAIL = Principal("AWSService", "", service="cloudtrail.amazonaws.com")
 
 
-@pytest.mark.parametrize(("inside", "thread"), [(True, 0), (False, threading.get_ident())])
+@pytest.mark.parametrize(("inside", "thread"), [(True, 0), (False, threading.get_ident())], ids=["lane", "loop"])
 def test_refused_in_the_lane_and_on_the_loop(inside: bool, thread: int) -> None:
     calls = InnerCalls()
     gateway: Any = SimpleNamespace(lane=SimpleNamespace(inside=lambda: inside), thread=thread)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 
 from opentrail.services.comprehendmedical.engine.entities import Entity, Findings, entity_shape, rounded
 from opentrail.services.comprehendmedical.engine.icd10cm import Icd10Cm
+from opentrail.services.comprehendmedical.engine.library import MODEL_VERSION
 from opentrail.services.comprehendmedical.engine.rxnorm import RxNorm
 from opentrail.services.comprehendmedical.engine.snomed import Row, Snomed
 
 Shape = dict[str, object]
-MODEL_VERSION = "1.0.0"
 MOST = 5
 ICD_TRAITS = frozenset({"NEGATION", "DIAGNOSIS", "SIGN", "SYMPTOM", "PERTAINS_TO_FAMILY", "HYPOTHETICAL", "LOW_CONFIDENCE"})
 RX_TRAITS = frozenset({"NEGATION", "PAST_HISTORY"})

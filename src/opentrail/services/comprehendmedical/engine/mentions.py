@@ -107,7 +107,7 @@ def spoken_of(document: Document, tagged: Tagged, grammar: Grammar, values: re.P
     for mention in _grown(document, tagged):
         claims.offer(mention)
     _offer_spans(document, claims, tagged.spans["clinical"], HEADS, 0.0)
-    _offer_spans(document, claims, [_renamed(span) for span in tagged.spans["bc5cdr"]], HEADS, 0.6)
+    _offer_spans(document, claims, [_renamed(span) for span in tagged.spans["bc5cdr"]], HEADS, 0.5)
     for mention in _listed(document, tagged):
         claims.offer(mention)
     whole = [_trimmed(document, mention, tagged, found, places) for mention in claims.kept]

@@ -37,7 +37,7 @@ def test_scores_are_the_sums_of_the_named_features(tmp_path: Path) -> None:
 
 def test_unknown_words_score_nothing_and_memory_is_bounded(tmp_path: Path) -> None:
     loaded, _ = made(tmp_path / "m.npz", ["0w=known"])
-    for start in range(0, 3 * model.REMEMBERED, 1000):
+    for start in range(0, model.REMEMBERED + 3000, 1000):
         words = [f"w{number}q" for number in range(start, start + 1000)]
         assert not loaded.scores(batch_of([(0, 1000)]), words, []).any()
     assert len(loaded._rows["word"].numbers) <= model.REMEMBERED + 1000

@@ -106,6 +106,14 @@ def test_any_text_is_answered_with_true_offsets(loaded: Library, source: str) ->
     offsets_hold(source, detect.detect_phi(source, loaded))
 
 
+def test_a_huge_text_is_answered_whole(loaded: Library) -> None:
+    source = "He denies fever.\n" * 3000
+    found: Any = detect.detect_entities(source, loaded)["Entities"]
+    fevers = [one for one in found if one["Text"] == "fever"]
+    assert len(fevers) == 3000
+    assert all("NEGATION" in [trait["Name"] for trait in one["Traits"]] for one in fevers)
+
+
 def test_line_ends_do_not_move_what_is_found(loaded: Library) -> None:
     unix = "He has fever.\nShe took aspirin 81 mg daily.\n"
     found: list[Any] = [detect.detect_entities(source, loaded)["Entities"] for source in (unix, unix.replace("\n", "\r\n"))]
