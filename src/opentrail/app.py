@@ -46,6 +46,7 @@ from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import service as personalize
+from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
 from opentrail.services.sns import service as sns
@@ -54,7 +55,7 @@ from opentrail.store.database import Database
 from opentrail.store.databases import open_database
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
-from opentrail.store.turns import TurnServer
+from opentrail.store.turns import Turns, TurnServer
 from opentrail.work.engines import ProcessEngines
 from opentrail.work.follower import Following
 from opentrail.work.progress import progress
@@ -254,6 +255,7 @@ def workers(parts: Parts) -> list[Worker]:
     holder = "work" if not settings.database else parts.ids.uuid()
     calls = RemoteCalls(settings.url, service_credentials(parts))
     chance = random.SystemRandom().random
+    turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
@@ -267,6 +269,7 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
+        worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
     ]
 
 

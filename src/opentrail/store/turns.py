@@ -33,6 +33,8 @@ class TurnServer:
         self._lane = lane
         self._file = file
         self._server: asyncio.Server | None = None
+        self._idle: set[asyncio.StreamWriter] = set()
+        self._stopping = False
 
     async def start(self) -> None:
         """Listens. Only the owner of the data folder can connect."""
@@ -41,16 +43,19 @@ class TurnServer:
         self._file.chmod(0o600)
 
     async def stop(self) -> None:
-        """Stops listening; held turns end with their connections."""
+        """Stops listening, and ends the connections that hold no turn; the others end when they give it back."""
+        self._stopping = True
         if self._server is not None:
             self._server.close()
+            for writer in self._idle:
+                writer.close()
             self._file.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         loop = asyncio.get_running_loop()
         turn: Turn | None = None
         try:
-            while await reader.read(1) == ASK:
+            while not self._stopping and await self._asked(reader, writer):
                 turn = Turn(lambda: loop.call_soon_threadsafe(writer.write, GRANT))
                 self._lane.lend(turn)
                 if await reader.read(1) != BACK:
@@ -62,6 +67,13 @@ class TurnServer:
             if turn is not None:
                 turn.done.set()
             writer.close()
+
+    async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        self._idle.add(writer)
+        try:
+            return await reader.read(1) == ASK
+        finally:
+            self._idle.discard(writer)
 
 
 class Turns:
@@ -84,15 +96,16 @@ class Turns:
         """
         with self._guard:
             self._ask()
-            writer = self._database.writer()
             try:
-                writer.begin(writes=True)
-                yield writer.enter()
-                writer.leave()
-                writer.commit()
-            except BaseException:
-                writer.rollback()
-                raise
+                writer = self._database.writer()
+                try:
+                    writer.begin(writes=True)
+                    yield writer.enter()
+                    writer.leave()
+                    writer.commit()
+                except BaseException:
+                    writer.rollback()
+                    raise
             finally:
                 self._give_back()
 

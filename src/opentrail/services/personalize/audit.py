@@ -5,20 +5,29 @@ from __future__ import annotations
 from opentrail.calls.operation import NOTHING, Audit
 
 NOT_OFFERED = (
-    "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateCampaign", "CreateDataDeletionJob", "CreateDataset",
-    "CreateDatasetExportJob", "CreateDatasetImportJob", "CreateEventTracker", "CreateFilter", "CreateMetricAttribution",
-    "CreateRecommender", "CreateSolution", "CreateSolutionVersion", "DeleteCampaign", "DeleteDataset", "DeleteEventTracker",
-    "DeleteFilter", "DeleteMetricAttribution", "DeleteRecommender", "DeleteSolution", "DescribeAlgorithm",
-    "DescribeBatchInferenceJob", "DescribeBatchSegmentJob", "DescribeCampaign", "DescribeDataDeletionJob", "DescribeDataset",
-    "DescribeDatasetExportJob", "DescribeDatasetImportJob", "DescribeEventTracker", "DescribeFeatureTransformation",
-    "DescribeFilter", "DescribeMetricAttribution", "DescribeRecipe", "DescribeRecommender", "DescribeSolution",
-    "DescribeSolutionVersion", "GetSolutionMetrics", "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListCampaigns",
-    "ListDataDeletionJobs", "ListDatasetExportJobs", "ListDatasetImportJobs", "ListDatasets", "ListEventTrackers",
-    "ListFilters", "ListMetricAttributionMetrics", "ListMetricAttributions", "ListRecipes", "ListRecommenders",
-    "ListSolutionVersions", "ListSolutions", "ListTagsForResource", "StartRecommender", "StopRecommender",
-    "StopSolutionVersionCreation", "TagResource", "UntagResource", "UpdateCampaign", "UpdateDataset", "UpdateMetricAttribution",
-    "UpdateRecommender", "UpdateSolution",
+    "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateDataDeletionJob", "CreateDatasetExportJob",
+    "CreateMetricAttribution", "CreateRecommender", "DeleteMetricAttribution", "DeleteRecommender", "DescribeBatchInferenceJob",
+    "DescribeBatchSegmentJob", "DescribeDataDeletionJob", "DescribeDatasetExportJob", "DescribeMetricAttribution",
+    "DescribeRecommender", "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListDataDeletionJobs", "ListDatasetExportJobs",
+    "ListMetricAttributionMetrics", "ListMetricAttributions", "ListRecommenders", "StartRecommender", "StopRecommender",
+    "UpdateMetricAttribution", "UpdateRecommender", "UpdateSolution",
 )  # fmt: skip
+
+
+def _made(arn: str, *kept: str) -> Audit:
+    """A creation that answers with the ARN; its tags are hidden."""
+    return Audit(keep=("name", *kept), hide=("tags",), keep_output=(arn,))
+
+
+def _described(member: str) -> Audit:
+    """A description by the ARN, of which the answer is not kept."""
+    return Audit(keep=(f"{member}Arn",), drop_output=(member,))
+
+
+def _listed(member: str, *kept: str) -> Audit:
+    """A page of a listing, of which the answer is not kept."""
+    return Audit(keep=("maxResults", *kept), drop=("nextToken",), drop_output=(member, "nextToken"))
+
 
 AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
@@ -34,24 +43,85 @@ AUDIT: dict[str, Audit] = {
     "DescribeDatasetGroup": Audit(keep=("datasetGroupArn",), drop_output=("datasetGroup",)),
     "ListDatasetGroups": Audit(keep=("maxResults",), drop=("nextToken",), drop_output=("datasetGroups", "nextToken")),
     "DeleteDatasetGroup": Audit(keep=("datasetGroupArn",)),
+    "CreateDataset": _made("datasetArn", "schemaArn", "datasetGroupArn", "datasetType"),
+    "DescribeDataset": _described("dataset"),
+    "ListDatasets": _listed("datasets", "datasetGroupArn"),
+    "UpdateDataset": Audit(keep=("datasetArn", "schemaArn"), keep_output=("datasetArn",)),
+    "DeleteDataset": Audit(keep=("datasetArn",)),
+    "CreateDatasetImportJob": Audit(
+        keep=("jobName", "datasetArn", "dataSource.dataLocation", "roleArn", "importMode", "publishAttributionMetricsToS3"),
+        hide=("tags",),
+        keep_output=("datasetImportJobArn",),
+    ),
+    "DescribeDatasetImportJob": _described("datasetImportJob"),
+    "ListDatasetImportJobs": _listed("datasetImportJobs", "datasetArn"),
+    "CreateSolution": Audit(
+        keep=(
+            "name",
+            "performHPO",
+            "performAutoML",
+            "performAutoTraining",
+            "performIncrementalUpdate",
+            "recipeArn",
+            "datasetGroupArn",
+            "eventType",
+            "solutionConfig.*",
+        ),
+        hide=("tags",),
+        keep_output=("solutionArn",),
+    ),
+    "DescribeSolution": _described("solution"),
+    "ListSolutions": _listed("solutions", "datasetGroupArn"),
+    "DeleteSolution": Audit(keep=("solutionArn",)),
+    "CreateSolutionVersion": Audit(keep=("name", "solutionArn", "trainingMode"), hide=("tags",), keep_output=("solutionVersionArn",)),
+    "DescribeSolutionVersion": _described("solutionVersion"),
+    "ListSolutionVersions": _listed("solutionVersions", "solutionArn"),
+    "StopSolutionVersionCreation": Audit(keep=("solutionVersionArn",)),
+    "GetSolutionMetrics": Audit(keep=("solutionVersionArn",), drop_output=("solutionVersionArn", "metrics")),
+    "CreateCampaign": Audit(
+        keep=("name", "solutionVersionArn", "minProvisionedTPS", "campaignConfig.*"), hide=("tags",), keep_output=("campaignArn",)
+    ),
+    "DescribeCampaign": _described("campaign"),
+    "ListCampaigns": _listed("campaigns", "solutionArn"),
+    "UpdateCampaign": Audit(
+        keep=("campaignArn", "solutionVersionArn", "minProvisionedTPS", "campaignConfig.*"), keep_output=("campaignArn",)
+    ),
+    "DeleteCampaign": Audit(keep=("campaignArn",)),
+    "CreateEventTracker": Audit(keep=("name", "datasetGroupArn"), hide=("tags",), keep_output=("eventTrackerArn", "trackingId")),
+    "DescribeEventTracker": _described("eventTracker"),
+    "ListEventTrackers": _listed("eventTrackers", "datasetGroupArn"),
+    "DeleteEventTracker": Audit(keep=("eventTrackerArn",)),
+    "CreateFilter": Audit(keep=("name", "datasetGroupArn"), hide=("filterExpression", "tags"), keep_output=("filterArn",)),
+    "DescribeFilter": _described("filter"),
+    "ListFilters": _listed("Filters", "datasetGroupArn"),
+    "DeleteFilter": Audit(keep=("filterArn",)),
+    "ListRecipes": _listed("recipes", "recipeProvider", "domain"),
+    "DescribeRecipe": _described("recipe"),
+    "DescribeAlgorithm": _described("algorithm"),
+    "DescribeFeatureTransformation": _described("featureTransformation"),
+    "TagResource": Audit(keep=("resourceArn",), hide=("tags",)),
+    "UntagResource": Audit(keep=("resourceArn",), hide=("tagKeys",)),
+    "ListTagsForResource": Audit(keep=("resourceArn",), drop_output=("tags",)),
 }
 
-RUNTIME_AUDIT: dict[str, Audit] = dict.fromkeys(
-    (
-        "GetActionRecommendations",
-        "GetPersonalizedRanking",
-        "GetRecommendations",
+RUNTIME_AUDIT: dict[str, Audit] = {
+    "GetActionRecommendations": NOTHING,
+    "GetPersonalizedRanking": Audit(
+        keep=("campaignArn", "filterArn"),
+        hide=("inputList", "userId", "context", "filterValues", "metadataColumns"),
+        drop_output=("personalizedRanking", "recommendationId"),
     ),
-    NOTHING,
-)
+    "GetRecommendations": Audit(
+        keep=("campaignArn", "recommenderArn", "numResults", "filterArn"),
+        hide=("itemId", "userId", "context", "filterValues", "promotions", "metadataColumns"),
+        drop_output=("itemList", "recommendationId"),
+    ),
+}
 
-EVENTS_AUDIT: dict[str, Audit] = dict.fromkeys(
-    (
-        "PutActionInteractions",
-        "PutActions",
-        "PutEvents",
-        "PutItems",
-        "PutUsers",
-    ),
-    NOTHING,
-)
+EVENTS_AUDIT: dict[str, Audit] = {
+    "PutActionInteractions": NOTHING,
+    "PutActions": NOTHING,
+    "PutEvents": Audit(keep=("trackingId",), hide=("userId", "sessionId", "eventList")),
+    "PutItems": Audit(keep=("datasetArn",), hide=("items",)),
+    "PutUsers": Audit(keep=("datasetArn",), hide=("users",)),
+}

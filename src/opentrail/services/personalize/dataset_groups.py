@@ -26,7 +26,7 @@ def create(tx: Tx, call: Call, plan: tuple[Input, list[tuple[str, str]]]) -> Out
     """CreateDatasetGroup."""
     input, tags = plan
     body = msgspec.json.encode(resources.present(roleArn=input.roleArn)).decode()
-    made = resources.create(tx, call, KIND, input.name, input.domain, body, tags)
+    made = resources.create(tx, call, resources.new(call, KIND, input.name, body, domain=input.domain), tags)
     return resources.present(datasetGroupArn=made.arn, domain=made.domain)
 
 

@@ -22,7 +22,7 @@ def prepare_create(call: Call, input: Input) -> Input:
 
 def create(tx: Tx, call: Call, input: Input) -> Output:
     """CreateSchema."""
-    return {"schemaArn": resources.create(tx, call, KIND, input.name, input.domain, input.schema).arn}
+    return {"schemaArn": resources.create(tx, call, resources.new(call, KIND, input.name, input.schema, domain=input.domain)).arn}
 
 
 def describe(snapshot: Snapshot, call: Call, input: Input) -> Output:

@@ -2,43 +2,103 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Operation, Service, right
-from opentrail.services.personalize import dataset_groups, resources, schemas
+from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Rights, Service, plan_is_input, right
+from opentrail.services.personalize import (
+    builtins,
+    campaigns,
+    dataset_groups,
+    datasets,
+    event_trackers,
+    events,
+    filters,
+    import_jobs,
+    resources,
+    runtime,
+    schemas,
+    solution_versions,
+    solutions,
+    tagging,
+)
 from opentrail.services.personalize.audit import AUDIT, EVENTS_AUDIT, RUNTIME_AUDIT
 
 
-def _new_schema(call: Call, input: Input) -> str:
-    return resources.arn_of(call, schemas.KIND, input.name)
+def _on(name: str, member: str) -> Rights:
+    """The right to do `name` on the resource whose ARN is in a member."""
+    return right(f"personalize:{name}", lambda call, input: str(getattr(input, member)))
 
 
-def _schema(call: Call, input: Input) -> str:
-    return str(input.schemaArn)
+def _reads(name: str, read: Read, member: str | None = None) -> Operation:
+    return Operation(name, right(f"personalize:{name}") if member is None else _on(name, member), read=read, point=True)
 
 
-def _new_group(call: Call, input: Input) -> str:
-    return resources.arn_of(call, dataset_groups.KIND, input.name)
+def _writes(name: str, apply: Apply, member: str, prepare: Prepare = plan_is_input) -> Operation:
+    return Operation(name, _on(name, member), prepare=prepare, apply=apply)
 
 
-def _group(call: Call, input: Input) -> str:
-    return str(input.datasetGroupArn)
+def _makes(name: str, prepare: Prepare, apply: Apply, arn: Callable[[Call, Input], str]) -> Operation:
+    return Operation(name, right(f"personalize:{name}", arn), prepare=prepare, apply=apply)
+
+
+def _named(kind: str) -> Callable[[Call, Input], str]:
+    return lambda call, input: resources.arn_of(call, kind, input.name)
 
 
 OPERATIONS = (
-    Operation("CreateSchema", right("personalize:CreateSchema", _new_schema), prepare=schemas.prepare_create, apply=schemas.create),
-    Operation("DescribeSchema", right("personalize:DescribeSchema", _schema), read=schemas.describe, point=True),
-    Operation("ListSchemas", right("personalize:ListSchemas"), read=schemas.list_all, point=True),
-    Operation("DeleteSchema", right("personalize:DeleteSchema", _schema), apply=schemas.delete),
-    Operation(
-        "CreateDatasetGroup",
-        right("personalize:CreateDatasetGroup", _new_group),
-        prepare=dataset_groups.prepare_create,
-        apply=dataset_groups.create,
+    _makes("CreateSchema", schemas.prepare_create, schemas.create, _named(schemas.KIND)),
+    _reads("DescribeSchema", schemas.describe, "schemaArn"),
+    _reads("ListSchemas", schemas.list_all),
+    _writes("DeleteSchema", schemas.delete, "schemaArn"),
+    _makes("CreateDatasetGroup", dataset_groups.prepare_create, dataset_groups.create, _named(dataset_groups.KIND)),
+    _reads("DescribeDatasetGroup", dataset_groups.describe, "datasetGroupArn"),
+    _reads("ListDatasetGroups", dataset_groups.list_all),
+    _writes("DeleteDatasetGroup", dataset_groups.delete, "datasetGroupArn"),
+    _makes("CreateDataset", datasets.prepare_create, datasets.create, lambda call, input: datasets.arn_from(input, call)),
+    _reads("DescribeDataset", datasets.describe, "datasetArn"),
+    _reads("ListDatasets", datasets.list_all),
+    _writes("UpdateDataset", datasets.update, "datasetArn"),
+    _writes("DeleteDataset", datasets.delete, "datasetArn"),
+    _makes(
+        "CreateEventTracker", event_trackers.prepare_create, event_trackers.create,
+        lambda call, input: resources.arn_of(call, event_trackers.KIND, "*"),
     ),
-    Operation("DescribeDatasetGroup", right("personalize:DescribeDatasetGroup", _group), read=dataset_groups.describe, point=True),
-    Operation("ListDatasetGroups", right("personalize:ListDatasetGroups"), read=dataset_groups.list_all, point=True),
-    Operation("DeleteDatasetGroup", right("personalize:DeleteDatasetGroup", _group), apply=dataset_groups.delete),
-)
+    _reads("DescribeEventTracker", event_trackers.describe, "eventTrackerArn"),
+    _reads("ListEventTrackers", event_trackers.list_all),
+    _writes("DeleteEventTracker", event_trackers.delete, "eventTrackerArn"),
+    _makes("CreateFilter", filters.prepare_create, filters.create, _named(filters.KIND)),
+    _reads("DescribeFilter", filters.describe, "filterArn"),
+    _reads("ListFilters", filters.list_all),
+    _writes("DeleteFilter", filters.delete, "filterArn"),
+    _makes(
+        "CreateDatasetImportJob", import_jobs.prepare_create, import_jobs.create,
+        lambda call, input: resources.arn_of(call, import_jobs.KIND, input.jobName),
+    ),
+    _reads("DescribeDatasetImportJob", import_jobs.describe, "datasetImportJobArn"),
+    _reads("ListDatasetImportJobs", import_jobs.list_all),
+    _makes("CreateSolution", solutions.prepare_create, solutions.create, _named(solutions.KIND)),
+    _reads("DescribeSolution", solutions.describe, "solutionArn"),
+    _reads("ListSolutions", solutions.list_all),
+    _writes("DeleteSolution", solutions.delete, "solutionArn"),
+    _writes("CreateSolutionVersion", solution_versions.create, "solutionArn", solution_versions.prepare_create),
+    _reads("DescribeSolutionVersion", solution_versions.describe, "solutionVersionArn"),
+    _reads("ListSolutionVersions", solution_versions.list_all),
+    _writes("StopSolutionVersionCreation", solution_versions.stop, "solutionVersionArn"),
+    _reads("GetSolutionMetrics", solution_versions.metrics, "solutionVersionArn"),
+    _makes("CreateCampaign", campaigns.prepare_create, campaigns.create, _named(campaigns.KIND)),
+    _reads("DescribeCampaign", campaigns.describe, "campaignArn"),
+    _reads("ListCampaigns", campaigns.list_all),
+    _writes("UpdateCampaign", campaigns.update, "campaignArn", campaigns.prepare_update),
+    _writes("DeleteCampaign", campaigns.delete, "campaignArn"),
+    _reads("ListRecipes", builtins.list_recipes),
+    _reads("DescribeRecipe", builtins.describe_recipe, "recipeArn"),
+    _reads("DescribeAlgorithm", builtins.describe_algorithm, "algorithmArn"),
+    _reads("DescribeFeatureTransformation", builtins.describe_transformation, "featureTransformationArn"),
+    _writes("TagResource", tagging.tag, "resourceArn", tagging.prepare_tag),
+    _writes("UntagResource", tagging.untag, "resourceArn"),
+    _reads("ListTagsForResource", tagging.list_tags, "resourceArn"),
+)  # fmt: skip
 
 SERVICE = Service(
     name="personalize",
@@ -50,9 +110,24 @@ SERVICE = Service(
     invalid_code="InvalidInputException",
 )
 
+RUNTIME_OPERATIONS = (
+    Operation(
+        "GetRecommendations",
+        right("personalize:GetRecommendations", lambda call, input: input.campaignArn or input.recommenderArn or "*"),
+        read=runtime.get_recommendations,
+    ),
+    Operation("GetPersonalizedRanking", _on("GetPersonalizedRanking", "campaignArn"), read=runtime.get_personalized_ranking),
+)
+
+EVENTS_OPERATIONS = (
+    Operation("PutEvents", right("personalize:PutEvents"), apply=events.put_events),
+    _writes("PutItems", events.put_items, "datasetArn"),
+    _writes("PutUsers", events.put_users, "datasetArn"),
+)
+
 RUNTIME = Service(
     name="personalize-runtime",
-    operations={},
+    operations={operation.name: operation for operation in RUNTIME_OPERATIONS},
     audit=RUNTIME_AUDIT,
     event_source="personalize.amazonaws.com",
     signing_names=("personalize",),
@@ -62,7 +137,7 @@ RUNTIME = Service(
 
 EVENTS = Service(
     name="personalize-events",
-    operations={},
+    operations={operation.name: operation for operation in EVENTS_OPERATIONS},
     audit=EVENTS_AUDIT,
     event_source="personalize.amazonaws.com",
     signing_names=("personalize",),

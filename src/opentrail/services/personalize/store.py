@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from opentrail.store.sql import Snapshot, Sql, Tx
+from opentrail.store.sql import Snapshot, Sql, Tx, Value
 
 
 class Resource(NamedTuple):
@@ -20,20 +20,51 @@ class Resource(NamedTuple):
     created: float
     updated: float
     body: str
+    parent: str | None = None
+    uses: str | None = None
 
 
-_COLUMNS = "arn, kind, account, region, name, domain, status, created, updated, body"
+class Job(NamedTuple):
+    """A job's row; see tables.job."""
+
+    arn: str
+    created: float
+    crashes: int
+    stopping: int
+
+
+_COLUMNS = "arn, kind, account, region, name, domain, status, created, updated, body, parent, uses"
 _ONE = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE arn = :arn")
 _PAGE = Sql(
     f"SELECT {_COLUMNS} FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind"
     " AND (created > :created OR (created = :created AND arn > :arn)) ORDER BY created, arn LIMIT :count"
 )
+_PAGE_BELOW = Sql(
+    f"SELECT {_COLUMNS} FROM personalize_resource"
+    " WHERE account = :account AND region = :region AND kind = :kind AND parent = :parent"
+    " AND (created > :created OR (created = :created AND arn > :arn)) ORDER BY created, arn LIMIT :count"
+)
+_CHILDREN = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE parent = :parent ORDER BY created, arn")
+_USERS = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE uses = :uses ORDER BY created, arn LIMIT 1")
 _COUNT = Sql("SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind")
 _INSERT = Sql(
     f"INSERT INTO personalize_resource ({_COLUMNS})"
-    " VALUES (:arn, :kind, :account, :region, :name, :domain, :status, :created, :updated, :body)"
+    " VALUES (:arn, :kind, :account, :region, :name, :domain, :status, :created, :updated, :body, :parent, :uses)"
 )
+_UPDATE = Sql("UPDATE personalize_resource SET status = :status, updated = :updated, body = :body, uses = :uses WHERE arn = :arn")
 _DELETE = Sql("DELETE FROM personalize_resource WHERE arn = :arn")
+
+_UNDER_WAY = Sql(
+    "SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind"
+    " AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')"
+)
+_OF_KIND = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE kind = :kind")
+_NEXT_JOB = Sql("SELECT arn, created, crashes, stopping FROM personalize_job ORDER BY created, arn LIMIT 1")
+_JOB = Sql("SELECT arn, created, crashes, stopping FROM personalize_job WHERE arn = :arn")
+_ADD_JOB = Sql("INSERT INTO personalize_job (arn, created, crashes, stopping) VALUES (:arn, :created, 0, 0)")
+_CRASHED = Sql("UPDATE personalize_job SET crashes = crashes + 1 WHERE arn = :arn")
+_STOP = Sql("UPDATE personalize_job SET stopping = 1 WHERE arn = :arn")
+_END_JOB = Sql("DELETE FROM personalize_job WHERE arn = :arn")
 
 
 def one(snapshot: Snapshot, arn: str) -> Resource | None:
@@ -42,10 +73,25 @@ def one(snapshot: Snapshot, arn: str) -> Resource | None:
     return Resource(*row) if row else None
 
 
-def page(snapshot: Snapshot, account: str, region: str, kind: str, after: tuple[float, str], count: int) -> list[Resource]:
-    """The next resources of a kind after a place (creation, ARN), oldest first."""
-    rows = snapshot.all(_PAGE, account=account, region=region, kind=kind, created=after[0], arn=after[1], count=count)
+def page(
+    snapshot: Snapshot, account: str, region: str, kind: str, parent: str | None, after: tuple[float, str], count: int
+) -> list[Resource]:
+    """The next resources of a kind (below a parent, or all) after a place (creation, ARN), oldest first."""
+    place: dict[str, Value] = {"account": account, "region": region, "kind": kind, "created": after[0], "arn": after[1], "count": count}
+    rows = snapshot.all(_PAGE, **place) if parent is None else snapshot.all(_PAGE_BELOW, **place, parent=parent)
     return [Resource(*row) for row in rows]
+
+
+def children(snapshot: Snapshot, parent: str, kind: str | None = None) -> list[Resource]:
+    """What belongs to a resource, oldest first; only those of a kind when one is given."""
+    found = [Resource(*row) for row in snapshot.all(_CHILDREN, parent=parent)]
+    return [one for one in found if kind in (None, one.kind)]
+
+
+def user(snapshot: Snapshot, arn: str) -> Resource | None:
+    """A resource that needs this one."""
+    row = snapshot.one(_USERS, uses=arn)
+    return Resource(*row) if row else None
 
 
 def count(snapshot: Snapshot, account: str, region: str, kind: str) -> int:
@@ -59,6 +105,54 @@ def insert(tx: Tx, resource: Resource) -> None:
     tx.run(_INSERT, **resource._asdict())
 
 
+def update(tx: Tx, resource: Resource) -> None:
+    """Writes what may change of a resource: status, time of the change, body, and what it uses."""
+    tx.run(_UPDATE, arn=resource.arn, status=resource.status, updated=resource.updated, body=resource.body, uses=resource.uses)
+
+
 def delete(tx: Tx, arn: str) -> None:
     """Removes a resource."""
     tx.run(_DELETE, arn=arn)
+
+
+def of_kind(snapshot: Snapshot, kind: str) -> list[Resource]:
+    """Every resource of a kind, of all accounts."""
+    return [Resource(*row) for row in snapshot.all(_OF_KIND, kind=kind)]
+
+
+def under_way(snapshot: Snapshot, account: str, region: str, kind: str) -> int:
+    """How many resources of a kind wait for their job or are being worked on."""
+    row = snapshot.one(_UNDER_WAY, account=account, region=region, kind=kind)
+    return int(row[0]) if row else 0
+
+
+def next_job(snapshot: Snapshot) -> Job | None:
+    """The job that has waited longest."""
+    row = snapshot.one(_NEXT_JOB)
+    return Job(*row) if row else None
+
+
+def job(snapshot: Snapshot, arn: str) -> Job | None:
+    """The job that makes a resource, while it is not done."""
+    row = snapshot.one(_JOB, arn=arn)
+    return Job(*row) if row else None
+
+
+def add_job(tx: Tx, arn: str, created: float) -> None:
+    """Asks for the work that makes a resource."""
+    tx.run(_ADD_JOB, arn=arn, created=created)
+
+
+def crashed(tx: Tx, arn: str) -> None:
+    """Counts a process that ended without a result."""
+    tx.run(_CRASHED, arn=arn)
+
+
+def stop_job(tx: Tx, arn: str) -> None:
+    """Says that the result is not wanted any more."""
+    tx.run(_STOP, arn=arn)
+
+
+def end_job(tx: Tx, arn: str) -> None:
+    """The work is done, whatever came of it."""
+    tx.run(_END_JOB, arn=arn)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, String, Table
+from sqlalchemy import BigInteger, Column, Double, Index, SmallInteger, String, Table
 
 from opentrail.store.tables import MAIN
 
@@ -19,7 +19,49 @@ resource = Table(
     Column("created", Double, nullable=False),
     Column("updated", Double, nullable=False),
     Column("body", String, nullable=False),
+    Column("parent", String),
+    Column("uses", String),
     Index("ix_personalize_resource_place", "account", "region", "kind", "created"),
+    Index("ix_personalize_resource_parent", "parent"),
+    Index("ix_personalize_resource_uses", "uses"),
 )
 """A resource of the control plane. `kind` is the word in its ARN (schema, dataset-group ...); `body` is JSON with what only
-its kind has."""
+its kind has. `parent` is the ARN of the resource that it belongs to (a dataset's group), `uses` that of another one that it
+needs (a dataset's schema): neither may be deleted before it. An event tracker has its tracking id there, to be found by."""
+
+job = Table(
+    "personalize_job",
+    MAIN,
+    Column("arn", String, primary_key=True),
+    Column("created", Double, nullable=False),
+    Column("crashes", SmallInteger, nullable=False),
+    Column("stopping", SmallInteger, nullable=False),
+    Index("ix_personalize_job_created", "created"),
+)
+"""A resource whose making is work that is not done yet: it is done in the order of its creation, and the row goes with its end.
+`crashes` counts processes that ended without a result, `stopping` says that the caller wants no result."""
+
+event = Table(
+    "personalize_event",
+    MAIN,
+    Column("id", String, primary_key=True),
+    Column("dataset_group", String, nullable=False),
+    Column("user_id", String),
+    Column("session_id", String, nullable=False),
+    Column("time", BigInteger, nullable=False),
+    Column("body", String, nullable=False),
+    Index("ix_personalize_event_user", "dataset_group", "user_id", "time"),
+    Index("ix_personalize_event_session", "dataset_group", "session_id", "time"),
+)
+"""An event of PutEvents: `body` is its row of the Interactions schema as JSON, without the user; `time` in seconds."""
+
+entity = Table(
+    "personalize_entity",
+    MAIN,
+    Column("dataset", String, primary_key=True),
+    Column("id", String, primary_key=True),
+    Column("updated", Double, nullable=False),
+    Column("body", String, nullable=False),
+    Index("ix_personalize_entity_updated", "dataset", "updated"),
+)
+"""An item of PutItems or a user of PutUsers: `body` is its row of the dataset's schema as JSON; the last one put stays."""

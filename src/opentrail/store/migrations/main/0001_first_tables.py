@@ -124,6 +124,42 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_journal_head")),
     )
     op.create_table(
+        "personalize_entity",
+        sa.Column("dataset", sa.String(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("updated", sa.Double(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("dataset", "id", name=op.f("pk_personalize_entity")),
+    )
+    with op.batch_alter_table("personalize_entity", schema=None) as batch_op:
+        batch_op.create_index("ix_personalize_entity_updated", ["dataset", "updated"], unique=False)
+
+    op.create_table(
+        "personalize_event",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("dataset_group", sa.String(), nullable=False),
+        sa.Column("user_id", sa.String(), nullable=True),
+        sa.Column("session_id", sa.String(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("body", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_personalize_event")),
+    )
+    with op.batch_alter_table("personalize_event", schema=None) as batch_op:
+        batch_op.create_index("ix_personalize_event_session", ["dataset_group", "session_id", "time"], unique=False)
+        batch_op.create_index("ix_personalize_event_user", ["dataset_group", "user_id", "time"], unique=False)
+
+    op.create_table(
+        "personalize_job",
+        sa.Column("arn", sa.String(), nullable=False),
+        sa.Column("created", sa.Double(), nullable=False),
+        sa.Column("crashes", sa.SmallInteger(), nullable=False),
+        sa.Column("stopping", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("arn", name=op.f("pk_personalize_job")),
+    )
+    with op.batch_alter_table("personalize_job", schema=None) as batch_op:
+        batch_op.create_index("ix_personalize_job_created", ["created"], unique=False)
+
+    op.create_table(
         "personalize_resource",
         sa.Column("arn", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
@@ -135,10 +171,14 @@ def upgrade() -> None:
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("updated", sa.Double(), nullable=False),
         sa.Column("body", sa.String(), nullable=False),
+        sa.Column("parent", sa.String(), nullable=True),
+        sa.Column("uses", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("arn", name=op.f("pk_personalize_resource")),
     )
     with op.batch_alter_table("personalize_resource", schema=None) as batch_op:
+        batch_op.create_index("ix_personalize_resource_parent", ["parent"], unique=False)
         batch_op.create_index("ix_personalize_resource_place", ["account", "region", "kind", "created"], unique=False)
+        batch_op.create_index("ix_personalize_resource_uses", ["uses"], unique=False)
 
     op.create_table(
         "s3_bucket",

@@ -1,0 +1,132 @@
+"""Models at work in the web role: mapped once, kept while they are asked, made anew when the items' data change."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from opentrail.services.personalize import datasets, history, solution_versions, store, streams, training
+from opentrail.services.personalize.engine.columns import Column, open_table
+from opentrail.services.personalize.engine.csv_import import write_rows
+from opentrail.services.personalize.engine.entities import Entities, merge_entities
+from opentrail.services.personalize.engine.exploration import Exploration
+from opentrail.services.personalize.engine.models import load_model
+from opentrail.services.personalize.engine.schemas import Schema
+from opentrail.services.personalize.engine.serving import Campaign
+from opentrail.services.personalize.folders import Folders
+from opentrail.services.personalize.store import Resource
+from opentrail.store.sql import Snapshot
+
+MOST = 16
+"""Campaigns kept: the one that was asked longest ago goes first."""
+
+
+class Source(NamedTuple):
+    """What a campaign is made of: two equal sources make equal campaigns."""
+
+    folder: str
+    model: str
+    exploration: Exploration | None
+    items: tuple[str, tuple[str, ...], float]
+    users: tuple[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A campaign ready to be asked; `users` are the imported attributes of users, `places` where each is."""
+
+    campaign: Campaign
+    history: history.History
+    users: Entities
+    places: dict[str, int]
+
+
+class Cache:
+    """Deployed campaigns by their ARN. Loading one keeps nobody else waiting but those who ask for one that is not there."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[Source, Deployed]] = OrderedDict()
+        self._guard = threading.Lock()
+
+    def get(self, snapshot: Snapshot, folders: Folders, arn: str, source: Source, solution: Resource) -> Deployed:
+        """The campaign made of this source."""
+        kept = self._kept.get(arn)
+        if kept is not None and kept[0] == source:
+            return kept[1]
+        with self._guard:
+            kept = self._kept.pop(arn, None)
+            if kept is None or kept[0] != source:
+                kept = source, _load(snapshot, folders, source, solution)
+            self._kept[arn] = kept
+            while len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+        return kept[1]
+
+
+CACHE = Cache()
+"""One a process."""
+
+
+def source_of(snapshot: Snapshot, campaign: Resource, version: Resource, held: Sequence[Resource]) -> Source:
+    """What a campaign is made of now; `held` are the datasets of its group."""
+    config = msgspec.json.decode(campaign.body).get("campaignConfig", {})
+    model = msgspec.json.decode(version.body)["model"]
+    items, users = of_type(held, "ITEMS"), of_type(held, "USERS")
+    return Source(
+        solution_versions.folder_name(version),
+        model,
+        Exploration.read(dict(config.get("itemExplorationConfig", {}))),
+        (items.arn, tuple(training.segment_names(items)), streams.updated(snapshot, items.arn)) if items else ("", (), 0.0),
+        (users.arn, tuple(training.segment_names(users))) if users else ("", ()),
+    )
+
+
+def of_type(held: Sequence[Resource], kind: str) -> Resource | None:
+    """The dataset of a type."""
+    return next((one for one in held if one.arn.endswith(f"/{kind}")), None)
+
+
+def _load(snapshot: Snapshot, folders: Folders, source: Source, solution: Resource) -> Deployed:
+    folder = folders.models / source.folder
+    model = load_model(folder / source.model)
+    arn, segments, _ = source.items
+    attributes = None
+    if arn:
+        dataset = store.one(snapshot, arn)
+        assert dataset is not None, "it was read in this snapshot"
+        with tempfile.TemporaryDirectory() as scratch:
+            rows = [msgspec.json.decode(body) for body in streams.entities(snapshot, arn)]
+            attributes = _merged(folders, segments, rows, datasets.schema_of(snapshot, dataset), model.items, Path(scratch) / "put")
+    users = _merged(folders, source.users[1], [], None, (), folder)
+    recipe = solution_versions.recipe_of(solution)
+    campaign = Campaign(model, recipe, attributes, source.exploration if recipe.explores else None)
+    return Deployed(campaign, history.History(folder / history.NAME), users, {name: at for at, name in enumerate(users.ids)})
+
+
+def _merged(
+    folders: Folders, segments: Sequence[str], rows: list[dict[str, object]], schema: Schema | None, order: Sequence[str], put: Path
+) -> Entities:
+    tables = [open_table(folders.segments / name) for name in segments]
+    if schema is not None and rows:
+        write_rows(rows, schema, put)  # type: ignore[arg-type]
+        tables.append(open_table(put))
+    found = merge_entities(tables, list(order))
+    return head(found, len(order)) if len(order) else found
+
+
+def head(entities: Entities, rows: int) -> Entities:
+    """The first rows only."""
+    return Entities(entities.ids[:rows], {name: _cut(column, rows) for name, column in entities.columns.items()})
+
+
+def _cut(column: Column, rows: int) -> Column:
+    if column.codes is not None:
+        return replace(column, codes=column.codes[:rows])
+    return column if column.numbers is None else replace(column, numbers=column.numbers[:rows])

@@ -1,0 +1,60 @@
+"""What each user did until a training, beside the model: mapped arrays in which one user's events are found at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opentrail.services.personalize.engine.columns import Texts
+from opentrail.services.personalize.engine.filter_plan import Event
+from opentrail.services.personalize.engine.interactions import Interactions
+
+NAME = "history"
+LONGEST = 200
+"""Newest events of a user that serving looks at."""
+
+_KIND = "EVENT_TYPE"
+
+
+def save(data: Interactions, folder: Path) -> None:
+    """Writes the events of all users into a new folder."""
+    folder.mkdir()
+    Texts.of(list(data.users)).save(folder / "users")
+    coded = {_KIND: (data.kind, data.kinds), **data.context}
+    for name, values in (("starts", data.starts), ("item", data.item), ("time", data.time)):
+        np.save(folder / f"{name}.npy", values)
+    for name, (codes, _) in coded.items():
+        np.save(folder / f"column.{name}.npy", codes)
+    (folder / "words.json").write_text(json.dumps({name: list(words) for name, (_, words) in coded.items()}), "utf-8")
+
+
+class History:
+    """A saved history."""
+
+    def __init__(self, folder: Path) -> None:
+        self._users = Texts.load(folder / "users").index_of()
+        self._words: dict[str, list[str]] = json.loads((folder / "words.json").read_text("utf-8"))
+        self._columns = {name: _load(folder / f"column.{name}.npy") for name in self._words}
+        self._starts, self._item, self._time = (_load(folder / f"{name}.npy") for name in ("starts", "item", "time"))
+
+    def of(self, user: str) -> Sequence[Event]:
+        """The newest events of a user, oldest first; none of one who is not known."""
+        at = self._users.get(user)
+        if at is None:
+            return ()
+        end = int(self._starts[at + 1])
+        rows = range(max(int(self._starts[at]), end - LONGEST), end)
+        return [Event(int(self._item[row]), int(self._time[row]), self._named(row)) for row in rows]
+
+    def _named(self, row: int) -> dict[str, str | int | float | None]:
+        codes = {name: int(codes[row]) for name, codes in self._columns.items()}
+        return {name: self._words[name][code] if code >= 0 else None for name, code in codes.items()}
+
+
+def _load(path: Path) -> NDArray[Any]:
+    return np.asarray(np.load(path, mmap_mode="r" if path.stat().st_size > 128 else None, allow_pickle=False))
