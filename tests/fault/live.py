@@ -236,6 +236,12 @@ FHIR = {
     "ReadResource": ("GET", "Patient/p1", b""),
     "VersionReadResource": ("GET", "Patient/p1/_history/1", b""),
     "DeleteResource": ("DELETE", "Patient/p1", b""),
+    "PatchResource": ("PATCH", "Patient/p1", b"[]"),
+    "GetHistoryByResourceId": ("GET", "Patient/p1/_history", b""),
+    "GetHistoryByResourceType": ("GET", "Patient/_history", b""),
+    "GetFullHistory": ("GET", "_history", b""),
+    "SearchWithGet": ("GET", "Patient", b""),
+    "SearchWithPost": ("POST", "Patient/_search", b""),
     "GetCapabilities": ("GET", "metadata", b""),
 }
 
