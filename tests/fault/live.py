@@ -242,6 +242,15 @@ FHIR = {
     "GetFullHistory": ("GET", "_history", b""),
     "SearchWithGet": ("GET", "Patient", b""),
     "SearchWithPost": ("POST", "Patient/_search", b""),
+    "ProcessBundle": ("POST", "", b'{"resourceType":"Bundle","type":"batch","entry":[{"request":{"method":"GET","url":"Patient"}}]}'),
+    "ValidateResource": ("POST", "Patient/$validate", PATIENT),
+    "SearchEverything": ("GET", "Patient/p1/$everything", b""),
+    "ExpandValueSetWithGet": ("GET", "ValueSet/$expand", b""),
+    "ExpandValueSetWithPost": ("POST", "ValueSet/$expand", b'{"resourceType":"Parameters"}'),
+    "LookupCodeSystemWithGet": ("GET", "CodeSystem/$lookup", b""),
+    "LookupCodeSystemWithPost": ("POST", "CodeSystem/$lookup", b'{"resourceType":"Parameters"}'),
+    "TranslateConceptMapWithGet": ("GET", "ConceptMap/$translate", b""),
+    "TranslateConceptMapWithPost": ("POST", "ConceptMap/$translate", b'{"resourceType":"Parameters"}'),
     "GetCapabilities": ("GET", "metadata", b""),
 }
 

@@ -38,7 +38,7 @@ class Version(NamedTuple):
 
 
 _CURRENT = Sql("SELECT pk, version, updated, body FROM fhir_current WHERE store = :store AND type = :type AND id = :id")
-_LAST_PK = Sql("SELECT COALESCE(MAX(pk), 0) FROM fhir_current")
+_NEXT_PK = Sql("SELECT COALESCE(MAX(pk), 0) + 1 FROM fhir_current")
 _INSERT = Sql(
     "INSERT INTO fhir_current (pk, store, type, id, version, updated, deleted, body)"
     " VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body)"
@@ -88,11 +88,11 @@ def version(snapshot: Snapshot, store: int, type: str, id: str, number: int) -> 
     return Version(*row) if row else None
 
 
-def insert(tx: Tx, store: int, type: str, id: str, method: str, updated: int, body: bytes, rows: IndexRows, lot: int) -> None:
-    """Adds the first version of a resource. `lot` (0 to 2**21 - 1) is drawn, so that two lanes number apart."""
-    last = tx.one(_LAST_PK)
-    assert last is not None
-    pk = max(int(last[0]) + 1, (updated << 21) | lot)
+def insert(tx: Tx, store: int, type: str, id: str, method: str, updated: int, body: bytes, rows: IndexRows) -> None:
+    """Adds the first version of a resource. Its pk is the next one: transactions that write wait for each other."""
+    row = tx.one(_NEXT_PK)
+    assert row is not None
+    pk = int(row[0])
     tx.run(_INSERT, pk=pk, store=store, type=type, id=id, updated=updated, body=body)
     tx.run(_VERSION, store=store, type=type, id=id, version=1, updated=updated, method=method)
     _index(tx, store, pk, IndexRows(), rows)

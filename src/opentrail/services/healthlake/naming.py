@@ -14,8 +14,8 @@ from opentrail.calls.call import Call
 from opentrail.services.healthlake import datastores, store
 
 RESOURCE = "AWS::HealthLake::FHIRResource"
-MOST_PATIENTS = 400
-"""Patients that `resources` names; a page of a search rarely concerns more than a hundred."""
+MOST_NAMED = 600
+"""Resources that a record names at most, so that it stays below CloudTrail's 256 KB; a page of a search rarely has a hundred."""
 LIST_BYTES = 8 * 1024
 """Room of one list in additionalEventData, which may have 28 KB in all."""
 
@@ -26,10 +26,10 @@ def touch(call: Call, found: store.Datastore, type: str, id: str) -> None:
 
 
 def touch_patients(call: Call, found: store.Datastore, patients: Iterable[str]) -> list[str]:
-    """Names the patients, each once and at most MOST_PATIENTS; returns all of them."""
+    """Names the patients, each once, as far as the record has room; returns all of them."""
     every = list(dict.fromkeys(patients))
-    place = datastores.store_arn(found)
-    call.touch(RESOURCE, *(f"{place}/Patient/{id}" for id in every[:MOST_PATIENTS]))
+    place, room = datastores.store_arn(found), max(0, MOST_NAMED - len(call.touched))
+    call.touch(RESOURCE, *(f"{place}/Patient/{id}" for id in every[:room]))
     return every
 
 

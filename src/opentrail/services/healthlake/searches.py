@@ -5,7 +5,7 @@ The next page's address holds one sealed token with the search and its place, so
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -35,6 +35,15 @@ class Place(msgspec.Struct, array_like=True):
     pk: int
 
 
+class Page(NamedTuple):
+    """A page's Bundle as JSON, the resources (`Type/id`) in it, the patients they concern, and the parameter names that were used."""
+
+    body: bytes
+    resources: list[str]
+    patients: list[str]
+    names: list[str]
+
+
 def search_get(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """SearchWithGet."""
     return _search(snapshot, call, input, input.parameters)
@@ -51,32 +60,36 @@ def _search(snapshot: Snapshot, call: Call, input: FhirInput, pairs: Pairs) -> O
     type = requests.check_type(input.resourceType)
     found = requests.active(snapshot, call, input.datastoreId)
     place = _place(call, found, type, input, pairs)
-    body = page(snapshot, call, found, type, place, input.base)
-    return {"status": 200, "body": body}
+    got = page(snapshot, call, found, type, place, input.base)
+    naming.returned(call, found, got.resources, got.patients)
+    call.facts["searchParameters"] = naming.listed(got.names)
+    return {"status": 200, "body": got.body}
 
 
 def _place(call: Call, found: store.Datastore, type: str, input: FhirInput, pairs: Pairs) -> Place:
     token = dict(pairs).get("page")
     if token is None:
-        return Place(list(pairs), requests.handling(input.prefer), requests.milliseconds(call), [], 0)
+        return first_place(call, pairs, requests.handling(input.prefer))
     try:
         return paging.redeem(call.tools.sealer, "Search", (found.id, type), token, Place)
     except paging.BadToken as error:
         raise refuse(400, "value", "The page token is not valid for this request.") from error
 
 
-def page(snapshot: Snapshot, call: Call, found: store.Datastore, type: str, place: Place, base: str) -> bytes:
-    """The JSON of one page's Bundle; the record names the parameters and what was returned."""
+def first_place(call: Call, pairs: Pairs, handling: Handling) -> Place:
+    """Where a search begins."""
+    return Place(list(pairs), handling, requests.milliseconds(call), [], 0)
+
+
+def page(snapshot: Snapshot, call: Call, found: store.Datastore, type: str, place: Place, base: str) -> Page:
+    """One page of a search."""
     wanted = parse_search(type, place.pairs, place.handling, now=place.now, service=base)
     after = After(tuple(place.keys), place.pk) if place.pk else START
     got = fhir_store.search(snapshot, found.key, wanted, after)
     rows = [*got.matches, *got.included]
-    naming.returned(
-        call, found, (f"{one.type}/{one.id}" for one in rows),
-        fhir_store.patients_of(snapshot, [(one.pk, one.type, one.id) for one in rows]),
-    )  # fmt: skip
-    call.facts["searchParameters"] = naming.listed(dict.fromkeys(wanted.names))
-    return msgspec.json.encode(_bundle(call, found, place, base, wanted, got))
+    patients = fhir_store.patients_of(snapshot, [(one.pk, one.type, one.id) for one in rows])
+    body = msgspec.json.encode(_bundle(call, found, place, base, wanted, got))
+    return Page(body, [f"{one.type}/{one.id}" for one in rows], list(dict.fromkeys(patients)), list(dict.fromkeys(wanted.names)))
 
 
 def _bundle(call: Call, found: store.Datastore, place: Place, base: str, wanted: Search, got: Found) -> Json:

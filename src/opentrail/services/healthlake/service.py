@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Prepare, Read, Service, right
-from opentrail.services.healthlake import capabilities, changes, datastores, reads, searches
+from opentrail.services.healthlake import bundle_entries, bundles, capabilities, changes, datastores, operations, reads, searches
 from opentrail.services.healthlake.audit import AUDIT
 from opentrail.services.healthlake.outcomes import answered, prepared
 
@@ -55,6 +55,12 @@ OPERATIONS = (
     _reads("GetFullHistory", reads.history_of_all),
     _reads("SearchWithGet", searches.search_get),
     _reads("SearchWithPost", searches.search_post),
+    Operation("ProcessBundle", bundle_entries.rights, prepare=prepared(bundles.prepare), apply=answered(bundles.process)),
+    _reads("ValidateResource", operations.validate),
+    _reads("SearchEverything", operations.everything),
+    *(_reads(f"ExpandValueSetWith{verb}", operations.expand) for verb in ("Get", "Post")),
+    *(_reads(f"LookupCodeSystemWith{verb}", operations.lookup) for verb in ("Get", "Post")),
+    *(_reads(f"TranslateConceptMapWith{verb}", operations.translate) for verb in ("Get", "Post")),
     _reads("GetCapabilities", capabilities.capabilities),
 )
 

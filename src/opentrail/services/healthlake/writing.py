@@ -24,8 +24,6 @@ from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.engine.validation import Level
 from opentrail.store.sql import Snapshot, Tx
 
-_LOT = 1 << 21
-
 
 @dataclass(frozen=True, slots=True)
 class Patch:
@@ -65,6 +63,8 @@ class Done:
     body: bytes | None
     issues: tuple[Issue, ...] = ()
     flagged: bool = False
+    patients: tuple[str, ...] = ()
+    """The patients whose compartments hold it, or held it before."""
 
 
 def carry_out(tx: Tx, call: Call, found: store.Datastore, want: Want) -> Done:
@@ -73,10 +73,10 @@ def carry_out(tx: Tx, call: Call, found: store.Datastore, want: Want) -> Done:
         matches = fhir_store.first_ids(tx, found.key, want.criteria)
         if len(matches) > 1:
             raise refuse(412, "multiple-matches", "The condition selects more than one resource.")
-        settled = _settled(tx, call, found, want, matches[0] if matches else "")
-        if isinstance(settled, Done):
-            return settled
-        want = settled
+        after = settled(tx, call, found, want, matches[0] if matches else "")
+        if isinstance(after, Done):
+            return after
+        want = after
     if want.action == "create":
         return _create(tx, call, found, want, want.fresh)
     naming.touch(call, found, want.type, want.id)
@@ -93,7 +93,7 @@ def carry_out(tx: Tx, call: Call, found: store.Datastore, want: Want) -> Done:
     return _next(tx, call, found, want, before)
 
 
-def _settled(tx: Tx, call: Call, found: store.Datastore, want: Want, match: str) -> Want | Done:
+def settled(tx: Tx, call: Call, found: store.Datastore, want: Want, match: str) -> Want | Done:
     """The want without its condition, given the one resource that the condition selects, or none."""
     if want.action == "create":
         return existing(tx, call, found, want.type, match) if match else replace(want, criteria=None)
@@ -117,7 +117,8 @@ def existing(snapshot: Snapshot, call: Call, found: store.Datastore, type: str, 
     naming.touch(call, found, type, id)
     now = fhir_store.current(snapshot, found.key, type, id)
     assert now is not None, "a search finds what is there"
-    return Done(200, type, id, now.version, now.updated, now.body)
+    patients = naming.touch_patients(call, found, fhir_store.patients_of(snapshot, [(now.pk, type, id)]))
+    return Done(200, type, id, now.version, now.updated, now.body, patients=tuple(patients))
 
 
 def _check(before: fhir_store.Current | None, want: Want) -> None:
@@ -150,25 +151,25 @@ def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> 
     made = want.made
     assert made is not None, "what is created was drafted"
     naming.touch(call, found, want.type, id)
-    naming.touch_patients(call, found, compartments.patients(want.type, id, made.rows))
+    patients = naming.touch_patients(call, found, compartments.patients(want.type, id, made.rows))
     updated = requests.milliseconds(call)
     body = stored(made, id, 1, updated)
     method = "POST" if want.action == "create" else "PUT"
-    lot = int(call.tools.ids.hex(6), 16) % _LOT
-    fhir_store.insert(tx, found.key, want.type, id, method, updated, body, made.rows, lot)
-    return Done(201, want.type, id, 1, updated, body, made.issues, made.flagged)
+    fhir_store.insert(tx, found.key, want.type, id, method, updated, body, made.rows)
+    return Done(201, want.type, id, 1, updated, body, made.issues, made.flagged, tuple(patients))
 
 
 def _next(tx: Tx, call: Call, found: store.Datastore, want: Want, before: fhir_store.Current) -> Done:
     """The version after `before`. Time never runs backwards within a resource."""
     made, old = want.made, rows_of(before.body)
     new = made.rows if made else IndexRows()
-    naming.touch_patients(
-        call, found, (id for rows in (old, new) for id in compartments.patients(want.type, want.id, rows))
-    )  # fmt: skip
+    whose = (id for rows in (old, new) for id in compartments.patients(want.type, want.id, rows))
+    patients = tuple(naming.touch_patients(call, found, whose))
     updated, number = max(requests.milliseconds(call), before.updated), before.version + 1
     body = stored(made, want.id, number, updated) if made else None
     method = {"update": "PUT", "patch": "PATCH", "delete": "DELETE"}[want.action]
     fhir_store.replace(tx, found.key, want.type, want.id, method, before, updated, body, old, new)
     status = 204 if body is None else 200 if before.body is not None else 201
-    return Done(status, want.type, want.id, number, updated, body, made.issues if made else (), bool(made and made.flagged))
+    if made is None:
+        return Done(status, want.type, want.id, number, updated, None, patients=patients)
+    return Done(status, want.type, want.id, number, updated, body, made.issues, made.flagged, patients)

@@ -12,6 +12,7 @@ INTERACTIONS = ("create", "read", "vread", "update", "patch", "delete", "history
 DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
 OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "Patient": (("everything", DEFINITION + "Patient-everything"),),
+    "*": (("validate", DEFINITION + "Resource-validate"),),
     "ValueSet": (("expand", DEFINITION + "ValueSet-expand"),),
     "CodeSystem": (("lookup", DEFINITION + "CodeSystem-lookup"),),
     "ConceptMap": (("translate", DEFINITION + "ConceptMap-translate"),),
@@ -52,12 +53,12 @@ def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
 def capability_statement(url: str, version: str, date: str, operations: dict[str, tuple[tuple[str, str], ...]] = OPERATIONS) -> Json:
     """The CapabilityStatement of the store at `url`, for software of a version, stated at an instant.
 
-    `operations` names, by resource type and "" for the whole system, what is offered besides the interactions.
+    `operations` names, by resource type, "*" for all types and "" for the whole system, what is offered besides the interactions.
     """
     system = [{"name": code, "definition": definition} for code, definition in operations.get("", ())]
     rest: Json = {
         "mode": "server",
-        "resource": [_resource(kind, operations.get(kind, ())) for kind in definitions.resource_types()],
+        "resource": [_resource(kind, (*operations.get("*", ()), *operations.get(kind, ()))) for kind in definitions.resource_types()],
         "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
     }
     return {
