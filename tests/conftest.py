@@ -16,10 +16,13 @@ from opentrail.store.migrate import migrate
 from opentrail.store.postgres import PostgresDatabase, arguments
 from opentrail.store.sqlite import SqliteDatabase
 from tests import gaps, postgres
+from tests.fault.needs import missing
 
 Database = SqliteDatabase | PostgresDatabase
 MakeDatabase = Callable[[Name], Database]
 _numbers = itertools.count(1)
+
+missing()  # noted here too: of a distributed run's conftests only this one is loaded in the process that reports
 
 
 def kinds() -> list[str]:
@@ -37,7 +40,7 @@ def postgres_server() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def new_postgres(postgres_server: str) -> Callable[[], str]:
     """Makes an empty database and returns its address."""
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from opentrail.kernel.settings import Settings
@@ -27,7 +27,7 @@ class Server:
 
     process: subprocess.Popen[str]
     settings: Settings
-    keys: dict[str, tuple[str, str]]
+    keys: dict[str, tuple[str, str]] = field(repr=False)
 
     @property
     def url(self) -> str:

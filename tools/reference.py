@@ -10,8 +10,8 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-import click
 import msgspec
 import typer
 
@@ -33,13 +33,13 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
 
 
-def commands() -> dict[str, click.Command]:
+def commands() -> dict[str, Any]:
     """The commands of the program by name."""
     group = typer.main.get_command(app)
     return dict(group.commands)  # type: ignore[attr-defined]
 
 
-def flags(command: click.Command) -> dict[str, str]:
+def flags(command: Any) -> dict[str, str]:
     """A command's parameters and the option that sets each."""
     return {str(option.name): max(option.opts, key=len) for option in command.params if option.name != "help"}
 

@@ -40,8 +40,7 @@ from opentrail.services.cloudtrail.delivery import store as delivery_store
 from opentrail.services.cloudtrail.digests import plan as digests_plan
 from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
-from opentrail.services.cloudtrail.history import index as history
-from opentrail.services.cloudtrail.history.merging import Merging
+from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.iam import service as iam
@@ -55,6 +54,7 @@ from opentrail.store.databases import open_database
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
 from opentrail.store.turns import TurnServer
+from opentrail.work.engines import ProcessEngines
 from opentrail.work.follower import Following
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
@@ -78,6 +78,8 @@ SERVICES: tuple[Service, ...] = (
 FOLLOWERS = (history.NAME, delivery_plan.NAME)
 
 _PATIENCE = 30.0
+_WAITING_FOR_ENGINES = 32
+"""Calls that wait for an engine at once; more wait in line."""
 _SERVICE_CREDENTIALS = 3600.0
 
 
@@ -91,6 +93,7 @@ class Parts:
         self.main = open_database(settings, "main", writable=web)
         self.history = open_database(settings, "history", writable=not web)
         self.delivery = open_database(settings, "delivery", writable=not web)
+        self.engines = ProcessEngines(settings.engine_workers)
 
     @property
     def blobs(self) -> Path:
@@ -146,6 +149,8 @@ async def _serve_web(settings: Settings) -> int:
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)
+    gateway.engine_pool.shutdown(wait=False, cancel_futures=True)
+    parts.engines.stop()
     parts.close()
     return 0 if clean else 1
 
@@ -172,6 +177,7 @@ def make_gateway(parts: Parts) -> Gateway:
             history=parts.history.read,
             delivery=parts.delivery.read,
             blobs=parts.blobs,
+            engines=parts.engines,
         ),
         database=parts.main,
         lane=Lane(parts.main.writer(), append, counted),
@@ -180,6 +186,7 @@ def make_gateway(parts: Parts) -> Gateway:
         troubles=lambda: troubles(parts),
         pool=ThreadPoolExecutor(settings.readers, "reader"),
         inner_pool=ThreadPoolExecutor(settings.readers, "inner"),
+        engine_pool=ThreadPoolExecutor(_WAITING_FOR_ENGINES, "engine"),
         loop=loop,
         thread=threading.get_ident(),
     )
@@ -232,6 +239,8 @@ def serve_work(settings: Settings) -> int:
 
 def workers(parts: Parts) -> list[Worker]:
     """Every follower and task, with the database that it owns."""
+    from opentrail.services.cloudtrail.history import index, merging  # with NumPy: 12 MB that the web role does not need
+
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
     calls = RemoteCalls(settings.url, service_credentials(parts))
@@ -241,8 +250,8 @@ def workers(parts: Parts) -> list[Worker]:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
     return [
-        worker(Following(history.follower(), parts.main), parts.history),
-        worker(Merging(clock, settings.journal_days), parts.history),
+        worker(Following(index.follower(), parts.main), parts.history),
+        worker(merging.Merging(clock, settings.journal_days), parts.history),
         worker(
             Following(delivery_plan.follower(parts.main, parts.installation, clock, settings.flush_interval), parts.main), parts.delivery
         ),

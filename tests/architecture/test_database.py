@@ -24,8 +24,9 @@ ONLY = {"opentrail.store.sqlite": "sqlite", "opentrail.store.postgres": "postgre
 
 
 def all_modules() -> Iterator[str]:
-    """Every module of the package but the migrations."""
-    return (found.name for found in pkgutil.walk_packages(opentrail.__path__, "opentrail.") if ".migrations" not in found.name)
+    """Every module of the package but the migrations, and but those of an extra that need not be installed and hold no SQL."""
+    names = (found.name for found in pkgutil.walk_packages(opentrail.__path__, "opentrail."))
+    return (name for name in names if ".migrations" not in name and ".engine.deep" not in name)
 
 
 def statements() -> dict[str, Sql]:

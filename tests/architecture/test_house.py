@@ -24,6 +24,7 @@ AMBIENT = {
     "kernel/ambient.py": "the one place",
     "kernel/sealing.py": "a nonce must never repeat, whoever seals",
     "app.py": "hands chance to the runner",
+    "store/folder.py": "waits a moment for the lock of a server that is ending",
     "store/sqlite.py": "measures how long a statement runs, to end one that takes too long",
     "supervisor.py": "waits for processes",
     "client/demo.py": "a program of its own: waits for deliveries",

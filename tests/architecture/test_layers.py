@@ -17,6 +17,7 @@ ORDER = (
     ("work",),
     ("services",),
     ("gateway",),
+    ("upkeep",),
     ("app",),
     ("roles", "supervisor", "client"),
     ("start",),

@@ -12,9 +12,10 @@ import pytest
 from opentrail.journal.append import EMPTY, Fresh, append, extend
 from opentrail.journal.read import after, head
 from opentrail.kernel.errors import Unavailable
-from opentrail.store.database import LaneTx
+from opentrail.store.database import Broken, LaneTx, Slow
 from opentrail.store.lane import Lane, State, Ticket
 from opentrail.store.sql import Conflict, Sql
+from opentrail.store.sqlite import SqliteDatabase
 from tests.conftest import Database
 
 EPOCHS = Sql("INSERT INTO state_epoch (id, epoch) VALUES (:id, :value)")
@@ -101,8 +102,6 @@ async def test_a_failed_commit_closes_the_lane(main_database: Database, monkeypa
     writer = main_database.writer()
 
     def broken() -> None:
-        from opentrail.store.database import Broken
-
         raise Broken("SQLITE_IOERR_FSYNC")
 
     lane = Lane(writer, append)
@@ -229,3 +228,60 @@ def test_sqlite_reads_never_write(tmp_path: object, main_database: Database) -> 
     else:
         with main_database.read() as view, pytest.raises(RuntimeError, match="wrong statement"):
             view.all(Sql("DELETE FROM journal_head"))
+
+
+async def test_nothing_is_queued_behind_a_failed_commit(main_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection is not used again: after a failed sync its next COMMIT could report as written what is not."""
+    writer = main_database.writer()
+    lane = Lane(writer, append)
+    await lane.submit(written("kept"))
+    begun: list[bool] = []
+    begin = writer.begin
+
+    def broken() -> None:
+        raise Broken("SQLITE_IOERR_FSYNC")
+
+    def counted(writes: bool) -> None:
+        begun.append(writes)
+        begin(writes)
+
+    monkeypatch.setattr(writer, "commit", broken)
+    monkeypatch.setattr(writer, "begin", counted)
+    waiting = [lane.submit(written(f"r{i}")) for i in range(600)]  # more than two batches
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert all(isinstance(result, Unavailable) for result in results)
+    assert len(begun) == 1
+    lane.stop()
+
+
+async def test_a_call_that_is_stopped_for_slowness_takes_no_other_with_it(main_database: Database) -> None:
+    if not isinstance(main_database, SqliteDatabase):
+        return  # PostgreSQL keeps the savepoint when it stops a statement
+    writer = main_database.writer()
+    writer.tx._limit = 0.05
+
+    def slow(tx: LaneTx) -> Sequence[Fresh]:
+        try:
+            tx.run(
+                Sql(
+                    "INSERT INTO state_epoch (id, epoch)"
+                    " WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 9000000) SELECT i, 0 FROM n"
+                )
+            )
+        except Slow:
+            tx.undo()
+        return [fresh("slow")]
+
+    def quick(tx: LaneTx) -> Sequence[Fresh]:
+        tx.run(EPOCHS, id=9, value=1)
+        return [fresh("quick")]
+
+    lane = Lane(writer, append)
+    results = await asyncio.gather(
+        *(lane.submit(ticket) for ticket in (Ticket(quick, (), 9), Ticket(slow, (), 9), written("read"))), return_exceptions=True
+    )
+    lane.stop()
+    assert [type(result) for result in results] == [type(None), Unavailable, type(None)]
+    with main_database.read() as view:
+        assert view.one(EPOCH, id=9) == (1,)
+        assert [entry.record for entry in after(view, 0, 10)] == [b"quick", b"read"]

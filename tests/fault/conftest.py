@@ -1,4 +1,4 @@
-"""What tests of faults need of the machine. What is not there is said at the end of the run."""
+"""Fixtures of tests of faults."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.fault import disks
-from tests.fault.shim import Shim, compiled, compiler
+from tests.fault.needs import missing
+from tests.fault.shim import Shim, compiled
 
-_NEEDS = {"test_fsync_order.py": compiler, "test_io_errors.py": compiler, "test_disk_full.py": disks.can_mount}
+MISSING = missing()
 
 
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leaves out the files for which something is missing."""
-    needs = _NEEDS.get(collection_path.name)
-    return True if needs is not None and not needs() else None
+    return True if collection_path.name in MISSING else None
 
 
 @pytest.fixture

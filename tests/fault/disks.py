@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from tests import gaps
 @lru_cache(maxsize=1)
 def can_mount() -> bool:
     """Whether a file system can be mounted here; where not, that is said at the end of the run."""
-    if os.geteuid() == 0:
+    if os.geteuid() == 0 and shutil.which("mount"):
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "opentrail-test", folder], capture_output=True, check=False)
             if done.returncode == 0:
@@ -44,10 +45,15 @@ def free(folder: Path) -> int:
 
 
 def fill(folder: Path, leave: int) -> Path:
-    """Makes or grows a file until only `leave` bytes are left."""
+    """Makes or grows a file until only `leave` bytes are left, or fewer where somebody else takes them meanwhile."""
     filler = folder / "filler"
     with filler.open("ab") as out:
         size = free(folder) - leave
-        if size > 0:
-            os.posix_fallocate(out.fileno(), filler.stat().st_size, size)
+        while size > 0:
+            try:
+                os.posix_fallocate(out.fileno(), os.fstat(out.fileno()).st_size, size)
+            except OSError:
+                size //= 2
+            else:
+                size = free(folder) - leave
     return filler

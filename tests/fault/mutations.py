@@ -38,7 +38,7 @@ RAW_FORM = (
     b"Tags.member.1=1", b"Tags.member.1.Key=k&Tags.member.1=2", b"Tags.member.99999999999.Key=k", b"Tags.entry.1.key=k", b"%", b"%00=%00",
 )  # fmt: skip
 HEADERS = (
-    ("content-type", ODD_TEXTS + ("application/json", "text/xml; charset=utf-16", "application/x-amz-json-9.9", "multipart/form-data")),
+    ("content-type", (*ODD_TEXTS, "application/json", "text/xml; charset=utf-16", "application/x-amz-json-9.9", "multipart/form-data")),
     ("x-amz-target", ("", ".", "CloudTrail_20131101.", ".CreateTrail", "a" * 3000, "CloudTrail_20131101.Nope", "é")),
     ("content-md5", ("", "a", "AAAAAAAAAAAAAAAAAAAAAA==", "é")), ("content-encoding", ("gzip", "aws-chunked", "br,gzip")),
     ("range", ("bytes=", "bytes=5-1", "bytes=-0", "bytes=0-99999999999999999999", "bytes=a-b", "lines=1-2", "bytes=0-1,2-3")),

@@ -50,6 +50,7 @@ class Server:
 
     @property
     def credentials(self) -> Credentials:
+        """Of the root user of the main account."""
         return credentials(self.folder / "credentials")
 
     @property
@@ -184,8 +185,10 @@ class Server:
     def verify(self, trail_arn: str) -> tuple[int, str]:
         """What `opentrail verify` answers: exit status and output."""
         command = [sys.executable, "-c", _ENTRY, "verify", "--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self.port}"]
-        database = [] if not self.settings.database else ["--database", self.settings.database]
-        done = subprocess.run([*command, *database, "--trail-arn", trail_arn], capture_output=True, text=True, timeout=120, check=False)
+        environment = {**os.environ, "OPENTRAIL_DATABASE": self.settings.database}
+        done = subprocess.run(
+            [*command, "--trail-arn", trail_arn], capture_output=True, text=True, timeout=120, check=False, env=environment
+        )
         return done.returncode, done.stdout + done.stderr
 
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree.ElementTree import ParseError
 
 import msgspec
 import pytest
+from defusedxml import ElementTree
 
 from opentrail.gateway.resolve import protocol_of
 from opentrail.identity.refusals import Rejected
@@ -67,7 +68,7 @@ def error_in_any(got: Got) -> str:
     for protocol in ("fhir", "json", "rest_json", "rest_xml", "query"):
         try:
             return error_of(got, protocol)
-        except (AssertionError, KeyError, StopIteration, msgspec.DecodeError, ElementTree.ParseError):
+        except (AssertionError, KeyError, StopIteration, msgspec.DecodeError, ParseError):
             continue
     raise AssertionError(f"no protocol's error: {got}")
 
@@ -81,7 +82,7 @@ def check(got: Got, sent: Sent, protocol: str) -> str:
     if got.status >= 400 and sent.method != "HEAD":
         try:
             error_of(got, protocol) if protocol else error_in_any(got)
-        except (AssertionError, KeyError, StopIteration, msgspec.DecodeError, ElementTree.ParseError) as error:
+        except (AssertionError, KeyError, StopIteration, msgspec.DecodeError, ParseError) as error:
             return f"not an error of {protocol or 'any protocol'}: {error!r}"
     return ""
 

@@ -196,7 +196,7 @@ def by_hand(trial: Trial) -> None:
         ("healthlake", "CreateFHIRDatastore", {"DatastoreTypeVersion": "R4", "DatastoreName": secret("bad pattern") + "\x01"}),
         ("healthlake", "TagResource", {"ResourceARN": trial.known["ResourceARN"], "Tags": [{"Key": "k", "Value": secret("tag value")}]}),
         ("healthlake", "CreateFHIRDatastore", {"DatastoreTypeVersion": "R4", "Tags": [{"Key": "k", "Value": secret("tag of a new store")}]}),
-        ("personalize", "CreateSchema", {"name": "b", "schema": '{"type":"%s"}' % secret("schema error") * 900}),
+        ("personalize", "CreateSchema", {"name": "b", "schema": f'{{"type":"{name("schema text that is refused")}"}}'}),
         ("personalize", "CreateDatasetGroup", {"name": secret("bad group") + "!"}),
         ("iam", "CreateUser", {"UserName": secret("bad user") + "!"}),
         ("sts", "AssumeRole", {"RoleArn": trial.known["RoleArn"], "RoleSessionName": secret("bad session") + "!"}),

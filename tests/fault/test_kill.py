@@ -16,6 +16,7 @@ VICTIMS = ("supervisor", "web", "work", "all")
 QUICK = ("--flush-interval", "1s", "--digest-interval", "3s")
 
 
+@pytest.mark.timeout(900)
 def test_25_kills(tmp_path: Path) -> None:
     kill_rounds(tmp_path / "data", rounds=25, seed=1)
 
@@ -38,7 +39,7 @@ def kill_rounds(folder: Path, rounds: int, seed: int) -> None:
         for number, victim in enumerate(victims):
             load = Load(server.url, server.credentials, f"k{seed}-{number}", "load-bucket", world.datastore)
             load.start()
-            time.sleep(chance.uniform(0.05, 0.8))
+            time.sleep(chance.uniform(0.05, 0.5))
             server.kill(victim)
             if victim != "work":
                 server.wait()

@@ -39,7 +39,7 @@ SAME: Mapping[str, Any] = {}
 """As requestParameters: the whole input, its member names recased."""
 
 READS = (
-    *("Get", "List", "Describe", "Head", "Lookup", "Read", "VersionRead", "AssumeRole"),
+    *("Get", "List", "Describe", "Head", "Lookup", "Detect", "Infer", "Read", "VersionRead", "AssumeRole"),
     *("Search", "ValidateResource", "ExpandValueSet", "TranslateConceptMap"),
 )
 FIELDS = (
@@ -83,7 +83,7 @@ class Caller:
 
     account: str
     key: str
-    secret: str
+    secret: str = field(repr=False)
     identity: Mapping[str, Any] = field(hash=False)
     token: str | None = None
 
@@ -203,7 +203,7 @@ class Story:
     def call(
         self, service: str, operation: str, input: Mapping[str, Any] | None = None, *, caller: Caller | None = None, region: str = REGION,
         request: Mapping[str, Any] | None = SAME, response: Mapping[str, Any] | None = None,
-        resources: Iterable[tuple[str, str]] = (), event: str = "", data: bool = False, error: str = "",
+        resources: Iterable[tuple[str, Any]] = (), event: str = "", data: bool = False, error: str = "",
         recorded: str = "",
     ) -> dict[str, Any]:  # fmt: skip
         """Makes a call, compares its record, returns the answer; with `error`, the error's answer. `resources` are (type, ARN);
@@ -229,7 +229,7 @@ class Story:
 
     def fhir(
         self, operation: str, method: str, path: str, resource: Any = None, *, caller: Caller | None = None, status: int = 200,
-        request: Mapping[str, Any] | None = None, resources: Iterable[tuple[str, str]] = (), error: str = "",
+        request: Mapping[str, Any] | None = None, resources: Iterable[tuple[str, Any]] = (), error: str = "",
         headers: Mapping[str, str] | None = None, region: str = REGION,
     ) -> tuple[dict[str, Any], Mapping[str, str]]:  # fmt: skip
         """A signed FHIR call below /datastore; the answer's JSON ({} when it has none) and headers, after its record was compared."""
@@ -296,7 +296,7 @@ def compare(record: Mapping[str, Any], caller: Caller, request_id: str, wanted: 
     """Every field of the record, and their order."""
     assert [name for name in FIELDS if name in record] == list(record)
     assert set(FIELDS) - OPTIONAL <= set(record)
-    assert record["userIdentity"] == caller.identity
+    assert record["userIdentity"] == caller.identity, record
     assert (record["eventName"], record["eventSource"]) == (wanted.event, wanted.source)
     assert record["requestParameters"] == wanted.request
     assert record["responseElements"] == (None if wanted.error else wanted.response)

@@ -34,7 +34,7 @@ def test_a_resource_lives_and_is_deleted(story: Story, store: str) -> None:
     named = {"datastoreId": store, "resourceType": "Patient"}
     arn = f"arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/{store}"
     new = [(TYPE, arn), (RESOURCE, Like(f"{arn}/Patient/[0-9a-f-]{{36}}"))]
-    made, _ = story.fhir("CreateResource", "POST", f"/{store}/r4/Patient", PATIENT, status=201, request=named, resources=new)  # type: ignore[arg-type]
+    made, _ = story.fhir("CreateResource", "POST", f"/{store}/r4/Patient", PATIENT, status=201, request=named, resources=new)
     one, path = f"Patient/{made['id']}", f"/{store}/r4/Patient/{made['id']}"
     this = {**named, "resourceId": made["id"]}
     read, _ = story.fhir("ReadResource", "GET", path, request=this, resources=touched(store, one))

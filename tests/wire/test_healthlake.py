@@ -36,7 +36,7 @@ def test_data_stores(story: Story) -> None:
     arn = Like(f"arn:aws:healthlake:{REGION}:123456789012:datastore/fhir/[0-9a-f]{{32}}")
     made = story.call(
         "healthlake", "CreateFHIRDatastore", input, region=REGION, request=kept, response=elements(story, "ACTIVE"),
-        resources=[(TYPE, arn)],  # type: ignore[list-item]
+        resources=[(TYPE, arn)],
     )  # fmt: skip
     id, touched = made["DatastoreId"], [(TYPE, made["DatastoreArn"])]
     client.get_waiter("fhir_datastore_active").wait(DatastoreId=id, WaiterConfig={"Delay": 1, "MaxAttempts": 1})

@@ -18,6 +18,9 @@ Output = Mapping[str, Any]
 Read = Callable[[Snapshot, Call, Input], Output]
 """A read-only operation: one consistent view, no writing, may run anywhere. Raises ServiceError."""
 
+Compute = Callable[[Call, Input], Output]
+"""A read-only operation that asks no database but an engine: it may take long and waits in a thread of its own kind."""
+
 Prepare = Callable[[Call, Input], Any]
 """First half of a state-changing operation: parses, validates, computes, makes service-made calls. Writes nothing in the
 database and may be thrown away. Returns the plan for `apply`. Raises ServiceError."""
@@ -48,12 +51,13 @@ Rights = Callable[[Call, Input], Sequence[Right]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One API action that is offered. Either `read`, or `apply` (with `prepare` when there is something to prepare)."""
+    """One API action that is offered: `read`, `compute`, or `apply` (with `prepare` when there is something to prepare)."""
 
     name: str
     rights: Rights
     """What the caller must be allowed to do. An empty sequence: open to every authenticated caller (as sts:GetCallerIdentity)."""
     read: Read | None = None
+    compute: Compute | None = None
     prepare: Prepare = plan_is_input
     apply: Apply | None = None
     event_name: str = ""
@@ -71,7 +75,7 @@ class Operation:
 
     @property
     def read_only(self) -> bool:
-        return self.read is not None
+        return self.read is not None or self.compute is not None
 
     @property
     def prepares(self) -> bool:

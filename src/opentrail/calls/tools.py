@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from opentrail.kernel.ambient import Clock, Ids
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer
 from opentrail.kernel.settings import Settings
 from opentrail.store.sql import Snapshot
+
+T = TypeVar("T")
 
 
 class Calls(Protocol):
@@ -32,6 +34,22 @@ class Snapshots(Protocol):
     def __call__(self) -> AbstractContextManager[Snapshot]: ...
 
 
+class Engines(Protocol):
+    """Computes in other processes what would hold up calls here."""
+
+    def run(self, function: Callable[..., T], /, *arguments: Any) -> T:
+        """Runs a function of a module's top level with arguments that can be sent, and returns its result. Raises what the
+        function raises, and Unavailable when it takes too long or its process ends."""
+
+
+class NoEngines:
+    """Where nothing computes."""
+
+    def run(self, function: Callable[..., T], /, *arguments: Any) -> T:
+        """See Engines."""
+        raise RuntimeError("no engines were handed in")
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """`read` opens views of the main database; `history` and `delivery` of the followers' (which may lag)."""
@@ -46,3 +64,4 @@ class Tools:
     delivery: Snapshots
     blobs: Path
     """The folder of immutable object bytes."""
+    engines: Engines = field(default_factory=NoEngines)

@@ -23,6 +23,7 @@ from opentrail.record.build import Action, Facts, build
 from opentrail.record.keep import projector
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
 from opentrail.store.lane import Ticket
+from opentrail.store.sql import Unstorable
 
 log = logging.getLogger("opentrail.gateway")
 
@@ -96,6 +97,8 @@ def as_answered(call: Call, error: Exception) -> ServiceError:
     """The error that the caller gets. A fault of ours is logged with its place, never with its text."""
     if isinstance(error, ServiceError):
         return error
+    if isinstance(error, Unstorable):
+        return ServiceError("ValidationException", "A text of the request holds a NUL character, which cannot be stored.")
     if isinstance(error, Broken | Full | Slow | Again):
         return Unavailable("The database cannot serve the call: {reason}", reason=error)
     name = f"{call.target.service.name}.{call.target.name}" if call.resolved else "unresolved call"

@@ -63,6 +63,7 @@ class Gateway:
     """What else is wrong: a trail whose files cannot be delivered, a follower that stands still."""
     pool: ThreadPoolExecutor
     inner_pool: ThreadPoolExecutor
+    engine_pool: ThreadPoolExecutor
     loop: asyncio.AbstractEventLoop
     thread: int
     cached: Cached = field(default_factory=Cached)
@@ -91,6 +92,10 @@ class Gateway:
     async def run(self, work: Callable[[], T], inner: bool = False) -> T:
         """Runs a function in a reader thread."""
         return await self.loop.run_in_executor(self.inner_pool if inner else self.pool, work)
+
+    async def compute(self, work: Callable[[], T]) -> T:
+        """Runs a function that waits for an engine."""
+        return await self.loop.run_in_executor(self.engine_pool, work)
 
     def health(self) -> dict[str, Any]:
         """What /_opentrail/health says: `status` ok or failing, with the reasons."""

@@ -44,6 +44,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_body: Annotated[int, Doc(description="Largest request body in bytes that is held in memory.", ge=1024)] = 4 * 1024 * 1024
     max_object: Annotated[int, Doc(description="Largest object in bytes that one upload may carry.", ge=1024)] = 5 * 1024**3
     readers: Annotated[int, Doc(description="Reader threads, each with a database connection.", ge=1, le=32)] = 4
+    engine_workers: Annotated[
+        int, Doc(description="Processes that compute for engines such as clinical language; started with their first use.", ge=1, le=64)
+    ] = 2
     external_url: Annotated[
         str, Doc(description="Address under which clients reach this server, for endpoints in answers. Empty: http://LISTEN.")
     ] = ""

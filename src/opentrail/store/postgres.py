@@ -20,7 +20,7 @@ import pg8000.exceptions
 import pg8000.native
 
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
-from opentrail.store.sql import Conflict, Row, Sql, Value
+from opentrail.store.sql import Conflict, Row, Sql, Unstorable, Value
 
 Failed = (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError)
 _VALUES = re.compile(r"VALUES\s*(\([^()]*\))", re.IGNORECASE)
@@ -303,6 +303,8 @@ def translated(error: Exception) -> Exception:
         return Slow(reason(error))
     if state == "53100":
         return Full(reason(error))
+    if state in ("22021", "22P05"):
+        return Unstorable(reason(error))
     if state.startswith(("42", "22", "0A", "25")):
         return RuntimeError(f"wrong statement: {reason(error)} {error.args[0].get('M', '')}")
     return Broken(reason(error))

@@ -64,5 +64,9 @@ class Tx(Snapshot, Protocol):
         """Says that this call changes what identity, policies, trails or resource rows say: caches of them end with the commit."""
 
 
+class Unstorable(Exception):
+    """A text holds a character that the database cannot keep (PostgreSQL: NUL)."""
+
+
 class Conflict(Exception):
     """A unique key or check of the schema was broken; the message names it, never a value."""

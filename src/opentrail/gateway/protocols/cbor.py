@@ -1,4 +1,4 @@
-"""RPC-v2-CBOR, as far as it is needed before a service that speaks it offers operations: refusals, clear ones.
+"""RPC-v2-CBOR: calls in it are resolved, authenticated and refused, clearly and in it; the same operations are served in JSON.
 
 Source: https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html and RFC 8949 (maps of text strings).
 """

@@ -6,9 +6,8 @@ import base64
 import hashlib
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote_plus
 
-from botocore.model import Shape, StructureShape
+from botocore.model import StructureShape
 
 from opentrail.calls.call import Answer, Request
 from opentrail.contract import OperationContract
@@ -49,10 +48,6 @@ ROOTS = {
 
 UNWRAPPED = {"GetBucketLocation": "LocationConstraint"}
 """Answers whose one member is the root element itself."""
-
-_KEYS = {"Key", "Prefix", "Delimiter", "Marker", "NextMarker", "KeyMarker", "NextKeyMarker", "StartAfter"}
-"""Members that encoding-type=url encodes."""
-
 
 def decode(request: Request, contract: OperationContract, labels: Mapping[str, str]) -> Any:
     """The input struct of a request; a streamed payload is left None for the gateway. Raises ServiceError."""
@@ -101,26 +96,11 @@ def _body(contract: OperationContract, shape: StructureShape, payload: str, outp
     elif all("location" in member.serialization for member in shape.members.values()):
         return b""
     else:
-        if output.get("EncodingType") == "url":
-            output = _url_encoded(shape, output)
         root = ROOTS.get(name, f"{name}Result")
         out.append(f'<{root} xmlns="{NAMESPACE}">')
         xml.write_members(out, shape, output, "millis")
         out.append(f"</{root}>")
     return xml.DECLARATION + "".join(out).encode()
-
-
-def _url_encoded(shape: Shape, value: Any) -> Any:
-    """The listing with its keys percent-encoded, as the caller asked for."""
-    if shape.type_name == "list":
-        return [_url_encoded(shape.member, item) for item in value]
-    if shape.type_name != "structure":
-        return value
-    return {
-        name: quote_plus(held, safe="/") if name in _KEYS and isinstance(held, str) else _url_encoded(shape.members[name], held)
-        for name, held in value.items()
-        if held is not None and name in shape.members
-    }
 
 
 def encode_error(contract: OperationContract | None, error: ServiceError, request_id: str) -> Answer:

@@ -27,6 +27,9 @@ async def perform(gateway: Gateway, call: Call, source: Source | None, outcome: 
         else:
             outcome.output = await gateway.read(reads, inner)
         return
+    if operation.compute is not None:
+        outcome.output = await gateway.compute(partial(operation.compute, call, call.input))
+        return
     reason = gateway.admits(True)
     if reason:
         raise Unavailable("No call that changes state is served: {reason}", reason=reason)

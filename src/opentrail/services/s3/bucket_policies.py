@@ -11,7 +11,7 @@ from opentrail.calls.operation import Input, Operation, Output, ResourcePolicy, 
 from opentrail.identity import policy
 from opentrail.kernel import arn
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.s3 import buckets, checksums, members, names, store
+from opentrail.services.s3 import buckets, checksums, errors, members, names, store
 from opentrail.store.sql import Snapshot, Tx
 
 PUT = members.COMMON | {"Policy", "ContentMD5", "ChecksumAlgorithm", "ConfirmRemoveSelfBucketAccess"}
@@ -34,12 +34,17 @@ _EQUALITY = ("stringequals", "stringlike", "arnequals", "arnlike", "ipaddress")
 
 
 def find(snapshot: Snapshot, resource: str) -> ResourcePolicy | None:
-    """The policy of the bucket that an ARN of a bucket or an object names, and the bucket's owner."""
+    """The policy of the bucket that an ARN of a bucket or an object names, and the bucket's owner.
+
+    Raises NoSuchBucket: as S3 does, before it is asked what the caller may do; that a name is free is no secret.
+    """
     parts = arn.parse(resource)
     if parts is None or parts.service != "s3":
         return None
     bucket = store.find_bucket(snapshot, parts.resource.partition("/")[0])
-    return ResourcePolicy(bucket.account, bucket.policy) if bucket else None
+    if bucket is None:
+        raise errors.no_such_bucket(parts.resource.partition("/")[0])
+    return ResourcePolicy(bucket.account, bucket.policy)
 
 
 def holder(resource: str) -> str:

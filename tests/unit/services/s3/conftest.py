@@ -6,14 +6,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pg8000.native
 import pytest
 from sqlalchemy import delete
 
 from opentrail.store.migrate import engine, migrate
-from opentrail.store.postgres import PostgresDatabase, arguments
+from opentrail.store.postgres import PostgresDatabase
 from opentrail.store.sqlite import SqliteDatabase
-from opentrail.store.tables import MAIN
 from tests.conftest import Database, kinds
 from tests.unit.services.s3.support import TABLES, Server
 
@@ -22,16 +20,12 @@ from tests.unit.services.s3.support import TABLES, Server
 def s3_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A migrated main database with the tables of S3."""
     if request.param == "postgresql":
-        address: str = request.getfixturevalue("postgres_server")
-        admin = pg8000.native.Connection(**arguments(address.format("postgres")))
-        admin.run("CREATE DATABASE s3")
-        admin.close()
-        database: Database = PostgresDatabase(address.format("s3"), "opentrail_main")
+        address: str = request.getfixturevalue("new_postgres")()
+        database: Database = PostgresDatabase(address, "opentrail_main")
     else:
         database = SqliteDatabase(tmp_path_factory.mktemp("s3") / "main.db")
         database.writer()
     migrate(database, "main")
-    MAIN.create_all(engine(database), tables=TABLES, checkfirst=True)
     yield database
     database.close()
 

@@ -20,9 +20,6 @@ NAME = "history-merging"
 PILE = 8
 """Neighbours of like size that are merged."""
 
-RECENT = 128
-"""Segments that are looked at for that, the newest."""
-
 _EXPIRE = 4
 _DAY = 86400
 
@@ -43,7 +40,7 @@ class Merging:
 
     def _merge(self, lease: Lease) -> bool:
         with lease.database.read() as snapshot:
-            due = pile(store.sizes(snapshot, RECENT))
+            due = pile(store.sizes(snapshot, FULL // 2))
             parts = [store.load(snapshot, id) for id in due]
         if not parts:
             return False
@@ -66,6 +63,7 @@ def pile(newest: Sequence[tuple[int, int]]) -> list[int]:
     """Which of the segments, given as (id, size) newest first, are to be merged now: their ids in ascending order, or none.
 
     PILE or more neighbours of at most PILE ** n records become one, n as small as possible; more than half full is for good.
+    The oldest are merged first, so that no small segment is left behind one that is for good.
     """
     limit = PILE
     while limit <= FULL * PILE:

@@ -20,7 +20,10 @@ MOST_TERMS = 8
 _FIRST, _MORE = 4, 32
 """Segments read at first, which mostly hold the whole page, and at a time after that."""
 
-_SIZES = Sql("SELECT id, size FROM history_segment ORDER BY id DESC LIMIT :count")
+_SIZES = Sql(
+    "SELECT id, size FROM history_segment"
+    " WHERE id > COALESCE((SELECT id FROM history_segment WHERE size > :more ORDER BY id DESC LIMIT 1), -1) ORDER BY id DESC"
+)
 _ONE = Sql("SELECT oldest, newest, size FROM history_segment WHERE id = :id")
 _ROWS = Sql("SELECT key, stored FROM history_row WHERE segment = :id ORDER BY key")
 _ADD = Sql("INSERT INTO history_segment (id, oldest, newest, size) VALUES (:id, :oldest, :newest, :size)")
@@ -87,9 +90,9 @@ def indexed_to(snapshot: Snapshot) -> int:
     return position(snapshot, NAME)
 
 
-def sizes(snapshot: Snapshot, count: int) -> list[tuple[int, int]]:
-    """Id and size of the newest segments, newest first."""
-    return [(row[0], row[1]) for row in snapshot.all(_SIZES, count=count)]
+def sizes(snapshot: Snapshot, more: int) -> list[tuple[int, int]]:
+    """Id and size, newest first, of the segments that are newer than the newest with more than so many records."""
+    return [(row[0], row[1]) for row in snapshot.all(_SIZES, more=more)]
 
 
 def load(snapshot: Snapshot, id: int) -> Stored:

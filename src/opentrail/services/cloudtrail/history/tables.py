@@ -26,6 +26,6 @@ history_row = Table(
     Column("segment", BigInteger, primary_key=True, autoincrement=False),
     Column("key", BigInteger, primary_key=True, autoincrement=False),
     Column("stored", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
-"""What a segment holds, as `segments` says. Clustered by segment: writing only ever appends."""
+"""What a segment holds, as `segments` says. With a rowid in SQLite: without one its rows, large as they
+are, would lie in the inner pages of the tree, which then had ten levels."""

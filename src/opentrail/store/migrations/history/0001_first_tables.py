@@ -25,7 +25,6 @@ def upgrade() -> None:
         sa.Column("key", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("stored", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("segment", "key", name=op.f("pk_history_row")),
-        sqlite_with_rowid=False,
     )
     op.create_table(
         "history_segment",

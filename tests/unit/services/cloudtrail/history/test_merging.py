@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from opentrail.services.cloudtrail.history import merging, store
 from opentrail.services.cloudtrail.history.merging import pile
-from opentrail.services.cloudtrail.history.segments import FULL
+from opentrail.services.cloudtrail.history.segments import FULL, Stored
 from opentrail.services.cloudtrail.lookup import lookup_events
 from tests.unit.services.cloudtrail.world import NOW, World, fresh
 
@@ -22,7 +22,7 @@ def test_there_are_few_segments_and_none_is_written_often(batches: list[int]) ->
     for size in batches:
         held.append((position + 1, size))
         position += size
-        while due := pile(held[::-1][: merging.RECENT]):
+        while due := pile(held[::-1]):
             start = [id for id, _ in held].index(due[0])
             merged = held[start : start + len(due)]
             assert [id for id, _ in merged] == due
@@ -36,13 +36,32 @@ def test_there_are_few_segments_and_none_is_written_often(batches: list[int]) ->
     assert written <= 6 * position
 
 
+def test_many_batches_that_waited_for_their_merge_leave_nothing_small_behind() -> None:
+    held = [(1 + 2_000 * number, 2_000) for number in range(500)]
+    while due := pile(held[::-1]):
+        start = [id for id, _ in held].index(due[0])
+        held[start : start + len(due)] = [(due[0], sum(size for _, size in held[start : start + len(due)]))]
+    for_good = [size > FULL // 2 for _, size in held]
+    assert for_good == sorted(for_good, reverse=True)
+    assert for_good.count(False) < merging.PILE * 2
+
+
+def test_only_what_is_newer_than_a_full_segment_is_looked_at(world: World) -> None:
+    with world.history.write() as tx:
+        for id, size in ((1, 3), (4, 9), (13, 2), (15, 1)):
+            store.add(tx, Stored(id, 5, 6, size, []))
+    with world.history.read() as snapshot:
+        assert store.sizes(snapshot, 8) == [(15, 1), (13, 2)]
+        assert store.sizes(snapshot, 9) == [(15, 1), (13, 2), (4, 9), (1, 3)]
+
+
 def test_segments_whose_records_are_all_too_old_are_removed(world: World) -> None:
     for number, days in enumerate((95, 92, 91, 80, 1)):
         world.record(fresh(number, int(NOW) - days * DAY))
         world.follow(world.entries())
     assert not world.merge()
     with world.history.read() as snapshot:
-        assert [id for id, _ in store.sizes(snapshot, 9)] == [5, 4]
+        assert [id for id, _ in store.sizes(snapshot, FULL)] == [5, 4]
     assert [event["EventId"] for event in world.read(lookup_events)["Events"]] == ["event-4", "event-3"]
 
 
@@ -56,5 +75,5 @@ def test_a_merge_leaves_every_answer_as_it_was(world: World, monkeypatch: pytest
     while world.merge():
         pass
     with world.history.read() as snapshot:
-        assert len(store.sizes(snapshot, 99)) < 4
+        assert len(store.sizes(snapshot, FULL)) < 4
     assert world.read(lookup_events) == before

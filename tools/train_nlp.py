@@ -1,0 +1,101 @@
+"""Train the engine's models from the data folder and write them, with their scores, into the package.
+
+    python -m tools.train_nlp            all models on all development data (package data)
+
+The data folder is OPENTRAIL_SHARED (default ../shared). Cascade: `bc5cdr`, `chia` and `phi` stand alone; `ncbi` and `clinical` also see the
+labels of `bc5cdr` (channel k0) and `chia` (channel k1).
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+from opentrail.services.comprehendmedical.engine import gazetteer, model
+from opentrail.services.comprehendmedical.engine.decode import batch_of
+from opentrail.services.comprehendmedical.engine.features import Clusters, load_clusters, sentence_features
+from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
+from opentrail.services.comprehendmedical.engine.model import Model
+from opentrail.services.comprehendmedical.engine.tagger import stack_tags
+from tools import nlp_corpora, nlp_phi
+from tools.nlp_corpora import Sentence, mended
+from tools.nlp_crf import Trained, train
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "src/opentrail/services/comprehendmedical/engine/data"
+FINE = {"c1": 0.02, "c2": 0.03, "feature.minfreq": 1, "max_iterations": 110}
+OPTIONS = {
+    "bc5cdr": {"max_iterations": 90},
+    "chia": {"max_iterations": 70},
+    "phi": {"max_iterations": 70, "feature.minfreq": 3},
+    "ncbi": FINE,
+    "clinical": {"c1": 0.02, "c2": 0.1, "feature.minfreq": 1, "max_iterations": 110},
+}
+FIRST = ("bc5cdr", "chia", "phi")
+SECOND = ("ncbi", "clinical")
+
+
+def shared_folder() -> Path:
+    """Where the training data lies."""
+    return Path(os.environ.get("OPENTRAIL_SHARED", str(ROOT.parent / "shared")))
+
+
+def dictionaries() -> tuple[Gazetteer, Clusters]:
+    """The compiled dictionaries that the features use."""
+    return gazetteer.load(DATA / "phrases.tsv.gz"), load_clusters(DATA / "clusters.tsv.gz")
+
+
+def sentences(head: str, shared: Path) -> list[Sentence]:
+    """The training sentences of a head."""
+    if head == "phi":
+        with gzip.open(DATA / "phrases.tsv.gz", "rt", encoding="utf-8") as lines:
+            return nlp_phi.training_texts(shared, dict(line.rstrip("\n").split("\t") for line in lines))
+    readers = {"bc5cdr": nlp_corpora.bc5cdr, "chia": nlp_corpora.chia, "ncbi": nlp_corpora.ncbi, "clinical": nlp_corpora.maccrobat}
+    return readers[head](shared)
+
+
+def stacked(lower: Model, found: Sequence[Sentence], dictionary: Gazetteer) -> list[list[list[str]]]:
+    """For each sentence, the rows of labels that the lower heads give to the next ones."""
+    rows = []
+    for one in found:
+        batch = batch_of([(0, len(one.words))])
+        scores = lower.scores(batch, one.words, dictionary.tags(one.words))
+        rows.append([stack_tags(*lower.label(name, scores, batch)) for name in ("bc5cdr", "chia")])
+    return rows
+
+
+def train_head(head: str, found: Sequence[Sentence], lower: Model | None, dictionary: Gazetteer, clusters: Clusters) -> Trained:
+    """Train one head on the given sentences."""
+    rows = stacked(lower, found, dictionary) if lower else [[] for _ in found]
+    features = [sentence_features(one.words, dictionary.tags(one.words), clusters, row) for one, row in zip(found, rows, strict=True)]
+    return train(features, [mended(one.labels) for one in found], OPTIONS[head])
+
+
+def train_from(head: str, shared: Path, lower: Path | None = None) -> Trained:
+    """Train a head on all its data, in a process of its own."""
+    dictionary, clusters = dictionaries()
+    below = model.load(lower, clusters) if lower else None
+    return train_head(head, sentences(head, shared), below, dictionary, clusters)
+
+
+def main() -> None:
+    """Train every head, two at a time, and write data/model.npz."""
+    began, shared = time.monotonic(), shared_folder()
+    heads: dict[str, Trained] = {}
+    with ProcessPoolExecutor(2) as workers:
+        for names, lower in ((FIRST, None), (SECOND, DATA / "model.npz")):
+            running = {name: workers.submit(train_from, name, shared, lower) for name in names}
+            for name, future in running.items():
+                heads[name] = future.result()
+                sys.stdout.write(f"{name}: {len(heads[name][2])} features, {time.monotonic() - began:.0f} s\n")
+                sys.stdout.flush()
+            model.save(DATA / "model.npz", heads)
+
+
+if __name__ == "__main__":
+    main()
