@@ -133,7 +133,7 @@ def test_a_patch_changes_what_it_names(story: Story, ward: str, media: str, patc
 
 
 LEVEL, KEY = "x-amzn-healthlake-fhir-validation-level", "x-amz-fhir-idempotency-key"
-CONDITIONS = [
+CONDITIONS: list[tuple[str, str, dict[str, str], dict[str, Any] | None, int]] = [
     ("POST", "Patient", {"if-none-exist": "_id=p1"}, {}, 200),
     ("POST", "Patient", {"if-none-exist": "family=canary-lindqvist"}, {}, 412),
     ("POST", "Patient", {"if-none-exist": "_id=nobody"}, {}, 201),
