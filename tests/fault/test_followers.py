@@ -29,8 +29,10 @@ def test_lookup_shows_every_call_while_the_follower_is_frozen(tmp_path: Path) ->
             requests = bench.signed(server.credentials, REGION, "cloudtrail", server.url, f"{CLOUDTRAIL}.DescribeTrails", "1.1", bodies)
             done = bench.run(server.port, requests, 32, server.pid)
             assert done.statuses == {200: 10_000}
-            pages = server.client("cloudtrail").get_paginator("lookup_events").paginate(
-                LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "DescribeTrails"}]
+            pages = (
+                server.client("cloudtrail")
+                .get_paginator("lookup_events")
+                .paginate(LookupAttributes=[{"AttributeKey": "EventName", "AttributeValue": "DescribeTrails"}])
             )
             events = [json.loads(event["CloudTrailEvent"]) for page in pages for event in page["Events"]]
         finally:

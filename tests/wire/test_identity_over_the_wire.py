@@ -155,7 +155,14 @@ def test_what_is_not_offered_says_so_in_the_callers_protocol_and_is_recorded(
 @pytest.mark.parametrize(
     ("method", "path", "headers", "body", "status", "shape"),
     [
-        ("POST", "/", {"content-type": "application/x-amz-json-1.1", "x-amz-target": "CloudTrail_20131101.Nothing"}, b"{}", 400, b'"__type"'),
+        (
+            "POST",
+            "/",
+            {"content-type": "application/x-amz-json-1.1", "x-amz-target": "CloudTrail_20131101.Nothing"},
+            b"{}",
+            400,
+            b'"__type"',
+        ),
         ("POST", "/", {"content-type": "application/x-www-form-urlencoded"}, b"Action=Nothing&Version=2011-06-15", 400, b"<ErrorResponse"),
         ("POST", "/", {"content-type": "application/x-www-form-urlencoded"}, b"\xff\xfe", 400, b"<Error"),
         ("POST", "/service/ComprehendMedical_20181030/operation/Nothing", {"content-type": "application/cbor"}, b"\xa0", 400, b"__type"),

@@ -150,9 +150,7 @@ def test_uploads_in_parts(story: Story, bucket: str) -> None:
     begun = at(story, "CreateMultipartUpload", bucket, key)
     upload = {"UploadId": begun["UploadId"]}
     shown = {"uploadId": begun["UploadId"]}
-    one = at(
-        story, "UploadPart", bucket, key, {**upload, "PartNumber": 1, "Body": b"x" * PART}, shown={**shown, "partNumber": 1}
-    )
+    one = at(story, "UploadPart", bucket, key, {**upload, "PartNumber": 1, "Body": b"x" * PART}, shown={**shown, "partNumber": 1})
     two = at(
         story, "UploadPartCopy", bucket, key, {**upload, "PartNumber": 2, "CopySource": f"{bucket}/source"},
         shown={**shown, "partNumber": 2, "x-amz-copy-source": f"{bucket}/source"},

@@ -57,7 +57,7 @@ async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right
         def load(view: Snapshot) -> tuple[ResourcePolicy | None]:
             return (ask(view, holder),)
 
-        found = gateway.read_here(load) if gateway.database.dialect == "sqlite" else await gateway.read(load)
+        found = gateway.glance(load) if gateway.database.dialect == "sqlite" else await gateway.read(load)
         gateway.cached.put(epoch, key, found)
     return found[0]
 

@@ -19,6 +19,7 @@ from opentrail.store.epoch import stored_epoch
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
 from opentrail.store.sql import Snapshot
+from opentrail.store.sqlite import SqliteDatabase
 
 T = TypeVar("T")
 _LIMIT = 20_000
@@ -88,6 +89,16 @@ class Gateway:
         """Runs a function over a consistent view in this thread."""
         with self.database.read() as view:
             return reads(view)
+
+    def glance(self, reads: Callable[[Snapshot], T]) -> T:
+        """Runs a short function on the event loop, on SQLite alone, over a view that shows every answered call's writes."""
+        assert isinstance(self.database, SqliteDatabase), "PostgreSQL is asked in reader threads"
+        return reads(self.database.kept(self.lane.commits))
+
+    def let_go(self) -> None:
+        """Closes the view that `glance` keeps; the loop asks for it every second."""
+        if isinstance(self.database, SqliteDatabase):
+            self.database.let_go()
 
     async def run(self, work: Callable[[], T], inner: bool = False) -> T:
         """Runs a function in a reader thread."""

@@ -32,6 +32,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes
 import msgspec
 
 from opentrail.calls.call import Request
+from opentrail.identity.mac import hmac_sha256
 from opentrail.identity.refusals import Rejected
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -226,7 +227,7 @@ def _signature(key: bytes, claim: Claim, canonical: str) -> str:
     except UnicodeEncodeError:
         octets = canonical.encode("utf-8", "surrogateescape")
     to_sign = f"{ALGORITHM}\n{claim.timestamp}\n{claim.scope}\n{sha256(octets).hexdigest()}"
-    return hmac.digest(key, to_sign.encode(), "sha256").hex()
+    return hmac_sha256(key, to_sign.encode())
 
 
 def _from_header(request: Request, header: str) -> Claim:

@@ -93,6 +93,8 @@ class Lane:
         self._stopping = False
         self.failure = ""
         """Why nothing is written any more; empty while all is well."""
+        self.commits = 0
+        """Moves with every commit, before its answers are released: a view opened before is no longer the newest."""
         self.epoch = 0
         """Moves with every commit that changed rights: what was cached before is no longer true."""
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
@@ -137,6 +139,7 @@ class Lane:
             return False
         turn.grant()
         turn.done.wait(TURN_LIMIT)
+        self.commits += 1
         return True
 
     def withdraw(self, ticket: Ticket) -> bool:
@@ -261,6 +264,7 @@ class Lane:
             calls.append((records, later))
         position = self._append(writer.tx, calls)
         writer.commit()
+        self.commits += 1
         self.epoch = epoch
         self._on_batch(len(batch), position)
 

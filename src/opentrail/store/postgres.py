@@ -7,12 +7,10 @@ journal's head row is locked last in every batch, which makes positions dense an
 
 from __future__ import annotations
 
-import re
 import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,11 +18,9 @@ import pg8000.exceptions
 import pg8000.native
 
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
-from opentrail.store.sql import Conflict, Row, Sql, Unstorable, Value
+from opentrail.store.sql import Conflict, Row, Sql, Unstorable, Value, in_chunks
 
 Failed = (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError)
-_VALUES = re.compile(r"VALUES\s*(\([^()]*\))", re.IGNORECASE)
-_NAME = re.compile(r":([a-z_][a-z0-9_]*)")
 _WRITE_LOCK = 0x4F54_7261
 _LOCK = Sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
 _MOVE = Sql("UPDATE state_epoch SET epoch = epoch + 1 WHERE id = 1")
@@ -125,19 +121,6 @@ class PostgresDatabase:
             self._local = threading.local()
 
 
-_CHUNK = 64
-
-
-@lru_cache(maxsize=512)
-def _repeated(statement: Sql, rows: int) -> Sql:
-    """An `INSERT ... VALUES (...) [ON CONFLICT ...]` for that many rows in one round trip, parameters numbered by row."""
-    match = _VALUES.search(statement.text)
-    assert match is not None, "asked by the caller"
-    start, end = match.span(1)
-    values = ", ".join(_NAME.sub(rf":\1_{i}", match.group(1)) for i in range(rows))
-    return Sql(statement.text[:start] + values + statement.text[end:])
-
-
 class _Connection:
     """A connection with its prepared statements."""
 
@@ -202,17 +185,8 @@ class PostgresTx(PostgresView):
         return self._connection.changed_rows
 
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
-        if not _VALUES.search(statement.text):
-            for row in rows:
-                self._connection.execute(statement, row)
-            return
-        done = 0
-        while done < len(rows):
-            size = min(_CHUNK, 1 << ((len(rows) - done).bit_length() - 1))
-            chunk = rows[done : done + size]
-            values = {f"{name}_{i}": value for i, row in enumerate(chunk) for name, value in row.items()}
-            self._connection.execute(_repeated(statement, size), values)
-            done += size
+        for chunk, values in in_chunks(statement, rows):
+            self._connection.execute(chunk, values)
 
     def with_position(self, statement: Sql, /, **values: Value) -> None:
         self.later.append((statement, values))

@@ -9,10 +9,15 @@ their shape). Values are str, int, float, bytes or None; times are integers or f
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+
+_VALUES = re.compile(r"VALUES\s*(\([^()]*\))", re.IGNORECASE)
+_NAME = re.compile(r":([a-z_][a-z0-9_]*)")
+_CHUNK = 64
 
 Row = tuple[Any, ...]
 Value = str | int | float | bytes | None
@@ -35,6 +40,36 @@ class Sql:
 
         self.numbered = _PARAMETER.sub(number, text)
         self.names = tuple(names)
+
+
+def in_chunks(statement: Sql, rows: Sequence[Mapping[str, Value]]) -> Iterator[tuple[Sql, Mapping[str, Value]]]:
+    """The statements that do the same for every row: an `INSERT ... VALUES (...)` takes many rows at once, others one each.
+
+    One statement for many rows saves PostgreSQL's round trips, and on SQLite the interpreter lock that is given up and waited
+    for with every statement.
+    """
+    if not _VALUES.search(statement.text):
+        yield from ((statement, row) for row in rows)
+        return
+    done = 0
+    while done < len(rows):
+        size = min(_CHUNK, 1 << ((len(rows) - done).bit_length() - 1))
+        if size == 1:
+            yield statement, rows[done]
+        else:
+            chunk = rows[done : done + size]
+            yield _repeated(statement, size), {f"{name}_{i}": value for i, row in enumerate(chunk) for name, value in row.items()}
+        done += size
+
+
+@lru_cache(maxsize=512)
+def _repeated(statement: Sql, rows: int) -> Sql:
+    """The statement for that many rows, parameters numbered by row."""
+    match = _VALUES.search(statement.text)
+    assert match is not None, "asked by the caller"
+    start, end = match.span(1)
+    values = ", ".join(_NAME.sub(rf":\1_{i}", match.group(1)) for i in range(rows))
+    return Sql(statement.text[:start] + values + statement.text[end:])
 
 
 class Snapshot(Protocol):

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
-from opentrail.store.sql import Conflict, Row, Sql, Value
+from opentrail.store.sql import Conflict, Row, Snapshot, Sql, Value, in_chunks
 
 FIXED = (3, 51, 3)
 """The first SQLite without the WAL reset bug."""
@@ -77,6 +77,28 @@ class SqliteDatabase:
             yield view
         finally:
             view.end()
+
+    def kept(self, mark: int) -> Snapshot:
+        """This thread's view that stays open from one read to the next while `mark` (the lane's commits) is the same: opening
+        and closing one costs more than a read by key. `let_go` MUST follow within seconds, or checkpoints wait for it."""
+        view: SqliteView | None = getattr(self._local, "kept", None)
+        if view is None:
+            view = self._local.kept = SqliteView(self._connect("ro"), READ_LIMIT)
+            self._local.mark = -1
+        if self._local.mark != mark:
+            view.end()
+            view.begin()
+            self._local.mark = mark
+        else:
+            view._arm()
+        return view
+
+    def let_go(self) -> None:
+        """Closes this thread's kept view, if it has one."""
+        view: SqliteView | None = getattr(self._local, "kept", None)
+        if view is not None:
+            view.end()
+            self._local.mark = -1
 
     @contextmanager
     def write(self) -> Iterator[LaneTx]:
@@ -169,7 +191,8 @@ class SqliteTx(_Statements):
 
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
         try:
-            self._connection.executemany(statement.text, rows)
+            for chunk, values in in_chunks(statement, rows):
+                self._connection.execute(chunk.text, values)
         except sqlite3.Error as error:
             raise translated(error) from error
 

@@ -90,7 +90,9 @@ def test_unchecked_members_are_the_services_to_judge() -> None:
     assert caught.value.code == "SerializationException"
 
 
-@pytest.mark.parametrize("moment", [b"253402300800", b"-62135596801", b"9223372036854775808", b"1e300", b"true", b'"2026-11-21"', b"-1e999"])
+@pytest.mark.parametrize(
+    "moment", [b"253402300800", b"-62135596801", b"9223372036854775808", b"1e300", b"true", b'"2026-11-21"', b"-1e999"]
+)
 def test_times_that_no_calendar_shows(moment: bytes) -> None:
     with pytest.raises(ServiceError) as caught:
         operation("cloudtrail", "LookupEvents").from_json(b'{"StartTime":' + moment + b"}")

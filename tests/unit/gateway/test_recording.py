@@ -65,7 +65,9 @@ def world(failure: Exception | None = None) -> tuple[Any, Lane]:
 
 
 def call(gateway: Any) -> Call:
-    made = Call(Request("POST", "/", "", {"x-amz-target": "a.b", "user-agent": "test"}, b"", "10.0.0.1", 1.79e9), gateway.tools, "request-1")
+    made = Call(
+        Request("POST", "/", "", {"x-amz-target": "a.b", "user-agent": "test"}, b"", "10.0.0.1", 1.79e9), gateway.tools, "request-1"
+    )
     made.set_target(Target(SERVICE, "AddTags", "json", OPERATION))
     made.set_caller(ME, "us-east-1")
     return made

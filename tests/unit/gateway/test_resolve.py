@@ -27,7 +27,9 @@ def test_both_target_prefixes_of_cloudtrail(prefix: str, signed: str) -> None:
 
 
 @pytest.mark.parametrize("bucket", ["events", "datastore", "items", "users", "personalize-ranking", "service", "actions"])
-@pytest.mark.parametrize(("method", "operation"), [("PUT", "CreateBucket"), ("GET", "ListObjects"), ("HEAD", "HeadBucket"), ("DELETE", "DeleteBucket")])
+@pytest.mark.parametrize(
+    ("method", "operation"), [("PUT", "CreateBucket"), ("GET", "ListObjects"), ("HEAD", "HeadBucket"), ("DELETE", "DeleteBucket")]
+)
 def test_buckets_named_like_other_services_paths(bucket: str, method: str, operation: str) -> None:
     found = resolve(request(method, f"/{bucket}", signed="s3"), ROUTES)
     assert (found.service, found.operation, found.labels) == ("s3", operation, {"Bucket": bucket})
@@ -72,7 +74,13 @@ def test_unsigned_requests_by_host_then_by_form_and_path(host: str, method: str,
         (request(signed="iam"), "query", "iam", "MissingAction", 400),
         (request("PATCH", "/bucket", signed="s3"), "rest_xml", "s3", "MethodNotAllowed", 405),
         (request("POST", "/nope", signed="personalize"), "rest_json", "", "UnknownOperationException", 404),
-        (request("POST", "/service/Nope/operation/Nope", signed="comprehendmedical"), "cbor", "comprehendmedical", "UnknownOperationException", 404),
+        (
+            request("POST", "/service/Nope/operation/Nope", signed="comprehendmedical"),
+            "cbor",
+            "comprehendmedical",
+            "UnknownOperationException",
+            404,
+        ),
     ],
 )
 def test_nothing_known_is_refused_in_the_callers_protocol(sent: Request, protocol: str, service: str, code: str, status: int) -> None:
@@ -97,4 +105,7 @@ def test_signing_names_of_presigned_urls(query: str, name: str) -> None:
 
 @pytest.mark.parametrize("sub", ["analytics", "cors", "website", "replication", "lifecycle"])
 def test_a_sub_resource_never_falls_through_to_the_bucket(sub: str) -> None:
-    assert resolve(request("DELETE", "/bucket", sub + ("&id=a" if sub == "analytics" else ""), signed="s3"), ROUTES).operation != "DeleteBucket"
+    assert (
+        resolve(request("DELETE", "/bucket", sub + ("&id=a" if sub == "analytics" else ""), signed="s3"), ROUTES).operation
+        != "DeleteBucket"
+    )

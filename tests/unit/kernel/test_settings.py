@@ -24,7 +24,9 @@ def test_texts_of_the_environment_become_values() -> None:
     assert (found.trusted_proxies, found.insecure) == (("10.0.0.1",), True)
 
 
-@pytest.mark.parametrize(("text", "value"), [("2s", 2.0), ("1.5h", 5400.0), ("90d", 7776000.0), ("7", 7.0), (" 250ms ", 0.25), ("5 m", 300.0)])
+@pytest.mark.parametrize(
+    ("text", "value"), [("2s", 2.0), ("1.5h", 5400.0), ("90d", 7776000.0), ("7", 7.0), (" 250ms ", 0.25), ("5 m", 300.0)]
+)
 def test_durations(text: str, value: float) -> None:
     assert seconds(text) == value
 

@@ -49,6 +49,7 @@ ROOTS = {
 UNWRAPPED = {"GetBucketLocation": "LocationConstraint"}
 """Answers whose one member is the root element itself."""
 
+
 def decode(request: Request, contract: OperationContract, labels: Mapping[str, str]) -> Any:
     """The input struct of a request; a streamed payload is left None for the gateway. Raises ServiceError."""
     contract.refuse_event_stream()

@@ -51,6 +51,6 @@ async def credentials_of(gateway: Gateway, epoch: int, access_key: str, token: s
         def load(view: Snapshot) -> Credentials:
             return load_credentials(view, gateway.tools.sealer, access_key, token)
 
-        found = gateway.read_here(load) if gateway.database.dialect == "sqlite" else await gateway.read(load)
+        found = gateway.glance(load) if gateway.database.dialect == "sqlite" else await gateway.read(load)
         gateway.cached.put(epoch, key, found)
     return found

@@ -23,7 +23,7 @@ async def perform(gateway: Gateway, call: Call, source: Source | None, outcome: 
     if operation.read is not None:
         reads = partial(_read, call)
         if operation.point and gateway.database.dialect == "sqlite" and not inner:
-            outcome.output = gateway.read_here(reads)
+            outcome.output = gateway.glance(reads)
         else:
             outcome.output = await gateway.read(reads, inner)
         return

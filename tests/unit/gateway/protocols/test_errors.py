@@ -32,7 +32,15 @@ def parsed(protocol: str, contract: Any, answer: Answer) -> Any:
         ("json", json, "healthlake", "DescribeFHIRDatastore", "ResourceNotFoundException", "ResourceNotFoundException", 400),
         ("query", query, "iam", "GetUser", "NoSuchEntityException", "NoSuchEntity", 404),
         ("query", query, "sts", "AssumeRole", "MalformedPolicyDocumentException", "MalformedPolicyDocument", 400),
-        ("rest-json", rest_json, "personalize-runtime", "GetRecommendations", "ResourceNotFoundException", "ResourceNotFoundException", 404),
+        (
+            "rest-json",
+            rest_json,
+            "personalize-runtime",
+            "GetRecommendations",
+            "ResourceNotFoundException",
+            "ResourceNotFoundException",
+            404,
+        ),
         ("rest-xml", rest_xml, "s3", "GetObject", "NoSuchKey", "NoSuchKey", 404),
     ],
 )
@@ -113,7 +121,7 @@ def test_guessing_a_protocol(headers: dict[str, str], path: str, error: ServiceE
 
 
 def test_what_xml_cannot_carry_is_replaced() -> None:
-    text = xml.escape("a\x00\x0b\ud800\ufffe<&>\"\r\n")
+    text = xml.escape('a\x00\x0b\ud800\ufffe<&>"\r\n')
     assert text == "a\ufffd\ufffd\ufffd\ufffd&lt;&amp;&gt;&quot;&#13;\n"
     assert ElementTree.fromstring(f"<a>{text}</a>").text is not None
 

@@ -58,4 +58,8 @@ def test_writing() -> None:
     assert scalars.write(shape("timestamp"), 0, "millis") == "1970-01-01T00:00:00.000Z"
     assert scalars.write(shape("timestamp", timestampFormat="unixTimestamp"), 1.5) == "1.500"
     assert scalars.write(shape("timestamp"), 1795253400, "rfc822") == "Sat, 21 Nov 2026 09:30:00 GMT"
-    assert (scalars.write(shape("boolean"), True), scalars.write(shape("blob"), b"a"), scalars.write(shape("integer"), 5)) == ("true", "YQ==", "5")
+    assert (scalars.write(shape("boolean"), True), scalars.write(shape("blob"), b"a"), scalars.write(shape("integer"), 5)) == (
+        "true",
+        "YQ==",
+        "5",
+    )
