@@ -17,7 +17,7 @@ import msgspec
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from opentrail.services.healthlake import fhir_tables
+from opentrail.services.healthlake import tables
 from opentrail.services.healthlake.engine import writes
 from opentrail.services.healthlake.engine.search.rows import IndexRows
 
@@ -93,7 +93,7 @@ def create(path: str) -> sqlite3.Connection:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-200000", "mmap_size=2000000000"):
         database.execute(f"PRAGMA {pragma}")
     dialect = sqlite.dialect()
-    for table in fhir_tables.metadata.sorted_tables:
+    for table in tables.FHIR_TABLES:
         database.execute(str(CreateTable(table).compile(dialect=dialect)))
         for index in sorted(table.indexes, key=lambda i: str(i.name)):
             database.execute(str(CreateIndex(index).compile(dialect=dialect)))

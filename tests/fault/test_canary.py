@@ -143,6 +143,12 @@ def by_model(trial: Trial) -> None:
     assert sum(got.status < 300 for got in answers) > 20
 
 
+def bundled(method: str, url: str, resource: str, kind: str = "batch") -> bytes:
+    """A bundle of one entry."""
+    entry = f'{{"request":{{"method":"{method}","url":"{url}"}},"resource":{resource}}}'
+    return f'{{"resourceType":"Bundle","type":"{kind}","entry":[{entry}]}}'.encode()
+
+
 def by_hand(trial: Trial) -> None:
     """FHIR, broken values, names of nothing, and identifiers that must be kept."""
     secret, name = trial.content, trial.identifier
@@ -170,6 +176,18 @@ def by_hand(trial: Trial) -> None:
         trial.fhir("POST", "", body=f'{{"resourceType":"Bundle","id":"{secret("bundle")}"}}'.encode()),
         trial.fhir("GET", f"Patient/{kept}/_history/{secret('no version')}" + "/x"),
         trial.fhir("GET", "ValueSet/$expand", f"filter={secret('operation parameter')}"),
+        trial.fhir("GET", "Patient", f"family={secret('chained value')}&general-practitioner.name={secret('chain')}&_include=Patient:link"),
+        trial.fhir("GET", "Patient", f"{secret('lenient name')}=a", prefer="handling=lenient"),
+        trial.fhir("GET", "Patient", f"page={secret('page token')}"),
+        trial.fhir("POST", "Patient/$validate", f"profile={secret('profile')}", patient.format("x", secret("validated")).encode()),
+        trial.fhir("POST", "", body=bundled("POST", "Patient", patient.format("x", secret("in a batch")))),
+        trial.fhir("POST", "", body=bundled("PUT", f"Patient?family={secret('condition in a batch')}", '{"resourceType":"Patient"}')),
+        trial.fhir("POST", "", body=bundled("GET", f"Patient?family={secret('search in a batch')}", "{}")),
+        trial.fhir("POST", "", body=bundled("GET", "Patient/x", patient.format("x", secret("refused")), "transaction")),
+        trial.fhir(
+            "PATCH", f"Patient/{kept}", body=f'[{{"op":"add","path":"/gender","value":"{secret("patched")}"}}]'.encode(),
+            content_type="application/json-patch+json",
+        ),
     )
     sent = []
     for service, operation, input in (

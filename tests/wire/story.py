@@ -38,7 +38,10 @@ RECENT = 400
 SAME: Mapping[str, Any] = {}
 """As requestParameters: the whole input, its member names recased."""
 
-READS = ("Get", "List", "Describe", "Head", "Lookup", "Detect", "Infer", "Read", "VersionRead", "AssumeRole")
+READS = (
+    *("Get", "List", "Describe", "Head", "Lookup", "Detect", "Infer", "Read", "VersionRead", "AssumeRole"),
+    *("Search", "ValidateResource", "ExpandValueSet", "TranslateConceptMap"),
+)
 FIELDS = (
     *("eventVersion", "userIdentity", "eventTime", "eventSource", "eventName", "awsRegion", "sourceIPAddress", "userAgent"),
     *("errorCode", "errorMessage", "requestParameters", "responseElements", "additionalEventData", "requestID", "eventID", "readOnly"),
@@ -236,7 +239,15 @@ class Story:
         answer = self.live.submit(self.live.signed(caller, "healthlake", method, "/datastore" + path, body, sent, region))
         assert answer.status == status, answer.data
         wanted = Wanted(
-            "healthlake.amazonaws.com", operation, operation.startswith(READS), request, None, tuple(resources), False, error, region
+            "healthlake.amazonaws.com",
+            operation,
+            operation.startswith(READS),
+            request,
+            None,
+            resources if resources is ANY else tuple(resources),
+            False,
+            error,
+            region,
         )
         self.check(caller, answer.headers["x-amzn-requestid"], wanted)
         if not error:
@@ -291,7 +302,7 @@ def compare(record: Mapping[str, Any], caller: Caller, request_id: str, wanted: 
     assert record["responseElements"] == (None if wanted.error else wanted.response)
     assert record.get("errorCode", "") == wanted.error
     assert ("errorMessage" in record) is bool(wanted.error)
-    assert [(one["type"], one["ARN"]) for one in record.get("resources", ())] == list(wanted.resources)
+    assert tuple((one["type"], one["ARN"]) for one in record.get("resources", ())) == wanted.resources
     fixed = {
         "eventVersion": "1.11", "eventTime": SECOND, "awsRegion": wanted.region, "sourceIPAddress": "127.0.0.1",
         "userAgent": ANY, "requestID": request_id, "eventID": UUID, "readOnly": wanted.read_only, "eventType": "AwsApiCall",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Operation, Service, right
-from opentrail.services.healthlake import datastores, interactions
+from opentrail.calls.operation import Input, Operation, Prepare, Read, Service, right
+from opentrail.services.healthlake import bundle_entries, bundles, capabilities, changes, datastores, operations, reads, searches
 from opentrail.services.healthlake.audit import AUDIT
+from opentrail.services.healthlake.outcomes import answered, prepared
 
 
 def _store(call: Call, input: Input) -> str:
@@ -18,6 +19,16 @@ def _fhir_store(call: Call, input: Input) -> str:
 
 def _tagged(call: Call, input: Input) -> str:
     return str(input.ResourceARN)
+
+
+def _reads(name: str, read: Read, point: bool = False) -> Operation:
+    """A FHIR interaction that only reads, under the action of its name."""
+    return Operation(name, right(f"healthlake:{name}", _fhir_store), read=answered(read), point=point)
+
+
+def _changes(name: str, prepare: Prepare) -> Operation:
+    """A FHIR interaction that changes one resource."""
+    return Operation(name, right(f"healthlake:{name}", _fhir_store), prepare=prepared(prepare), apply=answered(changes.change))
 
 
 OPERATIONS = (
@@ -33,22 +44,24 @@ OPERATIONS = (
     Operation("TagResource", right("healthlake:TagResource", _tagged), apply=datastores.tag),
     Operation("UntagResource", right("healthlake:UntagResource", _tagged), apply=datastores.untag),
     Operation("ListTagsForResource", right("healthlake:ListTagsForResource", _tagged), read=datastores.list_tags, point=True),
-    Operation(
-        "CreateResource",
-        right("healthlake:CreateResource", _fhir_store),
-        prepare=interactions.prepare_write,
-        apply=interactions.write,
-    ),
-    Operation("ReadResource", right("healthlake:ReadResource", _fhir_store), read=interactions.read, point=True),
-    Operation("VersionReadResource", right("healthlake:VersionReadResource", _fhir_store), read=interactions.vread, point=True),
-    Operation(
-        "UpdateResource",
-        right("healthlake:UpdateResource", _fhir_store),
-        prepare=interactions.prepare_write,
-        apply=interactions.write,
-    ),
-    Operation("DeleteResource", right("healthlake:DeleteResource", _fhir_store), apply=interactions.delete),
-    Operation("GetCapabilities", right("healthlake:GetCapabilities", _fhir_store), read=interactions.capabilities),
+    _changes("CreateResource", changes.prepare_create),
+    _changes("UpdateResource", changes.prepare_update),
+    _changes("PatchResource", changes.prepare_patch),
+    _changes("DeleteResource", changes.prepare_delete),
+    _reads("ReadResource", reads.read, point=True),
+    _reads("VersionReadResource", reads.vread, point=True),
+    _reads("GetHistoryByResourceId", reads.history_of_one),
+    _reads("GetHistoryByResourceType", reads.history_of_type),
+    _reads("GetFullHistory", reads.history_of_all),
+    _reads("SearchWithGet", searches.search_get),
+    _reads("SearchWithPost", searches.search_post),
+    Operation("ProcessBundle", bundle_entries.rights, prepare=prepared(bundles.prepare), apply=answered(bundles.process)),
+    _reads("ValidateResource", operations.validate),
+    _reads("SearchEverything", operations.everything),
+    *(_reads(f"ExpandValueSetWith{verb}", operations.expand) for verb in ("Get", "Post")),
+    *(_reads(f"LookupCodeSystemWith{verb}", operations.lookup) for verb in ("Get", "Post")),
+    *(_reads(f"TranslateConceptMapWith{verb}", operations.translate) for verb in ("Get", "Post")),
+    _reads("GetCapabilities", capabilities.capabilities),
 )
 
 SERVICE = Service(

@@ -1,4 +1,4 @@
-"""HealthLake's SQL: data stores and the versions of resources."""
+"""HealthLake's SQL for data stores; that of resources is in fhir_store."""
 
 from __future__ import annotations
 
@@ -20,15 +20,6 @@ class Datastore(NamedTuple):
     configuration: str
 
 
-class Version(NamedTuple):
-    """A version of a resource; `body` is None when this version deleted it."""
-
-    version: int
-    time: float
-    method: str
-    body: bytes | None
-
-
 _COLUMNS = "id, key, account, region, name, status, created, configuration"
 _STORE = Sql(f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE id = :id")
 _STORES = Sql(
@@ -43,18 +34,6 @@ _INSERT = Sql(
     " VALUES (:id, :key, :account, :region, :name, 'ACTIVE', :created, :token, :token_input, :configuration)"
 )
 _STATUS = Sql("UPDATE healthlake_datastore SET status = :status WHERE id = :id")
-
-_CURRENT = Sql(
-    "SELECT version, time, method, body FROM fhir_resource WHERE store = :store AND type = :type AND id = :id ORDER BY version DESC LIMIT 1"
-)
-_VERSION = Sql(
-    "SELECT version, time, method, body FROM fhir_resource WHERE store = :store AND type = :type AND id = :id AND version = :version"
-)
-_RETIRE = Sql("UPDATE fhir_resource SET current = 0 WHERE store = :store AND type = :type AND id = :id AND version = :version")
-_WRITE = Sql(
-    "INSERT INTO fhir_resource (store, type, id, version, time, method, current, body)"
-    " VALUES (:store, :type, :id, :version, :time, :method, 1, :body)"
-)
 
 
 def datastore(snapshot: Snapshot, id: str) -> Datastore | None:
@@ -103,22 +82,3 @@ def insert_datastore(
 def set_status(tx: Tx, id: str, status: str) -> None:
     """Moves a data store to another status."""
     tx.run(_STATUS, id=id, status=status)
-
-
-def current(snapshot: Snapshot, store: int, type: str, id: str) -> Version | None:
-    """The newest version of a resource, which may be its deletion; None when the id was never used."""
-    row = snapshot.one(_CURRENT, store=store, type=type, id=id)
-    return Version(*row) if row else None
-
-
-def version(snapshot: Snapshot, store: int, type: str, id: str, number: int) -> Version | None:
-    """One version of a resource."""
-    row = snapshot.one(_VERSION, store=store, type=type, id=id, version=number)
-    return Version(*row) if row else None
-
-
-def write(tx: Tx, store: int, type: str, id: str, number: int, time: float, method: str, body: bytes | None) -> None:
-    """Adds the next version of a resource."""
-    if number > 1:
-        tx.run(_RETIRE, store=store, type=type, id=id, version=number - 1)
-    tx.run(_WRITE, store=store, type=type, id=id, version=number, time=time, method=method, body=body)

@@ -1,8 +1,15 @@
-"""HealthLake's tables in the main database."""
+"""HealthLake's tables in the main database: data stores; the current version of each resource, all versions, the search index.
+
+One set of FHIR tables holds all data stores; `store` is a data store's `key`. `pk` is a resource's number, unique over all stores
+and kept for life. Index tables have no row of their own besides their key: all columns form the primary key, ordered so that
+the rows of one value come out by pk; `*_by_pk` finds the values of a resource. Texts compare bytewise on both databases.
+Times are milliseconds since 1970.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Text
+from sqlalchemy.sql.type_api import TypeEngine
 
 from opentrail.store.tables import MAIN
 
@@ -25,16 +32,106 @@ datastore = Table(
 """A data store. `id` has 32 hexadecimal digits, `key` is the short number that its resources carry; `token` and
 `token_input` (a hash) make creation idempotent; `configuration` is JSON."""
 
-resource = Table(
-    "fhir_resource",
+_TEXT: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
+_BIG: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _column(name: str, kind: TypeEngine[int] | TypeEngine[str] | TypeEngine[float]) -> Column[object]:
+    return Column(name, kind, nullable=False)
+
+
+current = Table(
+    "fhir_current",
     MAIN,
-    Column("store", BigInteger, primary_key=True),
-    Column("type", String, primary_key=True),
-    Column("id", String, primary_key=True),
-    Column("version", BigInteger, primary_key=True),
-    Column("time", Double, nullable=False),
-    Column("method", String, nullable=False),
-    Column("current", SmallInteger, nullable=False),
+    Column("pk", _BIG, primary_key=True, autoincrement=False),
+    _column("store", Integer()),
+    _column("type", _TEXT),
+    _column("id", _TEXT),
+    _column("version", Integer()),
+    _column("updated", _BIG),
+    _column("deleted", Integer()),
     Column("body", LargeBinary),
+    Index("fhir_current_id", "store", "type", "id", unique=True),
+    Index("fhir_current_updated", "store", "type", "updated", "pk"),
+    Index("fhir_current_type", "store", "type", "deleted", "pk"),
 )
-"""A version of a resource. `method` is POST, PUT, PATCH or DELETE; a deleted version has no body; `current` is 1 for the newest."""
+
+history = Table(
+    "fhir_history",
+    MAIN,
+    _column("store", Integer()),
+    _column("type", _TEXT),
+    _column("id", _TEXT),
+    _column("version", Integer()),
+    _column("updated", _BIG),
+    _column("method", _TEXT),
+    Column("body", LargeBinary),
+    PrimaryKeyConstraint("store", "type", "id", "version"),
+    Index("fhir_history_updated", "store", "type", "updated"),
+    Index("fhir_history_time", "store", "updated"),
+    sqlite_with_rowid=False,
+)
+"""Every version; the newest without body (that is in fhir_current). `method` is POST, PUT, PATCH or DELETE."""
+
+idempotency = Table(
+    "fhir_idempotency",
+    MAIN,
+    _column("store", Integer()),
+    _column("key", _TEXT),
+    _column("type", _TEXT),
+    _column("id", _TEXT),
+    PrimaryKeyConstraint("store", "key"),
+    sqlite_with_rowid=False,
+)
+"""The idempotency keys of creates, and what each made."""
+
+
+def _index(name: str, columns: dict[str, TypeEngine[int] | TypeEngine[str] | TypeEngine[float]], key: str, *others: str) -> Table:
+    """An index table; `key` and `others` list the columns of the primary key and of further indexes after `store path`."""
+    indexes = [Index(f"fhir_{name}_by_{other.split()[0]}", *other.split()) for other in others]
+    head = [_column("store", Integer()), _column("path", Integer()), _column("pk", _BIG)]
+    rest = [_column(column, kind) for column, kind in columns.items()]
+    return Table(
+        f"fhir_{name}",
+        MAIN,
+        *head,
+        *rest,
+        PrimaryKeyConstraint("store", "path", *key.split()),
+        *indexes,
+        sqlite_with_rowid=False,
+    )
+
+
+_REAL: TypeEngine[float] = Double()
+token = _index("token", {"code": _TEXT, "system": _BIG}, "code pk system", "pk path code system")
+reference = _index("reference", {"id": _TEXT, "type": _TEXT, "base": _BIG}, "id pk type base", "pk path id type base")
+string = _index("string", {"folded": _TEXT, "exact": _TEXT}, "folded pk exact", "pk path folded exact")
+date = _index("date", {"starts": _BIG, "ends": _BIG}, "starts ends pk", "pk path starts ends")
+Index("fhir_date_by_end", date.c.store, date.c.path, date.c.ends, date.c.pk, date.c.starts)
+quantity = _index(
+    "quantity",
+    {"low": _REAL, "high": _REAL, "unit": _TEXT, "system": _BIG},
+    "low high unit system pk",
+    "pk path low high unit system",
+)
+Index("fhir_quantity_by_high", quantity.c.store, quantity.c.path, quantity.c.high, quantity.c.pk, quantity.c.unit)
+uri = _index("uri", {"value": _TEXT}, "value pk")
+composite = _index(
+    "composite",
+    {
+        "code": _TEXT,
+        "system": _BIG,
+        "text": _TEXT,
+        "text_system": _BIG,
+        "low": _REAL,
+        "high": _REAL,
+        "low2": _REAL,
+        "high2": _REAL,
+    },
+    "code pk system text text_system low high low2 high2",
+)
+INDEXES = {t.name.removeprefix("fhir_"): t for t in (token, reference, string, date, quantity, uri, composite)}
+"""Index table by the name that the engine's `IndexRows` uses."""
+
+FHIR_TABLES = (current, history, *INDEXES.values())
+"""The tables that hold resources, for loaders."""

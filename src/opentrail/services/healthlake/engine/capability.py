@@ -12,6 +12,7 @@ INTERACTIONS = ("create", "read", "vread", "update", "patch", "delete", "history
 DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
 OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "Patient": (("everything", DEFINITION + "Patient-everything"),),
+    "*": (("validate", DEFINITION + "Resource-validate"),),
     "ValueSet": (("expand", DEFINITION + "ValueSet-expand"),),
     "CodeSystem": (("lookup", DEFINITION + "CodeSystem-lookup"),),
     "ConceptMap": (("translate", DEFINITION + "ConceptMap-translate"),),
@@ -38,9 +39,9 @@ def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
         "readHistory": True,
         "updateCreate": True,
         "conditionalCreate": True,
-        "conditionalRead": "not-supported",
+        "conditionalRead": "full-support",
         "conditionalUpdate": True,
-        "conditionalDelete": "multiple",
+        "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical", "local"],
         "searchParam": searches,
     }
@@ -52,12 +53,12 @@ def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
 def capability_statement(url: str, version: str, date: str, operations: dict[str, tuple[tuple[str, str], ...]] = OPERATIONS) -> Json:
     """The CapabilityStatement of the store at `url`, for software of a version, stated at an instant.
 
-    `operations` names, by resource type and "" for the whole system, what is offered besides the interactions.
+    `operations` names, by resource type, "*" for all types and "" for the whole system, what is offered besides the interactions.
     """
     system = [{"name": code, "definition": definition} for code, definition in operations.get("", ())]
     rest: Json = {
         "mode": "server",
-        "resource": [_resource(kind, operations.get(kind, ())) for kind in definitions.resource_types()],
+        "resource": [_resource(kind, (*operations.get("*", ()), *operations.get(kind, ()))) for kind in definitions.resource_types()],
         "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
     }
     return {
@@ -65,7 +66,7 @@ def capability_statement(url: str, version: str, date: str, operations: dict[str
         "status": "active",
         "date": date,
         "kind": "instance",
-        "software": {"name": "OpenTrail", "version": version},
+        "software": {"name": "OpenTrail", **({"version": version} if version else {})},
         "implementation": {"description": "OpenTrail HealthLake", "url": url},
         "fhirVersion": definitions.FHIR_VERSION,
         "format": ["application/fhir+json", "json"],

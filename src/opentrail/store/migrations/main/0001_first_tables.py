@@ -11,16 +11,143 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "fhir_resource",
-        sa.Column("store", sa.BigInteger(), nullable=False),
-        sa.Column("type", sa.String(), nullable=False),
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("time", sa.Double(), nullable=False),
-        sa.Column("method", sa.String(), nullable=False),
-        sa.Column("current", sa.SmallInteger(), nullable=False),
+        "fhir_composite",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Integer(), nullable=False),
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("code", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("system", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("text", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("text_system", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("low", sa.Double(), nullable=False),
+        sa.Column("high", sa.Double(), nullable=False),
+        sa.Column("low2", sa.Double(), nullable=False),
+        sa.Column("high2", sa.Double(), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "store", "path", "code", "pk", "system", "text", "text_system", "low", "high", "low2", "high2", name=op.f("pk_fhir_composite")
+        ),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "fhir_current",
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("type", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("deleted", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
-        sa.PrimaryKeyConstraint("store", "type", "id", "version", name=op.f("pk_fhir_resource")),
+        sa.PrimaryKeyConstraint("pk", name=op.f("pk_fhir_current")),
+    )
+    with op.batch_alter_table("fhir_current", schema=None) as batch_op:
+        batch_op.create_index("fhir_current_id", ["store", "type", "id"], unique=True)
+        batch_op.create_index("fhir_current_type", ["store", "type", "deleted", "pk"], unique=False)
+        batch_op.create_index("fhir_current_updated", ["store", "type", "updated", "pk"], unique=False)
+
+    op.create_table(
+        "fhir_date",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Integer(), nullable=False),
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("starts", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("ends", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("store", "path", "starts", "ends", "pk", name=op.f("pk_fhir_date")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("fhir_date", schema=None) as batch_op:
+        batch_op.create_index("fhir_date_by_end", ["store", "path", "ends", "pk", "starts"], unique=False)
+        batch_op.create_index("fhir_date_by_pk", ["pk", "path", "starts", "ends"], unique=False)
+
+    op.create_table(
+        "fhir_history",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("type", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("method", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("store", "type", "id", "version", name=op.f("pk_fhir_history")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("fhir_history", schema=None) as batch_op:
+        batch_op.create_index("fhir_history_time", ["store", "updated"], unique=False)
+        batch_op.create_index("fhir_history_updated", ["store", "type", "updated"], unique=False)
+
+    op.create_table(
+        "fhir_idempotency",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("type", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("store", "key", name=op.f("pk_fhir_idempotency")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "fhir_quantity",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Integer(), nullable=False),
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("low", sa.Double(), nullable=False),
+        sa.Column("high", sa.Double(), nullable=False),
+        sa.Column("unit", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("system", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("store", "path", "low", "high", "unit", "system", "pk", name=op.f("pk_fhir_quantity")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("fhir_quantity", schema=None) as batch_op:
+        batch_op.create_index("fhir_quantity_by_high", ["store", "path", "high", "pk", "unit"], unique=False)
+        batch_op.create_index("fhir_quantity_by_pk", ["pk", "path", "low", "high", "unit", "system"], unique=False)
+
+    op.create_table(
+        "fhir_reference",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Integer(), nullable=False),
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("type", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("base", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("store", "path", "id", "pk", "type", "base", name=op.f("pk_fhir_reference")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("fhir_reference", schema=None) as batch_op:
+        batch_op.create_index("fhir_reference_by_pk", ["pk", "path", "id", "type", "base"], unique=False)
+
+    op.create_table(
+        "fhir_string",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Integer(), nullable=False),
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("folded", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("exact", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("store", "path", "folded", "pk", "exact", name=op.f("pk_fhir_string")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("fhir_string", schema=None) as batch_op:
+        batch_op.create_index("fhir_string_by_pk", ["pk", "path", "folded", "exact"], unique=False)
+
+    op.create_table(
+        "fhir_token",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Integer(), nullable=False),
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("code", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("system", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("store", "path", "code", "pk", "system", name=op.f("pk_fhir_token")),
+        sqlite_with_rowid=False,
+    )
+    with op.batch_alter_table("fhir_token", schema=None) as batch_op:
+        batch_op.create_index("fhir_token_by_pk", ["pk", "path", "code", "system"], unique=False)
+
+    op.create_table(
+        "fhir_uri",
+        sa.Column("store", sa.Integer(), nullable=False),
+        sa.Column("path", sa.Integer(), nullable=False),
+        sa.Column("pk", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("value", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.PrimaryKeyConstraint("store", "path", "value", "pk", name=op.f("pk_fhir_uri")),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "healthlake_datastore",

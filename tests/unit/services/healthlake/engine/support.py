@@ -8,7 +8,7 @@ import msgspec
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from opentrail.services.healthlake import fhir_tables
+from opentrail.services.healthlake import tables
 from opentrail.services.healthlake.engine import writes
 from opentrail.services.healthlake.engine.search.parse import parse_search
 from opentrail.services.healthlake.engine.search.rows import index_rows
@@ -23,7 +23,7 @@ STORE = 7
 def ddl(dialect: Any) -> list[str]:
     """The statements that make the tables."""
     found = []
-    for table in fhir_tables.metadata.sorted_tables:
+    for table in tables.FHIR_TABLES:
         found.append(str(CreateTable(table).compile(dialect=dialect)))
         found += [str(CreateIndex(index).compile(dialect=dialect)) for index in sorted(table.indexes, key=lambda i: str(i.name))]
     return found

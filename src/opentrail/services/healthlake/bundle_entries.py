@@ -1,0 +1,117 @@
+"""The entries of a bundle: reads among them, their answers, and the lines that the record keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+from opentrail.calls.call import Call
+from opentrail.calls.fhir import FhirInput
+from opentrail.calls.operation import Right
+from opentrail.services.healthlake import datastores, fhir_store, naming, reads, searches, store
+from opentrail.services.healthlake.changes import etag
+from opentrail.services.healthlake.engine import values
+from opentrail.services.healthlake.engine.bundle import Entry
+from opentrail.services.healthlake.engine.issues import FhirError, operation_outcome, refuse
+from opentrail.services.healthlake.writing import Done
+from opentrail.store.sql import Snapshot
+
+_BY_METHOD = {"POST": "CreateResource", "PUT": "UpdateResource", "PATCH": "PatchResource", "DELETE": "DeleteResource"}
+
+
+class Result(NamedTuple):
+    """An entry's answer, its line in the record, the resources it returned or changed, and the patients they concern."""
+
+    entry: dict[str, Any]
+    line: str
+    resources: Sequence[str] = ()
+    patients: Sequence[str] = ()
+
+
+def read(snapshot: Snapshot, call: Call, found: store.Datastore, entry: Entry, base: str) -> Result:
+    """A read, vread or search. Refused with 400: histories and operations, which are not offered inside bundles."""
+    if entry.action == "search":
+        got = searches.page(snapshot, call, found, entry.type, searches.first_place(call, entry.criteria, "strict"), base)
+        naming.touch_patients(call, found, got.patients)
+        line = f"{entry.method} {entry.type}?{'&'.join(got.names)} 200"
+        return Result({"resource": msgspec.Raw(got.body), "response": {"status": "200"}}, line, got.resources, got.patients)
+    if entry.action not in ("read", "vread"):
+        raise refuse(400, "not-supported", "Histories and operations are not offered inside bundles.")
+    asked = FhirInput(
+        datastoreId=found.id, resourceType=entry.type, resourceId=entry.id, versionId=entry.version, if_none_match=entry.if_none_match
+    )
+    output = (reads.read if entry.action == "read" else reads.vread)(snapshot, call, asked)
+    headers, status, body = output["headers"], str(output["status"]), output.get("body")
+    answer: dict[str, Any] = {"response": {"status": status, "etag": headers["etag"]}}
+    if body is not None and entry.method != "HEAD":
+        answer["resource"] = msgspec.Raw(body)
+    own = f"{entry.type}/{entry.id}"
+    current = fhir_store.current(snapshot, found.key, entry.type, entry.id)
+    patients = list(fhir_store.patients_of(snapshot, [(current.pk, entry.type, entry.id)] if current else []))
+    return Result(answer, f"{entry.method} {own} {status}", [own], patients)
+
+
+def changed(entry: Entry, done: Done, prefer: str) -> Result:
+    """The answer of an entry that changed something; with the resource only when `Prefer` asks for it."""
+    own = f"{done.type}/{done.id}"
+    response = {"status": str(done.status), "location": f"{own}/_history/{done.version}", "etag": etag(done.version)}
+    answer: dict[str, Any] = {"response": {**response, "lastModified": values.moment(done.updated)}}
+    if done.issues:
+        answer["response"]["outcome"] = operation_outcome(done.issues)
+    if done.body is not None and "return=representation" in prefer:
+        answer["resource"] = msgspec.Raw(done.body)
+    return Result(answer, f"{entry.method} {own} {done.status}", [own], done.patients)
+
+
+def refused(entry: Entry, error: FhirError) -> Result:
+    """The answer of a batch's entry that could not be done."""
+    own = f"{entry.type}/{entry.id}" if entry.id else entry.type
+    answer = {"response": {"status": str(error.status), "outcome": operation_outcome(error.issues)}}
+    return Result(answer, f"{entry.method} {own} {error.status}")
+
+
+def tell(call: Call, found: store.Datastore, results: Iterable[Result]) -> None:
+    """Writes into the record: a line per entry, what was returned or changed, and whom it concerns."""
+    every = list(results)
+    call.facts["entries"] = naming.listed(one.line for one in every)
+    naming.returned(
+        call, found, (resource for one in every for resource in one.resources), (patient for one in every for patient in one.patients)
+    )
+
+
+class _Request(msgspec.Struct, frozen=True):
+    method: str = ""
+    url: str = ""
+
+
+class _Entry(msgspec.Struct):
+    request: _Request = _Request()
+
+
+class _Bundle(msgspec.Struct):
+    entry: list[_Entry] = []
+
+
+def rights(call: Call, input: FhirInput) -> list[Right]:
+    """The right to send a bundle, and the rights that its entries would need alone: a bundle opens no back door."""
+    place = datastores.arn_of_id(call, input.datastoreId)
+    try:
+        entries = msgspec.json.decode(input.body, type=_Bundle).entry
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        entries = []
+    actions = dict.fromkeys(["ProcessBundle", *(_action(one.request.method, one.request.url) for one in entries)])
+    return [Right(f"healthlake:{action}", place) for action in actions]
+
+
+def _action(method: str, url: str) -> str:
+    parts = [unquote(part) for part in url.partition("?")[0].strip("/").split("/")]
+    if method in ("GET", "HEAD"):
+        if len(parts) == 4:
+            return "VersionReadResource"
+        return "ReadResource" if len(parts) == 2 else "SearchWithGet"
+    if method == "POST" and parts[-1] == "_search":
+        return "SearchWithPost"
+    return _BY_METHOD.get(method, "ProcessBundle")

@@ -1,0 +1,213 @@
+"""ProcessBundle: batches, whose entries stand alone, and transactions, which happen as a whole or not at all.
+
+Either is one call: applied in one transaction, with one record that has a line per entry. Source: R4 http, 3.1.0.11.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from opentrail.calls.call import Call
+from opentrail.calls.fhir import FhirInput
+from opentrail.calls.operation import Output
+from opentrail.services.healthlake import bundle_entries, fhir_store, requests, store
+from opentrail.services.healthlake.bundle_entries import Result
+from opentrail.services.healthlake.drafts import draft, unchanged
+from opentrail.services.healthlake.engine import bundle as engine
+from opentrail.services.healthlake.engine.bundle import Entry
+from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
+from opentrail.services.healthlake.engine.validation import Level
+from opentrail.services.healthlake.requests import Json
+from opentrail.services.healthlake.writing import Done, Patch, Want, carry_out, settled
+from opentrail.store.sql import Snapshot, Tx
+
+MOST_ENTRIES = 500
+Wanted = Want | FhirError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What was there when a transaction was read: the match of each conditional entry (by place), and what each reference becomes."""
+
+    matches: Mapping[int, str]
+    mapping: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A bundle taken apart. `wants` has the drafted want of each entry that changes something; for a batch also its refusal."""
+
+    datastore: str
+    bundle: engine.Bundle
+    raw: Sequence[Mapping[str, Any]]
+    given: Mapping[int, str]
+    full_urls: Mapping[str, str]
+    links: Links
+    wants: Sequence[Wanted]
+    level: Level
+    base: str
+    prefer: str
+
+
+class _RawEntry(msgspec.Struct):
+    resource: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _RawBundle(msgspec.Struct):
+    entry: list[_RawEntry] = []
+
+
+def prepare(call: Call, input: FhirInput) -> Plan:
+    """Takes the bundle apart and drafts its resources against what is there now."""
+    if "respond-async" in input.prefer:
+        raise refuse(400, "not-supported", "Asynchronous transactions are not offered.")
+    parsed = requests.parse(input.body)
+    bundle = engine.parse_bundle(parsed)
+    if len(bundle.entries) > MOST_ENTRIES:
+        raise refuse(422, "too-costly", "A bundle may have at most {} entries.", name(MOST_ENTRIES))
+    kept = msgspec.json.decode(input.body, type=_RawBundle).entry
+    raw = [requests.raw_members(bytes(one.resource)) if entry.resource else {} for entry, one in zip(bundle.entries, kept, strict=True)]
+    given, full_urls = engine.identities(bundle.entries, iter(call.tools.ids.uuid, ""))
+    level = requests.level(input.validation_level)
+    plan = Plan(input.datastoreId, bundle, raw, given, full_urls, Links({}, {}), (), level, input.base, input.prefer)
+    if bundle.type == "transaction":
+        with call.tools.read() as snapshot:
+            found = store.datastore(snapshot, input.datastoreId)
+            if found is not None and (found.account, found.region) == (call.account, call.region):
+                plan = replace(plan, links=_links(snapshot, found, call, plan))
+    return replace(plan, wants=_wants(call, plan))
+
+
+def _links(snapshot: Snapshot, found: store.Datastore, call: Call, plan: Plan) -> Links:
+    """Resolves conditional creates, updates and deletes, and conditional references. Refused with 412 when one is ambiguous."""
+    matches: dict[int, str] = {}
+    mapping = dict(plan.full_urls)
+    for entry in plan.bundle.entries:
+        if condition := _condition(entry):
+            match = _only(snapshot, found, call, plan.base, entry.type, condition, entry.place)
+            matches[entry.place] = match
+            if match and entry.full_url:
+                mapping[entry.full_url] = f"{entry.type}/{match}"
+        for text in engine.conditional_references(entry.resource) if entry.resource and entry.action != "patch" else ():
+            type, _, query = text.partition("?")
+            match = _only(snapshot, found, call, plan.base, type, requests.query(query), entry.place)
+            if not match:
+                raise _placed(refuse(412, "not-found", "A conditional reference selects no resource."), entry.place)
+            mapping[text] = f"{type}/{match}"
+    return Links(matches, mapping)
+
+
+def _condition(entry: Entry) -> requests.Pairs:
+    if entry.action in ("conditional-update", "conditional-delete"):
+        return entry.criteria
+    return requests.query(entry.if_none_exist) if entry.action == "create" and entry.if_none_exist else ()
+
+
+def _only(
+    snapshot: Snapshot, found: store.Datastore, call: Call, base: str, type: str, pairs: requests.Pairs, place: int
+) -> str:  # fmt: skip
+    """The id of the one resource that a condition selects; empty for none."""
+    try:
+        ids = fhir_store.first_ids(snapshot, found.key, requests.criteria(type, pairs, base, requests.milliseconds(call)))
+        if len(ids) > 1:
+            raise refuse(412, "multiple-matches", "The condition selects more than one resource.")
+    except FhirError as error:
+        raise _placed(error, place) from error
+    return ids[0] if ids else ""
+
+
+def _placed(error: FhirError, place: int) -> FhirError:
+    """The refusal with the entry in its locations."""
+    return FhirError(error.status, *(replace(one, location=f"/Bundle/entry[{place}]{one.location}") for one in error.issues))
+
+
+def _wants(call: Call, plan: Plan) -> list[Wanted]:
+    """The want of each entry by place: None for reads; in a batch the refusal of one that cannot be."""
+    found: list[Wanted] = []
+    for entry in plan.bundle.entries:
+        try:
+            found.append(_want(call, plan, entry))
+        except FhirError as error:
+            if plan.bundle.type == "transaction":
+                raise _placed(error, entry.place) from error
+            found.append(error)
+    return found
+
+
+def _want(call: Call, plan: Plan, entry: Entry) -> Want | None:
+    own = plan.bundle.type == "batch"
+    condition = _condition(entry)
+    selected = requests.criteria(entry.type, condition, plan.base, requests.milliseconds(call)) if own and condition else None
+    if entry.action in ("delete", "conditional-delete"):
+        return Want("delete", entry.type, entry.id, criteria=selected, if_match=entry.if_match)
+    if entry.action == "patch":
+        return Want("patch", entry.type, entry.id, patch=_patch(entry.resource or {}, plan.level), if_match=entry.if_match)
+    if entry.action not in ("create", "update", "conditional-update"):
+        return None
+    before = entry.resource or {}
+    resource = engine.rewritten(before, dict(plan.links.mapping)) if plan.links.mapping else before
+    id = requests.check_id(str(resource["id"])) if entry.action != "create" and "id" in resource else ""
+    made = draft(
+        {key: value for key, value in resource.items() if key != "id"} if not id else resource, plan.level,
+        unchanged(plan.raw[entry.place], before, resource),
+    )  # fmt: skip
+    action = "create" if entry.action == "create" else "update"
+    fresh = plan.given.get(entry.place, "")
+    return Want(action, entry.type, id, fresh, made, criteria=selected, if_match=entry.if_match, if_none_match=entry.if_none_match)  # type: ignore[arg-type]
+
+
+def _patch(resource: Json, level: Level) -> Patch:
+    """The patch in an entry: a Parameters resource, or a Binary that holds a JSON Patch."""
+    if resource.get("resourceType") != "Binary":
+        return Patch("application/fhir+json", resource, level)
+    try:
+        text = b64decode(resource.get("data", ""), validate=True)
+    except (binascii.Error, ValueError, TypeError):
+        raise refuse(400, "value", "The data of the Binary is not base64.") from None
+    return Patch(str(resource.get("contentType", "")), requests.parse(b'{"patch":' + text + b"}")["patch"], level)
+
+
+def process(tx: Tx, call: Call, plan: Plan) -> Output:
+    """ProcessBundle, second half. Conditions are judged again; resources are drafted again only where an answer changed."""
+    found = requests.active(tx, call, plan.datastore)
+    results: dict[int, Result] = {}
+    if plan.bundle.type == "transaction":
+        links = _links(tx, found, call, plan)
+        if links != plan.links:
+            plan = replace(plan, links=links)
+            plan = replace(plan, wants=_wants(call, plan))
+        for entry in engine.ordered(plan.bundle.entries):
+            try:
+                results[entry.place] = _one(tx, call, found, plan, entry)
+            except FhirError as error:
+                raise _placed(error, entry.place) from error
+    else:
+        for entry in plan.bundle.entries:
+            try:
+                results[entry.place] = _one(tx, call, found, plan, entry)
+            except FhirError as error:
+                results[entry.place] = bundle_entries.refused(entry, error)
+    ordered = [results[entry.place] for entry in plan.bundle.entries]
+    bundle_entries.tell(call, found, ordered)
+    answer = {"resourceType": "Bundle", "id": call.id, "type": f"{plan.bundle.type}-response", "entry": [one.entry for one in ordered]}
+    return {"status": 200, "body": msgspec.json.encode(answer)}
+
+
+def _one(tx: Tx, call: Call, found: store.Datastore, plan: Plan, entry: Entry) -> Result:
+    want = plan.wants[entry.place]
+    if isinstance(want, FhirError):
+        raise want
+    if want is None:
+        return bundle_entries.read(tx, call, found, entry, plan.base)
+    if entry.place in plan.links.matches:
+        after = settled(tx, call, found, want, plan.links.matches[entry.place])
+        done = after if isinstance(after, Done) else carry_out(tx, call, found, after)
+    else:
+        done = carry_out(tx, call, found, want)
+    return bundle_entries.changed(entry, done, plan.prefer)

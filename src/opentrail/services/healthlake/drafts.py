@@ -1,0 +1,64 @@
+"""A resource on its way into the store: checked, with its index rows, ready to be given a version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from opentrail.services.healthlake.engine import values
+from opentrail.services.healthlake.engine.issues import FhirError, Issue, refuse
+from opentrail.services.healthlake.engine.search.rows import IndexRows, index_rows, lenient_rows
+from opentrail.services.healthlake.engine.validation import Level, validate
+from opentrail.services.healthlake.engine.validation.flags import flagged
+
+Json = dict[str, Any]
+SERVER_OWN = ("resourceType", "id", "meta")
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """`members` are the top-level members but those the server writes; undecoded ones are stored as they came."""
+
+    type: str
+    members: Mapping[str, Any]
+    meta: Json
+    rows: IndexRows
+    issues: tuple[Issue, ...]
+    flagged: bool
+
+
+def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None) -> Draft:
+    """Validates and indexes a resource. Refused with 400 and all issues, or 422, as the level has it."""
+    issues = validate(resource, level)
+    if any(issue.is_error for issue in issues):
+        raise FhirError(400, *issues)
+    meta = resource.get("meta", {})
+    if not isinstance(meta, dict):
+        raise refuse(400, "structure", "meta must be an object.")
+    if level == "minimal":
+        rows, unread = lenient_rows(resource)
+        issues = [*issues, *unread]
+        raw = unchanged(raw or {}, resource, flagged(resource, issues))
+    else:
+        rows = index_rows(resource)
+    members = {key: value for key, value in (raw or resource).items() if key not in SERVER_OWN}
+    return Draft(resource["resourceType"], members, meta, rows, tuple(issues), level == "minimal" and bool(issues))
+
+
+def unchanged(raw: Mapping[str, Any], before: Json, after: Json) -> dict[str, Any]:
+    """The members of `after`, undecoded where they are still those of `before`."""
+    return {key: raw[key] if key in raw and before.get(key) == value else value for key, value in after.items()}
+
+
+def stored(made: Draft, id: str, version: int, updated: int) -> bytes:
+    """The JSON that is stored and answered: the draft with its id and the server's own meta members."""
+    meta = {**made.meta, "versionId": str(version), "lastUpdated": values.moment(updated)}
+    return msgspec.json.encode({"resourceType": made.type, "id": id, "meta": meta, **made.members})
+
+
+def rows_of(body: bytes | None) -> IndexRows:
+    """The index rows of a stored body, whatever the level it was stored at; none for a deletion."""
+    return IndexRows() if body is None else lenient_rows(msgspec.json.decode(body))[0]

@@ -1,0 +1,201 @@
+"""HealthLake's SQL for FHIR resources: current versions, all versions, index rows, idempotency keys, and searches.
+
+A write is at most one row in fhir_current, two in fhir_history and the index rows that differ. Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from opentrail.services.healthlake.engine import compartments, definitions, writes
+from opentrail.services.healthlake.engine.search.query import Search
+from opentrail.services.healthlake.engine.search.rows import IndexRows
+from opentrail.services.healthlake.engine.search.run import Found, Read, run_search
+from opentrail.services.healthlake.engine.search.sql import After, Statement, compile_ids
+from opentrail.store.sql import Snapshot, Sql, Tx
+
+
+class Current(NamedTuple):
+    """The newest version of a resource; `body` is None when that version deleted it."""
+
+    pk: int
+    version: int
+    updated: int
+    body: bytes | None
+
+
+class Version(NamedTuple):
+    """Any version; `method` is POST, PUT, PATCH or DELETE, `body` None for a deletion."""
+
+    type: str
+    id: str
+    version: int
+    updated: int
+    method: str
+    body: bytes | None
+
+
+_CURRENT = Sql("SELECT pk, version, updated, body FROM fhir_current WHERE store = :store AND type = :type AND id = :id")
+_NEXT_PK = Sql("SELECT COALESCE(MAX(pk), 0) + 1 FROM fhir_current")
+_INSERT = Sql(
+    "INSERT INTO fhir_current (pk, store, type, id, version, updated, deleted, body)"
+    " VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body)"
+)
+_UPDATE = Sql("UPDATE fhir_current SET version = :version, updated = :updated, deleted = :deleted, body = :body WHERE pk = :pk")
+_KEEP = Sql("UPDATE fhir_history SET body = :body WHERE store = :store AND type = :type AND id = :id AND version = :version")
+_VERSION = Sql(
+    "INSERT INTO fhir_history (store, type, id, version, updated, method, body)"
+    " VALUES (:store, :type, :id, :version, :updated, :method, NULL)"
+)
+_ADD = {table: Sql(writes.insert_text(table)) for table in writes.COLUMNS}
+_REMOVE = {table: Sql(writes.delete_text(table)) for table in writes.COLUMNS}
+
+_HISTORY = (
+    "SELECT h.type, h.id, h.version, h.updated, h.method, COALESCE(h.body, r.body) FROM fhir_history h"
+    " LEFT JOIN fhir_current r ON r.store = h.store AND r.type = h.type AND r.id = h.id AND r.version = h.version"
+    " WHERE h.store = :store"
+)
+_ONE_VERSION = Sql(f"{_HISTORY} AND h.type = :type AND h.id = :id AND h.version = :version")
+_OF_ID = Sql(
+    f"{_HISTORY} AND h.type = :type AND h.id = :id AND h.version < :version AND h.updated >= :since ORDER BY h.version DESC LIMIT :most"
+)
+_OF_TYPE = Sql(
+    f"{_HISTORY} AND h.type = :type AND h.updated >= :since AND h.updated <= :updated"
+    " AND (h.updated, h.id, h.version) < (:updated, :id, :version) ORDER BY h.updated DESC, h.id DESC, h.version DESC LIMIT :most"
+)
+_OF_ALL = Sql(
+    f"{_HISTORY} AND h.updated >= :since AND h.updated <= :updated AND (h.updated, h.type, h.id, h.version)"
+    " < (:updated, :type, :id, :version) ORDER BY h.updated DESC, h.type DESC, h.id DESC, h.version DESC LIMIT :most"
+)
+
+_KEY = Sql("SELECT type, id FROM fhir_idempotency WHERE store = :store AND key = :key")
+_ADD_KEY = Sql("INSERT INTO fhir_idempotency (store, key, type, id) VALUES (:store, :key, :type, :id)")
+
+_AT_ONCE = (1, 10, 100)
+
+
+def current(snapshot: Snapshot, store: int, type: str, id: str) -> Current | None:
+    """The newest version of a resource, which may be its deletion; None when the id was never used."""
+    row = snapshot.one(_CURRENT, store=store, type=type, id=id)
+    return Current(*row) if row else None
+
+
+def version(snapshot: Snapshot, store: int, type: str, id: str, number: int) -> Version | None:
+    """One version of a resource."""
+    row = snapshot.one(_ONE_VERSION, store=store, type=type, id=id, version=number)
+    return Version(*row) if row else None
+
+
+def insert(tx: Tx, store: int, type: str, id: str, method: str, updated: int, body: bytes, rows: IndexRows) -> None:
+    """Adds the first version of a resource. Its pk is the next one: transactions that write wait for each other."""
+    row = tx.one(_NEXT_PK)
+    assert row is not None
+    pk = int(row[0])
+    tx.run(_INSERT, pk=pk, store=store, type=type, id=id, updated=updated, body=body)
+    tx.run(_VERSION, store=store, type=type, id=id, version=1, updated=updated, method=method)
+    _index(tx, store, pk, IndexRows(), rows)
+
+
+def replace(
+    tx: Tx, store: int, type: str, id: str, method: str, before: Current, updated: int, body: bytes | None, old: IndexRows, new: IndexRows
+) -> None:
+    """Adds the next version after `before`; without a body it is a deletion."""
+    number = before.version + 1
+    if before.body is not None:
+        tx.run(_KEEP, store=store, type=type, id=id, version=before.version, body=before.body)
+    tx.run(_UPDATE, pk=before.pk, version=number, updated=updated, deleted=int(body is None), body=body)
+    tx.run(_VERSION, store=store, type=type, id=id, version=number, updated=updated, method=method)
+    _index(tx, store, before.pk, old, new)
+
+
+def _index(tx: Tx, store: int, pk: int, old: IndexRows, new: IndexRows) -> None:
+    for table, gone, fresh in writes.changes(old, new):
+        if gone:
+            tx.many(_REMOVE[table], writes.values_of(table, gone, store, pk))
+        if fresh:
+            tx.many(_ADD[table], writes.values_of(table, fresh, store, pk))
+
+
+def history(snapshot: Snapshot, store: int, type: str, id: str, since: int, before: tuple[int, str, str, int], most: int) -> list[Version]:
+    """Versions of one resource, of a type (no id) or of all (no type), newest first, behind (updated, type, id, version)."""
+    updated, before_type, before_id, number = before
+    if id:
+        rows = snapshot.all(_OF_ID, store=store, type=type, id=id, version=number, since=since, most=most)
+    elif type:
+        rows = snapshot.all(
+            _OF_TYPE, store=store, type=type, updated=updated, id=before_id, version=number, since=since, most=most
+        )  # fmt: skip
+    else:
+        rows = snapshot.all(
+            _OF_ALL, store=store, updated=updated, type=before_type, id=before_id, version=number, since=since, most=most
+        )  # fmt: skip
+    return [Version(*row) for row in rows]
+
+
+def made_by(snapshot: Snapshot, store: int, key: str) -> tuple[str, str] | None:
+    """(type, id) of what the create with this idempotency key made."""
+    row = snapshot.one(_KEY, store=store, key=key)
+    return (row[0], row[1]) if row else None
+
+
+def remember(tx: Tx, store: int, key: str, type: str, id: str) -> None:
+    """Keeps what the create with this idempotency key made."""
+    tx.run(_ADD_KEY, store=store, key=key, type=type, id=id)
+
+
+_sql = lru_cache(maxsize=2048)(Sql)
+"""Searches of one shape have one text."""
+
+
+def reader(snapshot: Snapshot) -> Read:
+    """The engine's way to ask."""
+
+    def read(text: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        statement = _sql(text)
+        return snapshot.all(statement, **{name: values[name] for name in statement.names})
+
+    return read
+
+
+def run(snapshot: Snapshot, statement: Statement) -> list[tuple[Any, ...]]:
+    """The rows of one of the engine's statements."""
+    return reader(snapshot)(statement.text, statement.values)
+
+
+def search(snapshot: Snapshot, store: int, wanted: Search, after: After) -> Found:
+    """One page of a search."""
+    return run_search(reader(snapshot), wanted, store, after)
+
+
+def first_ids(snapshot: Snapshot, store: int, wanted: Search) -> list[str]:
+    """The ids of the first two matches: what conditional requests decide by."""
+    return [row[1] for row in run(snapshot, compile_ids(wanted, store))]
+
+
+@lru_cache(maxsize=1)
+def _patient_paths() -> str:
+    kinds = definitions.resource_types()
+    return ",".join(str(path) for path in sorted({path for kind in kinds for path in compartments.paths_into("Patient", kind)}))
+
+
+def patients_of(snapshot: Snapshot, found: Iterable[tuple[int, str, str]]) -> Iterator[str]:
+    """The ids of the patients that the resources (pk, type, id) concern, by compartment; the same one may come twice."""
+    rows = list(found)
+    yield from (id for _, type, id in rows if type == "Patient")
+    read = reader(snapshot)
+    for part in _parts([pk for pk, _, _ in rows]):
+        names = ",".join(f":p{n}" for n in range(len(part)))
+        own = f"pk IN ({names}) AND path IN ({_patient_paths()}) AND type = 'Patient' AND base = 0"
+        text = f"SELECT DISTINCT id FROM fhir_reference WHERE {own}"
+        yield from (row[0] for row in read(text, {f"p{n}": pk for n, pk in enumerate(part)}))
+
+
+def _parts(pks: Sequence[int]) -> Iterator[list[int]]:
+    """The numbers in lists of a few sizes, filled up with 0, so that few statements serve all."""
+    largest = _AT_ONCE[-1]
+    for start in range(0, len(pks), largest):
+        part = list(pks[start : start + largest])
+        size = next(size for size in _AT_ONCE if size >= len(part))
+        yield part + [0] * (size - len(part))

@@ -1,0 +1,133 @@
+"""Batches and transactions: what happens to each entry, and what the one record says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from tests.wire.covers import covers
+from tests.wire.fhir_data import PATIENT, facts, filled, observation, send, touched
+from tests.wire.story import Story
+
+
+@pytest.fixture
+def ward(story: Story) -> Iterator[str]:
+    yield from filled(story)
+
+
+def bundle(kind: str, *entries: dict[str, Any]) -> dict[str, Any]:
+    return {"resourceType": "Bundle", "type": kind, "entry": list(entries)}
+
+
+def asks(method: str, url: str, resource: Any = None, full_url: str = "", **request: str) -> dict[str, Any]:
+    """An entry of a bundle."""
+    found: dict[str, Any] = {"request": {"method": method, "url": url, **request}}
+    if resource is not None:
+        found["resource"] = resource
+    return {**found, "fullUrl": full_url} if full_url else found
+
+
+def pointing(reference: str) -> dict[str, Any]:
+    """An observation without id that points to what is named."""
+    return {key: value for key, value in {**observation("x", "y"), "subject": {"reference": reference}}.items() if key != "id"}
+
+
+@covers("healthlake", "ProcessBundle")
+def test_a_transaction_links_what_it_makes(story: Story, ward: str) -> None:
+    wanted = bundle(
+        "transaction",
+        asks("POST", "Patient", PATIENT, "urn:uuid:11111111-1111-4111-8111-111111111111"),
+        asks("POST", "Observation", pointing("urn:uuid:11111111-1111-4111-8111-111111111111")),
+        asks("POST", "Patient", PATIENT, "urn:uuid:22222222-2222-4222-8222-222222222222", ifNoneExist="_id=p2"),
+        asks("POST", "Observation", pointing("urn:uuid:22222222-2222-4222-8222-222222222222")),
+        asks("PUT", "Observation/o9", {**pointing("Patient?_id=p1"), "id": "o9"}),
+        asks("DELETE", "Observation/o3"),
+        asks("GET", "Observation/o9"),
+        asks("GET", "Observation?subject=Patient/p1"),
+    )
+    answer, headers = story.fhir("ProcessBundle", "POST", f"/{ward}/r4/", wanted, request={"datastoreId": ward}, resources=ANY)
+    assert answer["type"] == "transaction-response"
+    assert [one["response"]["status"] for one in answer["entry"]] == ["201", "201", "200", "201", "201", "204", "200", "200"]
+    made = [one["response"].get("location", "").partition("/_history")[0] for one in answer["entry"]]
+    assert json.loads(send(story, ward, "GET", made[1]).data)["subject"]["reference"] == made[0]
+    assert (made[2], json.loads(send(story, ward, "GET", made[3]).data)["subject"]["reference"]) == ("Patient/p2", "Patient/p2")
+    assert answer["entry"][6]["resource"]["subject"]["reference"] == "Patient/p1"
+    assert len(answer["entry"][7]["resource"]["entry"]) == 3
+    said = facts(story, headers)
+    assert said["entries"]["items"] == [
+        f"POST {made[0]} 201", f"POST {made[1]} 201", "POST Patient/p2 200", f"POST {made[3]} 201", "PUT Observation/o9 201",
+        "DELETE Observation/o3 204", "GET Observation/o9 200", "GET Observation?subject 200",
+    ]  # fmt: skip
+    assert set(said["patients"]["items"]) == {made[0].partition("/")[2], "p1", "p2"}
+    named = {one["ARN"] for one in story.live.journal(headers["x-amzn-requestid"])[0]["resources"]}
+    assert {arn for _, arn in touched(ward, made[0], "Patient/p1", "Patient/p2", "Observation/o3")} <= named
+
+
+@pytest.mark.parametrize(
+    ("last", "status"),
+    [
+        (asks("PUT", "Patient/p1", {**PATIENT, "id": "p1"}, ifMatch='W/"9"'), 412),
+        (asks("GET", "Patient/never"), 404),
+        (asks("POST", "Observation", {"resourceType": "Observation"}), 400),
+        (asks("POST", "Observation", pointing("Patient?_id=nobody")), 412),
+        (asks("POST", "Observation", pointing("Patient?family=canary-lindqvist")), 412),
+        (asks("PATCH", "Patient/p1", {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "!"}), 400),
+        (asks("GET", "Patient/p1/_history"), 400),
+    ],
+)
+def test_a_refused_transaction_leaves_nothing(story: Story, ward: str, last: dict[str, Any], status: int) -> None:
+    answer = send(story, ward, "POST", "", bundle("transaction", asks("PUT", "Patient/new", {**PATIENT, "id": "new"}), last))
+    assert answer.status == status, answer.data
+    assert json.loads(answer.data)["issue"][0]["location"][0].startswith("/Bundle/entry[1]")
+    assert send(story, ward, "GET", "Patient/new").status == 404
+
+
+def test_the_entries_of_a_batch_stand_alone(story: Story, ward: str) -> None:
+    patch = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W3sib3AiOiJyZW1vdmUiLCJwYXRoIjoiL25hbWUifV0="}
+    wanted = bundle(
+        "batch",
+        asks("PUT", "Patient/new", {**PATIENT, "id": "new"}),
+        asks("GET", "Patient/never"),
+        asks("POST", "Observation", {"resourceType": "Observation"}),
+        asks("PATCH", "Patient/p1", patch),
+        asks("PUT", "Patient?_id=p2", PATIENT),
+        asks("DELETE", "Observation?_id=o2"),
+    )
+    answer, headers = story.fhir("ProcessBundle", "POST", f"/{ward}/r4", wanted, request={"datastoreId": ward}, resources=ANY)
+    assert [one["response"]["status"] for one in answer["entry"]] == ["201", "404", "400", "200", "200", "204"]
+    assert answer["entry"][2]["response"]["outcome"]["resourceType"] == "OperationOutcome"
+    assert "name" not in json.loads(send(story, ward, "GET", "Patient/p1").data)
+    lines = facts(story, headers)["entries"]["items"]
+    assert lines[1:3] == ["GET Patient/never 404", "POST Observation 400"]
+    assert "Canary" not in json.dumps(story.live.journal(headers["x-amzn-requestid"]))
+
+
+def test_a_bundle_needs_the_rights_of_its_entries(story: Story, ward: str) -> None:
+    clerk = story.user((["healthlake:ProcessBundle", "healthlake:ReadResource"], "*"))
+    path, denied = f"/{ward}/r4", "AccessDeniedException"
+    story.fhir("ProcessBundle", "POST", path, bundle("batch", asks("GET", "Patient/p1")), caller=clerk, request=ANY, resources=ANY)
+    for entry in (
+        asks("DELETE", "Patient/p1"),
+        asks("GET", "Patient"),
+        asks("POST", "Patient/%5Fsearch"),
+        asks("POST", "Patient", PATIENT),
+    ):
+        story.fhir("ProcessBundle", "POST", path, bundle("batch", entry), caller=clerk, status=403, error=denied)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (bundle("document"), 400),
+        (bundle("batch", {}), 400),
+        (bundle("transaction", *[asks("GET", "Patient/p1")] * 101), 422),
+        (bundle("batch", *[asks("GET", "Patient/p1")] * 501), 422),
+        (PATIENT, 400),
+    ],
+)
+def test_what_is_no_bundle_to_process_is_refused(story: Story, ward: str, sent: Any, status: int) -> None:
+    assert send(story, ward, "POST", "", sent).status == status
