@@ -51,7 +51,7 @@ def server() -> Iterator[str]:
             check=True, cwd=home, **quiet, **who,
         )  # fmt: skip
         process = subprocess.Popen(
-            [folder / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses=", "-c", "max_connections=60"],
+            [folder / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses=", "-c", "max_connections=200"],
             cwd=home, stdin=subprocess.DEVNULL, **quiet, **who,
         )  # fmt: skip
         try:

@@ -185,7 +185,9 @@ def by_hand(trial: Trial) -> None:
         trial.fhir("POST", "", body=bundled("GET", f"Patient?family={secret('search in a batch')}", "{}")),
         trial.fhir("POST", "", body=bundled("GET", "Patient/x", patient.format("x", secret("refused")), "transaction")),
         trial.fhir(
-            "PATCH", f"Patient/{kept}", body=f'[{{"op":"add","path":"/gender","value":"{secret("patched")}"}}]'.encode(),
+            "PATCH",
+            f"Patient/{kept}",
+            body=f'[{{"op":"add","path":"/gender","value":"{secret("patched")}"}}]'.encode(),
             content_type="application/json-patch+json",
         ),
     )

@@ -132,8 +132,16 @@ def test_a_scope_of_another_service_is_refused(story: Story) -> None:
     [
         ("cloudtrail", "list_queries", {"EventDataStore": "arn:aws:cloudtrail:us-east-1:123456789012:eventdatastore/x"}),
         ("comprehendmedical", "list_phi_detection_jobs", {}),
-        ("personalize-runtime", "get_recommendations", {"campaignArn": "arn:aws:personalize:us-east-1:123456789012:campaign/x"}),
-        ("personalize-events", "put_events", {"trackingId": "t", "sessionId": "s", "eventList": [{"eventType": "e", "sentAt": 1}]}),
+        (
+            "personalize-runtime",
+            "get_action_recommendations",
+            {"campaignArn": "arn:aws:personalize:us-east-1:123456789012:campaign/x", "userId": "u"},
+        ),
+        (
+            "personalize-events",
+            "put_actions",
+            {"datasetArn": "arn:aws:personalize:us-east-1:123456789012:dataset/x/ACTIONS", "actions": [{"actionId": "a"}]},
+        ),
         ("sns", "list_topics", {}),
         ("iam", "list_groups", {}),
         ("s3", "get_bucket_cors", {"Bucket": "some-bucket"}),
