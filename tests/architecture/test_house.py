@@ -111,7 +111,7 @@ def test_exceptions_are_still_needed() -> None:
     assert BROAD | AMBIENT.keys() | {path for path, _ in NAMES_ALLOWED} <= paths
 
 
-MACHINE = re.compile(rb"(?<![\w.\-/])/(?:work|root|home/\w+)/|https?://[^\s\"')>]*(?:pythonhosted|pypi\.org/simple|artifactory|nexus)")
+MACHINE = re.compile(rb"(?<![\w.\-/])/(?:work|root|home/\w+)/|https?://[^\s\"')>]*(?:hosted\.org|/simple\b|artifactory|nexus)")
 
 
 def test_nothing_committed_names_a_machine_or_an_index() -> None:

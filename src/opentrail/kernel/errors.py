@@ -60,17 +60,3 @@ class Unavailable(ServiceError):
 
     def __init__(self, template: str, /, **arguments: object) -> None:
         super().__init__("ServiceUnavailable", template, status=503, **arguments)
-
-
-def access_denied(
-    principal: str, action: str, resource: str, why: str = "no identity-based policy allows the {action} action"
-) -> ServiceError:
-    """AWS's wording for a call that no policy allows."""
-    return ServiceError(
-        "AccessDeniedException",
-        "User: {principal} is not authorized to perform: {action} on resource: {resource} because " + why,
-        status=403,
-        principal=principal,
-        action=action,
-        resource=resource,
-    )
