@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.servers import serving
 from botocore.exceptions import ClientError
 
-from tests.servers import serve
 from tests.wire.story import Caller, Live, Story
 
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).with_name("seeds.json").read_text("utf-8"))
@@ -26,7 +26,7 @@ _ROW = re.compile(r"\| `(\w+)` \| `([\w.]+)` \| (added|absent|other type) \| .+ 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """A story on a fresh server."""
-    with serve(tmp_path_factory.mktemp("seeds") / "data") as server:
+    with serving(tmp_path_factory.mktemp("seeds") / "data") as server:
         live = Live(server)
         yield Story(live)
         live.close()

@@ -1,14 +1,11 @@
-"""A live server, every offered operation as a valid request, and a client that signs, sends and reads raw HTTP."""
+"""Every offered operation as a valid request, and a client that signs, sends and reads raw HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from benchmarks.servers import ACCOUNT, credentials, free_port
+from benchmarks.servers import ACCOUNT, REGION, Server, serving
 from botocore.credentials import Credentials
 from botocore.serialize import create_serializer
 
@@ -29,40 +26,16 @@ from opentrail.gateway.resolve import protocol_of
 from opentrail.identity import sigv4
 from tests.unit.contract import samples
 
-REGION = "us-east-1"
 WIRE = {"json": "json", "query": "query", "rest_json": "rest-json", "rest_xml": "rest-xml"}
 PATIENCE = 30.0
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server that answers: its port, folder, root credentials, and the file that its standard error goes to."""
-
-    port: int
-    folder: Path
-    credentials: Credentials
-    log: Path
-
-
 @contextmanager
-def server(folder: Path, *options: str) -> Iterator[Server]:
-    """A server at log level debug, stopped with SIGTERM at the end; it must then end with status 0."""
-    home, log, port = folder / "data", folder / "server.log", free_port()
-    command = [sys.executable, "-c", "from opentrail.cli import main; main()", "serve", "--data-dir", str(home), "--account", ACCOUNT]
-    command += ["--listen", f"127.0.0.1:{port}", "--log-level", "debug", "--log-format", "json", *options]
-    with log.open("wb") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        try:
-            for line in process.stdout or ():
-                if line.startswith("OpenTrail serves"):
-                    break
-            else:
-                raise RuntimeError(f"the server did not start: {log.read_text()}")
-            yield Server(port, home, credentials(home / "credentials"), log)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
-        assert process.returncode == 0
+def server(folder: Path, *options: str, **environment: str) -> Iterator[Server]:
+    """A server at log level debug that must end with status 0."""
+    with serving(folder / "data", "--log-level", "debug", "--log-format", "json", *options, environment=environment) as running:
+        yield running
+        assert running.stop() == 0
 
 
 @dataclass(frozen=True)

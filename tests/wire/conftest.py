@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pg8000.native
 import pytest
+from benchmarks.servers import ACCOUNT, OTHER, serving
 
 from opentrail.store.postgres import arguments
 from tests.conftest import kinds
-from tests.servers import serve
 from tests.wire.story import Live, Story
 
 
@@ -32,7 +32,7 @@ class Lives:
         """The server on that kind of database."""
         if kind not in self._running:
             address = self._database() if kind == "postgresql" else ""
-            server = self.opened.enter_context(serve(self._folder / kind, address))
+            server = self.opened.enter_context(serving(self._folder / kind, "--account", f"{ACCOUNT},{OTHER}", "--database", address, "--flush-interval", "2s"))
             self._running[kind] = self.opened.enter_context(closing(Live(server)))
         return self._running[kind]
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from benchmarks.servers import OTHER
 
-from tests.servers import OTHER
 from tests.wire.covers import covers
 from tests.wire.story import MOMENT, Caller, Story, root
 
