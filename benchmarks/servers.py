@@ -206,7 +206,7 @@ class Server:
             )  # fmt: skip
             made = boto3.client(
                 service, region_name=region, endpoint_url=self.url, aws_access_key_id=found.access_key,
-                aws_secret_access_key=found.secret_key, config=config, **more,
+                aws_secret_access_key=found.secret_key, config=config, **{"verify": self.settings.tls_certificate or None, **more},
             )  # fmt: skip
             if more:
                 return made
@@ -226,7 +226,7 @@ class Server:
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs another command of the program with this server."""
         place = ("--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self.port}")
-        return program(command, *place, *arguments, OPENTRAIL_DATABASE=self.settings.database)
+        return program(command, *place, *arguments, **{**self.environment, "OPENTRAIL_DATABASE": self.settings.database})
 
     def verify(self, trail_arn: str) -> tuple[int, str]:
         """What `opentrail verify` answers: exit status and output."""
