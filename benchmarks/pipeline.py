@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from benchmarks.servers import ACCOUNT, credentials
+from benchmarks.servers import ACCOUNT, profiles
 from opentrail import app, start
 from opentrail.calls.call import Request
 from opentrail.gateway import pipeline
@@ -39,7 +39,7 @@ def prepared(folder: Path) -> tuple[app.Parts, Credentials]:
     """A data folder and the parts of its web role."""
     settings = Settings(data_dir=str(folder), account=(ACCOUNT,))
     start.prepare(settings, lambda text: None)
-    return app.Parts(settings, web=True), credentials(folder / "credentials")
+    return app.Parts(settings, web=True), profiles(folder / "credentials")["default"]
 
 
 def requests(keys: Credentials, count: int) -> list[Sent]:

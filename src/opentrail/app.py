@@ -30,6 +30,7 @@ from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.trust import own_issuer
 from opentrail.services.cloudtrail import service as cloudtrail
 from opentrail.services.cloudtrail.delivery import plan as delivery_plan
 from opentrail.services.cloudtrail.delivery import put as delivery_put
@@ -242,7 +243,7 @@ def workers(parts: Parts) -> list[Worker]:
 
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
-    calls = RemoteCalls(settings.url, service_credentials(parts), clock)
+    calls = RemoteCalls(settings.url, service_credentials(parts), clock, own_issuer(settings))
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
