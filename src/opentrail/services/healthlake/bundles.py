@@ -16,7 +16,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import bundle_entries, fhir_store, requests, store
+from opentrail.services.healthlake import bundle_entries, fhir_store, interactions, requests, store
 from opentrail.services.healthlake.bundle_entries import Result
 from opentrail.services.healthlake.drafts import draft, unchanged
 from opentrail.services.healthlake.engine import bundle as engine
@@ -71,6 +71,7 @@ def prepare(call: Call, input: FhirInput) -> Plan:
     bundle = engine.parse_bundle(parsed)
     if len(bundle.entries) > MOST_ENTRIES:
         raise refuse(422, "too-costly", "A bundle may have at most {} entries.", name(MOST_ENTRIES))
+    interactions.allow_entries(call, bundle.entries)
     kept = msgspec.json.decode(input.body, type=_RawBundle).entry
     raw = [requests.raw_members(bytes(one.resource)) if entry.resource else {} for entry, one in zip(bundle.entries, kept, strict=True)]
     given, full_urls = engine.identities(bundle.entries, iter(call.tools.ids.uuid, ""))
@@ -113,6 +114,7 @@ def _only(
     snapshot: Snapshot, found: store.Datastore, call: Call, base: str, type: str, pairs: requests.Pairs, place: int
 ) -> str:  # fmt: skip
     """The id of the one resource that a condition selects; empty for none."""
+    interactions.allow_condition(call, type)
     try:
         ids = fhir_store.first_ids(snapshot, found.key, requests.criteria(type, pairs, base, requests.milliseconds(call)))
         if len(ids) > 1:

@@ -11,7 +11,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import fhir_store, requests, store
+from opentrail.services.healthlake import access, fhir_store, requests, store
 from opentrail.services.healthlake.drafts import draft
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
 from opentrail.services.healthlake.engine.patch import FHIR_JSON, JSON_PATCH
@@ -87,6 +87,8 @@ def prepare_patch(call: Call, input: FhirInput) -> Plan:
     with call.tools.read() as snapshot:
         found = store.datastore(snapshot, input.datastoreId)
         before = fhir_store.current(snapshot, found.key, type, id) if found and found.account == call.account else None
+        if found and before:  # before the patch is tried: how it fails would tell what is there
+            access.check_before(snapshot, call, found, "patch", type, id, before)
     return _plan(input, patch_of(want, before) if before and before.body is not None else want)
 
 
