@@ -68,7 +68,7 @@ def aws(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serve(folder: Path, database: str = "", flush: float = 2.0, digest: float = 3600.0) -> Iterator[Server]:
+def serve(folder: Path, database: str = "", flush: float = 2.0, digest: float = 3600.0, issuers: str = "") -> Iterator[Server]:
     """A server with two accounts on a port of its own, stopped at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -78,7 +78,9 @@ def serve(folder: Path, database: str = "", flush: float = 2.0, digest: float = 
     )
     options = ["--data-dir", str(folder), "--listen", listen, "--account", f"{MAIN},{OTHER}", "--database", database]
     intervals = ["--flush-interval", f"{flush}s", "--digest-interval", f"{digest}s"]
-    process = subprocess.Popen([*PROGRAM, "serve", *options, *intervals], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [*PROGRAM, "serve", *options, *intervals], stdout=subprocess.PIPE, text=True, env={**os.environ, "OPENTRAIL_TOKEN_ISSUERS": issuers}
+    )
     try:
         for line in process.stdout or ():
             if line.startswith("OpenTrail serves"):
