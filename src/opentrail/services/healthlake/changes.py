@@ -55,7 +55,7 @@ def prepare_create(call: Call, input: FhirInput) -> Plan:
         wanted = requests.criteria(type, requests.query(input.if_none_exist), input.base, requests.milliseconds(call))
     resource = _resource(input, type)
     resource.pop("id", None)
-    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body))
+    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body), requests.profiles(call))
     want = Want("create", type, fresh=call.tools.ids.uuid(), made=made, criteria=wanted)
     return _plan(input, want, input.idempotency_key.lower())
 
@@ -71,7 +71,7 @@ def prepare_update(call: Call, input: FhirInput) -> Plan:
     else:
         wanted = requests.criteria(type, input.parameters, input.base, requests.milliseconds(call))
         id = requests.check_id(id) if "id" in resource else ""
-    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body))
+    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body), requests.profiles(call))
     want = Want("update", type, id, call.tools.ids.uuid(), made, None, 0, wanted, input.if_match, input.if_none_match)
     return _plan(input, want)
 
@@ -82,7 +82,7 @@ def prepare_patch(call: Call, input: FhirInput) -> Plan:
     if input.resourceId is None:
         raise refuse(400, "not-supported", "A patch names its resource by id; conditional patches are not offered.")
     id = requests.check_id(input.resourceId)
-    patch = Patch(input.content_type, _document(input), requests.level(input.validation_level))
+    patch = Patch(input.content_type, _document(input), requests.level(input.validation_level), requests.profiles(call))
     want = Want("patch", type, id, patch=patch, if_match=input.if_match)
     with call.tools.read() as snapshot:
         found = store.datastore(snapshot, input.datastoreId)

@@ -44,7 +44,7 @@ def validate(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     if resource.get("resourceType") != type:
         issues = [error("invalid", "resourceType must be {}, as in the path.", name(type), location="/resourceType")]
     else:
-        issues = check(resource, requests.level(input.validation_level), also=(profile,) if profile else ())
+        issues = check(resource, requests.level(input.validation_level), requests.profiles(call), (profile,) if profile else ())
     return {"status": 200, "body": msgspec.json.encode(operation_outcome(issues))}
 
 

@@ -22,16 +22,18 @@ from opentrail.services.healthlake.engine.patch import patched
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.engine.validation import Level
+from opentrail.services.healthlake.engine.validation.profiles import NO_PROFILES, Profiles
 from opentrail.store.sql import Snapshot, Tx
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A patch document and its media type, and the level at which the result is checked."""
+    """A patch document and its media type, and the level and profiles by which the result is checked."""
 
     media: str
     document: Any
     level: Level
+    profiles: Profiles = NO_PROFILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def patch_of(want: Want, before: fhir_store.Current) -> Want:
     was = msgspec.json.decode(before.body)
     now = patched(was, want.patch.media, want.patch.document)
     kept = unchanged(requests.raw_members(before.body), was, now)
-    return replace(want, made=draft(now, want.patch.level, kept), patched_from=before.version)
+    return replace(want, made=draft(now, want.patch.level, kept, want.patch.profiles), patched_from=before.version)
 
 
 def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> Done:
