@@ -95,7 +95,7 @@ def _key(row: bytes) -> tuple[str, str, Key] | None:
         one = msgspec.json.decode(row, type=_JsonKey)
         if one.use not in ("", "sig") or one.alg not in ("", *ALGORITHMS):
             return None
-        if one.kty == "RSA":
+        if one.kty == "RSA" and LEAST_RSA_BITS <= 6 * len(one.n) <= MOST_RSA_BITS + 12:  # six bits a character, rounded up
             key: Key = RSAKey.import_key({"kty": "RSA", "n": one.n, "e": one.e})
             if not LEAST_RSA_BITS <= key.public_key.key_size <= MOST_RSA_BITS:
                 return None
@@ -164,10 +164,13 @@ def fetch(address: str) -> bytes:
         connection = http.client.HTTPConnection(host, parts.port, timeout=LIMIT)
     else:
         raise NotFetched("its address is neither http nor https")
-    ended = threading.Timer(LIMIT, _cut, (connection,))
-    ended.daemon = True
-    ended.start()
+    late = threading.Event()
+    watch: threading.Timer | None = None
     try:
+        connection.connect()
+        watch = threading.Timer(LIMIT, _cut, (connection.sock, late))
+        watch.daemon = True
+        watch.start()
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", path, headers={"accept": "application/jwk-set+json, application/json", "connection": "close"})
         answer = connection.getresponse()
@@ -177,18 +180,20 @@ def fetch(address: str) -> bytes:
     except (OSError, http.client.HTTPException) as error:
         raise NotFetched(type(error).__name__) from None
     finally:
-        ended.cancel()
+        if watch is not None:
+            watch.cancel()
         connection.close()
+    if late.is_set():
+        raise NotFetched("it took too long")
     if len(body) > MOST_BYTES:
         raise NotFetched(f"it is longer than {MOST_BYTES} bytes")
     return body
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    """Ends a request that takes too long in all, though each part of it comes in time."""
-    sock = connection.sock
-    if sock is not None:
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
+def _cut(sock: socket.socket, late: threading.Event) -> None:
+    """Ends an answer that takes too long in all, though each part of it comes in time."""
+    late.set()
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return

@@ -174,13 +174,10 @@ def test_an_answer_that_drips_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> Non
 
         thread = threading.Thread(target=drip)
         thread.start()
-        try:
-            answer = fetch(f"http://127.0.0.1:{server.getsockname()[1]}/keys")
-        except NotFetched:
-            answer = b""
+        with pytest.raises(NotFetched):
+            fetch(f"http://127.0.0.1:{server.getsockname()[1]}/keys")
         ended.set()
         thread.join()
-    assert answer.strip() == b""
 
 
 @pytest.mark.parametrize("address", ["file:///etc/passwd", "ftp://127.0.0.1/x", "http://127.0.0.1:1/keys", "https://127.0.0.1:1/keys"])
