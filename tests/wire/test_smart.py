@@ -7,6 +7,7 @@ import hmac
 import json
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -566,6 +567,31 @@ def test_the_issuers_new_key_is_learned_and_a_flood_of_unknown_ones_is_not_passe
     assert issuer.asked - asked <= 1
     assert first.ask(first.token("system/*.*"), "GET", "Patient/p1").status == 200
     first.close()
+
+
+def test_of_many_calls_that_need_the_keys_one_asks_for_them(story: Story, issuer: Issuer) -> None:
+    said = configuration(issuer, jwks_uri=f"{issuer.origin}/keys?{story.name('fresh')}")
+    made = story.client("healthlake").create_fhir_datastore(DatastoreTypeVersion="R4", IdentityProviderConfiguration=said)
+    token, asked = issuer.token(made["DatastoreEndpoint"], "system/*.read"), issuer.asked
+    headers = {"host": host(story.live), "authorization": f"Bearer {token}"}
+    with ThreadPoolExecutor(12) as many:
+        path = f"/datastore/{made['DatastoreId']}/r4/Patient"
+        answers = list(many.map(lambda _: urllib3.request("GET", story.live.server.url + path, headers=headers), range(36)))
+    assert {one.status for one in answers} == {200}
+    assert issuer.asked == asked + 1
+    story.client("healthlake").delete_fhir_datastore(DatastoreId=made["DatastoreId"])
+
+
+def test_while_the_issuer_is_away_a_data_store_without_its_keys_refuses(story: Story, issuer: Issuer) -> None:
+    said = configuration(issuer, jwks_uri=f"{issuer.origin}/keys?{story.name('away')}")
+    made = story.client("healthlake").create_fhir_datastore(DatastoreTypeVersion="R4", IdentityProviderConfiguration=said)
+    issuer.answer = lambda handler: handler.send_error(500)
+    token = issuer.token(made["DatastoreEndpoint"], "system/*.read")
+    headers = {"host": host(story.live), "authorization": f"Bearer {token}"}
+    path = f"/datastore/{made['DatastoreId']}/r4/Patient"
+    assert [story.live.send("GET", path, headers).status for _ in range(2)] == [401, 401]
+    assert send(story, made["DatastoreId"], "GET", "Patient").status == 200
+    story.client("healthlake").delete_fhir_datastore(DatastoreId=made["DatastoreId"])
 
 
 @pytest.mark.parametrize(
