@@ -24,6 +24,8 @@ from opentrail.services.healthlake.engine.smart.reach import Reach, patients, re
 from opentrail.services.healthlake.engine.smart.scopes import Action
 from opentrail.store.sql import Snapshot
 
+_AT_ONCE = (1, 10, 100, 1000)
+"""Ids are asked for in lists of a few sizes, so that few statements serve all."""
 MOST_CONCERNED = 20
 """Patients that a resource may concern which is written under a scope of less than everything."""
 
@@ -47,7 +49,9 @@ def _seen(snapshot: Snapshot, found: store.Datastore, kind: str, ids: Sequence[s
     """Those of the ids whose current version is within reach."""
     if allowed.nothing or not ids:
         return set()
-    wanted = Search(kind, (HasId(tuple(ids)), *allowed.filters()))
+    size = next((size for size in _AT_ONCE if size >= len(ids)), len(ids))
+    filled = (*ids, *(ids[-1:] * (size - len(ids))))
+    wanted = Search(kind, (HasId(filled), *allowed.filters()))
     return set(fhir_store.first_ids(snapshot, found.key, wanted, len(ids)))
 
 

@@ -54,8 +54,8 @@ def allow(call: Call, input: FhirInput) -> None:
     if operation == "ProcessBundle":
         if not grant.scopes:
             _refused("The token has no scope that grants anything.")
-        if "respond-async" in input.prefer:
-            _refused("A token that may have ended by then allows nothing that is done later.")
+        if "respond-async" in input.prefer.lower() or input.resourceId is not None:
+            _refused("A token, which may have ended by then, allows nothing that is done later.")
         return
     conditional = bool(input.if_none_exist) or (operation in ON_ONE and operation != "CreateResource" and input.resourceId is None)
     _judge(grant, operation, input.resourceType or "", conditional or input.compartmentType is not None)

@@ -78,7 +78,8 @@ def test_what_is_not_offered_to_tokens_is_refused_to_all(name: str) -> None:
     listed = {*ALWAYS, *interactions.ON_ONE, *interactions.SEARCHES, "ProcessBundle", "GetHistoryByResourceType", "GetFullHistory",
               "SearchEverything", "ValidateResource"}  # fmt: skip
     listed |= {verb + end for verb in interactions.TERMS for end in ("WithGet", "WithPost")}
-    assert allowed(name, "system/*.*") is (name in listed)
+    one = {} if name != "ProcessBundle" else {"resourceId": None}
+    assert allowed(name, "system/*.*", **one) is (name in listed)
 
 
 @pytest.mark.parametrize("name", [*interactions.ON_ONE, *interactions.SEARCHES])
@@ -125,8 +126,9 @@ def test_letters(letters: str, names: list[str]) -> None:
 
 
 def test_a_bundle_that_is_done_later_is_refused() -> None:
-    assert allowed("ProcessBundle", "system/*.*")
-    assert not allowed("ProcessBundle", "system/*.*", prefer="respond-async")
+    assert allowed("ProcessBundle", "system/*.*", resourceId=None)
+    assert not allowed("ProcessBundle", "system/*.*", resourceId=None, prefer="handling=strict, Respond-Async")
+    assert not allowed("ProcessBundle", "system/*.*", resourceId="waiting")
 
 
 @pytest.mark.parametrize(
