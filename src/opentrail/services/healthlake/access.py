@@ -50,7 +50,7 @@ def _seen(snapshot: Snapshot, found: store.Datastore, kind: str, ids: Sequence[s
     if allowed.nothing or not ids:
         return set()
     size = next((size for size in _AT_ONCE if size >= len(ids)), len(ids))
-    filled = (*ids, *(ids[-1:] * (size - len(ids))))
+    filled = (*ids, *[ids[-1]] * (size - len(ids)))
     wanted = Search(kind, (HasId(filled), *allowed.filters()))
     return set(fhir_store.first_ids(snapshot, found.key, wanted, len(ids)))
 
