@@ -3,22 +3,19 @@
     python -m tools.nlp_codes DOWNLOADS
 
 DOWNLOADS as for nlp_vocab; the RxNorm prescribable extract is read from the data folder (OPENTRAIL_SHARED). Writes
-data/icd10cm.tsv.gz, data/icd10cm.json and data/rxnorm.tsv.gz.
+data/icd10cm.npz, data/icd10cm_ranker.npz and data/rxnorm.tsv.gz.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from opentrail.services.comprehendmedical.engine import releases
-from opentrail.services.comprehendmedical.engine.icd10cm import FEATURES, Icd10Cm, plain
+from opentrail.services.comprehendmedical.engine import icd10cm, releases, stored
 from opentrail.services.comprehendmedical.engine.terms import words_of
+from tools.nlp_rank import learn, save
 from tools.nlp_vocab import DATA, unpickle
 from tools.train_nlp import shared_folder
 
@@ -76,39 +73,6 @@ def normal(row: dict[str, float]) -> dict[str, float]:
     return {word: share / total for word, share in row.items()}
 
 
-def learn(terms: Sequence[Term], extra: Sequence[Term], seed: int = 5, most: int = 2500) -> dict[str, float]:
-    """Weights that rank the right code first: a softmax over candidates, for inclusion terms left out of the index."""
-    chance = random.Random(seed)  # noqa: S311 (training data, not secrets)
-    included = [term for term in terms if term[1] == "i"]
-    chance.shuffle(included)
-    left = set(included[:most])
-    unspecified = [
-        (code, "t", plain(text)) for code, kind, text in terms if kind == "t" and "unspecified" in text.lower() and len(code) < 7
-    ]
-    chance.shuffle(unspecified)
-    asked = included[:most] + unspecified[: most // 4]
-    kept = [term for term in (*terms, *extra) if term not in left]
-    codes = Icd10Cm(kept, {}, bridge(kept))
-    examples = []
-    for code, _, text in asked:
-        top, columns = codes.seen(text)
-        truth = np.array([codes.codes[number] == code for number in top])
-        if truth.any():
-            examples.append((columns.astype(np.float64), truth))
-    weights = np.zeros(len(FEATURES))
-    speed = np.zeros(len(FEATURES))
-    for _ in range(400):
-        slope = np.zeros(len(FEATURES))
-        for columns, truth in examples:
-            totals = columns @ weights
-            shares = np.exp(totals - totals.max())
-            shares /= shares.sum()
-            slope += columns[truth][0] - shares @ columns
-        speed = 0.9 * speed + 0.8 * (slope / len(examples) - 1e-4 * weights)
-        weights += speed
-    return {name: round(float(weight), 4) for name, weight in zip(FEATURES, weights, strict=True)} | {"temper": 1.0}
-
-
 def rxnorm_rows(shared: Path) -> Iterator[tuple[str, str, str, str]]:
     """(code, term type, name, names to look it up by) of the prescribable extract."""
     concepts: dict[str, tuple[str, str, set[str]]] = {}
@@ -153,9 +117,8 @@ def main() -> None:
     downloads = Path(sys.argv[1])
     terms = tabular(downloads)
     extra = list(dict.fromkeys(synonyms(downloads, terms)))
-    write("icd10cm.tsv.gz", [*terms, *extra])
-    learned = {"weights": learn(terms, extra), "bridge": bridge([*terms, *extra])}
-    (DATA / "icd10cm.json").write_text(json.dumps(learned, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    (DATA / "icd10cm.npz").write_bytes(stored.packed(icd10cm.compiled([*terms, *extra]), icd10cm.FORM))
+    save(DATA / "icd10cm_ranker.npz", learn([*terms, *extra], bridge), bridge([*terms, *extra]))
     rows = list(rxnorm_rows(shared_folder()))
     codes = {code for code, _, _, _ in rows}
     write("rxnorm.tsv.gz", [*rows, *(row for row in extra_rows() if row[0] not in codes)])

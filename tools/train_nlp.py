@@ -12,7 +12,7 @@ import gzip
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -69,10 +69,15 @@ def stacked(lower: Model, found: Sequence[Sentence], dictionary: Gazetteer) -> l
     return rows
 
 
-def train_head(head: str, found: Sequence[Sentence], lower: Model | None, dictionary: Gazetteer, clusters: Clusters) -> Trained:
-    """Train one head on the given sentences."""
-    rows = stacked(lower, found, dictionary) if lower else [[] for _ in found]
-    features = [sentence_features(one.words, dictionary.tags(one.words), clusters, row) for one, row in zip(found, rows, strict=True)]
+def featured(head: str, found: Sequence[Sentence], lower: Model | None, dictionary: Gazetteer, clusters: Clusters) -> list[list[list[str]]]:
+    """The features of every sentence, as the head sees them."""
+    rows = stacked(lower, found, dictionary) if lower and head in SECOND else [[] for _ in found]
+    known: dict[str, Mapping[int, list[str]]] = {}
+    return [sentence_features(one.words, dictionary.tags(one.words), clusters, row, known) for one, row in zip(found, rows, strict=True)]
+
+
+def train_head(head: str, found: Sequence[Sentence], features: Sequence[Sequence[Sequence[str]]]) -> Trained:
+    """Train one head on sentences with their features."""
     return train(features, [mended(one.labels) for one in found], OPTIONS[head])
 
 
@@ -80,7 +85,8 @@ def train_from(head: str, shared: Path, lower: Path | None = None) -> Trained:
     """Train a head on all its data, in a process of its own."""
     dictionary, clusters = dictionaries()
     below = model.load(lower, clusters) if lower else None
-    return train_head(head, sentences(head, shared), below, dictionary, clusters)
+    found = sentences(head, shared)
+    return train_head(head, found, featured(head, found, below, dictionary, clusters))
 
 
 def main() -> None:

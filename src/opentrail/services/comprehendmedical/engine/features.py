@@ -7,7 +7,7 @@ so that inference adds up remembered rows of weights instead of building feature
 from __future__ import annotations
 
 import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -74,20 +74,26 @@ def pair_key(first: str, second: str) -> str:
     return f"{fold(first)}|{fold(second)}"
 
 
+Known = dict[str, Mapping[int, list[str]]]
+"""Features by channel and key, remembered over many sentences."""
+
+
 def sentence_features(
-    words: Sequence[str], tags: Sequence[Sequence[str]], clusters: Clusters, stacked: Sequence[Sequence[str]] = ()
+    words: Sequence[str], tags: Sequence[Sequence[str]], clusters: Clusters, stacked: Sequence[Sequence[str]] = (), known: Known | None = None
 ) -> list[list[str]]:
     """All features of each token, as text: for training, and to check that inference adds up the same.
 
     `tags` are the gazetteer's lists, `stacked` the labels that earlier models gave.
     """
-    count = len(words)
+    count, remembered = len(words), {} if known is None else known
     out: list[list[str]] = [[] for _ in range(count)]
-    channels = [[word_features(word, clusters) for word in words]]
-    channels += [[tag_features(f"g{number}", tag) for tag in row] for number, row in enumerate(tags)]
-    channels += [[tag_features(f"k{number}", tag) for tag in row] for number, row in enumerate(stacked)]
-    for channel in channels:
-        for place, given in enumerate(channel):
+    channels = [[_recalled(remembered, f"w {word}", word_features, word, clusters) for word in words]]
+    for letter, rows in (("g", tags), ("k", stacked)):
+        for number, row in enumerate(rows):
+            channel = f"{letter}{number}"
+            channels.append([_recalled(remembered, f"{channel} {tag}", tag_features, channel, tag) for tag in row])
+    for given_by in channels:
+        for place, given in enumerate(given_by):
             for distance in REACH:
                 if 0 <= place - distance < count:
                     out[place - distance] += given[distance]
@@ -98,3 +104,10 @@ def sentence_features(
     out[0].append("first")
     out[-1].append("last")
     return out
+
+
+def _recalled(known: Known, key: str, make: Callable[..., Mapping[int, list[str]]], *arguments: object) -> Mapping[int, list[str]]:
+    found = known.get(key)
+    if found is None:
+        found = known[key] = make(*arguments)
+    return found
