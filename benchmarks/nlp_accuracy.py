@@ -36,10 +36,10 @@ from opentrail.services.comprehendmedical.engine.tagger import stack_tags
 SCORES = Path(__file__).parent / "nlp_scores.json"
 ENGINE = "src/opentrail/services/comprehendmedical/engine"
 MADE_OF = {
-    "bc5cdr": ("features.py", "data/phrases.tsv.gz", "data/clusters.tsv.gz"),
-    "ncbi": ("features.py", "data/phrases.tsv.gz", "data/clusters.tsv.gz"),
-    "clinical": ("features.py", "text.py", "data/phrases.tsv.gz", "data/clusters.tsv.gz"),
-    "phi": ("features.py", "phi.py", "text.py", "data/phrases.tsv.gz", "data/clusters.tsv.gz"),
+    "bc5cdr": ("features.py", "data/phrases.npz", "data/clusters.npz"),
+    "ncbi": ("features.py", "data/phrases.npz", "data/clusters.npz"),
+    "clinical": ("features.py", "text.py", "data/phrases.npz", "data/clusters.npz"),
+    "phi": ("features.py", "phi.py", "text.py", "data/phrases.npz", "data/clusters.npz"),
     "icd10cm": ("icd10cm.py", "terms.py"),
     "relations": ("attach.py",),
     "negation": ("context.py", "data/context.tsv"),

@@ -1,9 +1,10 @@
 """Compile the code systems of Comprehend Medical's engine: ICD-10-CM (with learned weights) and RxNorm.
 
-    python -m tools.nlp_codes DOWNLOADS
+    python -m tools.nlp_codes DOWNLOADS [--codes-only]
 
 DOWNLOADS as for nlp_vocab; the RxNorm prescribable extract is read from the data folder (OPENTRAIL_SHARED). Writes
-data/icd10cm.npz, data/icd10cm_ranker.npz and data/rxnorm.tsv.gz.
+data/icd10cm.npz, data/icd10cm_ranker.npz and data/rxnorm.npz; the ranker of
+codes is trained anew (two minutes) unless `--codes-only`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine import icd10cm, releases, stored
+import numpy as np
+
+from opentrail.services.comprehendmedical.engine import icd10cm, releases, rxnorm, stored
+from opentrail.services.comprehendmedical.engine.stored import Arrays
 from opentrail.services.comprehendmedical.engine.terms import words_of
 from tools.nlp_rank import learn, save
 from tools.nlp_vocab import DATA, unpickle
@@ -21,11 +25,6 @@ from tools.train_nlp import shared_folder
 
 Term = tuple[str, str, str]
 TABULAR = "simple_icd_10_cm/data/icd10c-tabular-April-1-2026.xml"
-
-
-def tabular(downloads: Path) -> list[Term]:
-    """The terms of the packaged release."""
-    return releases.icd10cm_rows(downloads / TABULAR)
 
 
 def synonyms(downloads: Path, terms: Sequence[Term]) -> Iterator[Term]:
@@ -41,6 +40,17 @@ def synonyms(downloads: Path, terms: Sequence[Term]) -> Iterator[Term]:
         if kind in "ti" and isinstance(names, list):
             for name in names:
                 yield from ((code, "s", variant) for variant in groups[name] if "," not in variant and variant != bare)
+
+
+def common(terms: Sequence[Term]) -> Iterator[Term]:
+    """What clinicians call the commonest conditions, for the code that is given when nothing more is known (nlp_lexicon)."""
+    codes = {code for code, kind, _ in terms if kind == "t"}
+    for line in (Path(__file__).parent / "nlp_lexicon/icd10cm_common.tsv").read_text(encoding="utf-8").splitlines():
+        code, names = line.split("\t")
+        if code not in codes:
+            sys.stdout.write(f"nlp_lexicon/icd10cm_common.tsv: {code} is not in this release\n")
+        else:
+            yield from ((code, "s", name) for name in names.split("|"))
 
 
 def bridge(terms: Sequence[Term], rounds: int = 6, least: float = 0.08, most: int = 6) -> dict[str, list[tuple[str, float]]]:
@@ -106,22 +116,24 @@ def extra_rows() -> Iterator[tuple[str, str, str, str]]:
         yield code, "IN", name, name.lower()
 
 
-def write(name: str, rows: Sequence[Sequence[str]]) -> None:
+def write(name: str, arrays: Arrays, form: str, version: str) -> None:
     """Write a vocabulary file."""
-    (DATA / name).write_bytes(releases.packed(rows))
-    sys.stdout.write(f"{name}: {len(rows)} rows, {(DATA / name).stat().st_size} bytes\n")
+    content = stored.packed({**arrays, "version": np.frombuffer(version.encode(), np.uint8)}, form)
+    (DATA / name).write_bytes(content)
+    sys.stdout.write(f"{name}: {len(content)} bytes\n")
 
 
 def main() -> None:
     """Compile both."""
     downloads = Path(sys.argv[1])
-    terms = tabular(downloads)
-    extra = list(dict.fromkeys(synonyms(downloads, terms)))
-    (DATA / "icd10cm.npz").write_bytes(stored.packed(icd10cm.compiled([*terms, *extra]), icd10cm.FORM))
-    save(DATA / "icd10cm_ranker.npz", learn([*terms, *extra], bridge), bridge([*terms, *extra]))
     rows = list(rxnorm_rows(shared_folder()))
     codes = {code for code, _, _, _ in rows}
-    write("rxnorm.tsv.gz", [*rows, *(row for row in extra_rows() if row[0] not in codes)])
+    write("rxnorm.npz", rxnorm.compiled([*rows, *(row for row in extra_rows() if row[0] not in codes)]), rxnorm.FORM, "2025-10-06")
+    terms, version = releases.icd10cm_rows(downloads / TABULAR)
+    extra = list(dict.fromkeys([*common(terms), *synonyms(downloads, terms)]))
+    write("icd10cm.npz", icd10cm.compiled([*terms, *extra]), icd10cm.FORM, f"{version} (April 1)")
+    if "--codes-only" not in sys.argv:
+        save(DATA / "icd10cm_ranker.npz", learn([*terms, *extra], bridge), bridge([*terms, *extra]))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Train the network that ranks ICD-10-CM codes: terms are left out of the index and asked for; the right code should come first.
 
-Asked are inclusion terms, titles without the words that say "unspecified", and titles as they are. A softmax over the candidates of
+Asked are inclusion terms, titles of the finest codes, and such titles without the words that say "unspecified". A softmax over the candidates of
 each question is fitted by Adam in mini-batches, from fixed seeds. What is left out for this never includes what is measured.
 """
 
@@ -27,11 +27,13 @@ HIDDEN, ROUNDS, BATCH, RATE, DECAY = 24, 24, 32, 2e-3, 1e-4
 def questions(terms: Sequence[Row], most: int, chance: random.Random) -> tuple[list[Row], set[Row]]:
     """What is asked, and what the index must not hold for it."""
     included = [term for term in terms if term[1] == "i"]
-    titles = [term for term in terms if term[1] == "t"]
-    vague = [(code, "t", icd10cm.plain(text)) for code, _, text in titles if "unspecified" in text.lower() and len(code) < 7]
+    codes = {term[0] for term in terms if term[1] == "t"}
+    finer = {code[:size].rstrip(".") for code in codes for size in range(3, len(code))}
+    titles = [term for term in terms if term[1] == "t" and term[0] not in finer]
+    vague = [(code, "t", icd10cm.plain(text)) for code, _, text in titles if icd10cm.VAGUE.search(text) and code[0] < "S"]
     for listed in (included, titles, vague):
         chance.shuffle(listed)
-    return included[:most] + vague[: most // 4] + titles[: most // 6], set(included[:most])
+    return included[:most] + vague[: most // 3] + titles[: most // 6], set(included[:most])
 
 
 def examples(codes: Icd10Cm, asked: Sequence[Row]) -> list[tuple[Numbers, int]]:

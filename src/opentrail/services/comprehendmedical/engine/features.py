@@ -6,10 +6,8 @@ so that inference adds up remembered rows of weights instead of building feature
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 Clusters = Mapping[str, tuple[str, ...]]
 REACH = (-2, -1, 0, 1, 2)
@@ -32,14 +30,6 @@ def shape(word: str) -> str:
 def fold(word: str) -> str:
     """Lower case, digits as 0, cut."""
     return "".join("0" if letter.isdigit() else letter for letter in word[:CUT].lower())
-
-
-def load_clusters(path: Path) -> dict[str, tuple[str, ...]]:
-    """Clusters of words by meaning: gzip, a word and its cluster numbers (coarse to fine) a line."""
-    shared: dict[str, tuple[str, ...]] = {}
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        pairs = (line.rstrip("\n").partition("\t") for line in lines)
-        return {word: shared.setdefault(rest, tuple(rest.split("\t"))) for word, _, rest in pairs}
 
 
 def word_features(word: str, clusters: Clusters) -> dict[int, list[str]]:

@@ -12,6 +12,7 @@ breast" is looked for as "corrosion of chest wall".
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +33,16 @@ CANDIDATES = 200
 """Codes that are weighed for a phrase."""
 NEIGHBOURS, NEAR = 6, 0.3
 """Terms whose analogies are tried, and the least cosine of such a term."""
+DETAILED = 0.6
+"""What the words of attributes count beside the mention alone."""
 GROUPS = (3, 5, 6)
 """Characters of a code that make its category, subcategory and finer group."""
 RANKER = Path(__file__).parent / "data" / "icd10cm_ranker.npz"
 UNKNOWN = frozenset(
     "unspecified not otherwise specified organism without complication complications uncomplicated site part type cause".split()
 )
+BRACKETS = re.compile(r"\([^()]{0,80}\)")
+VAGUE = re.compile(r"unspecified|uncomplicated|without complication", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +65,10 @@ class Icd10Cm:
     """A loaded code system."""
 
     def __init__(self, arrays: Arrays, bridge: Bridge, ranker: Ranker | None = None) -> None:
-        self.codes = Strings.of(arrays["codes"])[:]
+        self.codes = Strings.of(arrays["codes"]).all()
         self.titles = Strings.of(arrays["titles"])
         self._ranker = ranker
-        self._lexicon = Lexicon(Strings.of(arrays["words"])[:], bridge)
+        self._lexicon = Lexicon(Strings.of(arrays["words"]).all(), bridge)
         self._texts = Table(arrays["texts_starts"], arrays["texts_words"])
         self._terms = Postings(self._lexicon, self._texts)
         self._plain = Postings(self._lexicon, Table(arrays["plain_starts"], arrays["plain_words"]))
@@ -81,18 +86,36 @@ class Icd10Cm:
 
     def search(self, mention: str, details: str = "") -> list[tuple[str, str, float]]:
         """Up to five (code, title, score), best first; `details` are the words of the mention's attributes."""
-        words = words_of(f"{mention} {details}")
-        if not words or not self.codes or self._ranker is None:
+        words = words_of(mention)
+        if not words or not self.codes:
             return []
+        chances = self._chances(words)
+        more = [word for word in words_of(details) if word not in words]
+        if more:
+            about = self._about(words)
+            closer = {code: chance * float(about[code]) for code, chance in self._chances([*words, *more]).items()}
+            codes = {*chances, *closer}
+            chances = {code: (1 - DETAILED) * chances.get(code, 0.0) + DETAILED * closer.get(code, 0.0) for code in codes}
+        ranked = sorted((-chance, self.codes[code], code) for code, chance in chances.items())
+        return [(code, self.titles[number], -chance) for chance, code, number in ranked[:MOST]]
+
+    def _chances(self, words: Sequence[str]) -> dict[int, float]:
+        """The likeliest codes for these words by number, and how likely each is."""
         top, columns = self.seen(words)
         known = float(columns[:, PEAK].max())
-        if known <= 0:
-            return []
-        totals = self._ranker(columns).astype(np.float64)
+        if known <= 0 or self._ranker is None:
+            return {}
+        totals = self._ranker(columns).astype(np.float64) + VERBATIM * (columns[:, TERM] > 0.995)
         chances = np.exp(totals - totals.max())
         shares = chances / chances.sum() * min(known, 1.0)
-        ranked = sorted(zip(shares.tolist(), top.tolist(), strict=True), key=lambda one: (-one[0], self.codes[one[1]]))
-        return [(self.codes[number], self.titles[number], share) for share, number in ranked[:MOST]]
+        best = np.argsort(-shares, kind="stable")[: 4 * MOST]
+        return dict(zip(top[best].tolist(), shares[best].tolist(), strict=True))
+
+    def _about(self, words: Sequence[str]) -> Floats:
+        """How much every code's category speaks of these words: what the details alone would find is not what was meant."""
+        postings, of_code = self._groups[0]
+        shares: Floats = postings.both(words)[1][of_code]
+        return np.minimum(shares, 1.0)
 
     def seen(self, words: Sequence[str]) -> tuple[Numbers, Floats]:
         """The candidates for a phrase's words (numbers of codes) and what is seen of each, one row of features each."""
@@ -172,15 +195,20 @@ class Icd10Cm:
         return float(self._terms.rare[number]) if number is not None else float(np.log(self._terms.count + 1))
 
 
-PEAK = 3
-"""The column of the best cosine of any of a code's terms."""
+TERM, PEAK, ALIKE = 1, 3, 9
+"""The columns of the best cosine of a code's inclusion terms and synonyms, of any of its terms, and of the likeness by analogy."""
+VERBATIM = 2.0
+"""What a code gains when one of its inclusion terms or synonyms is the phrase, word for word: the network only learned from terms that
+it could not find."""
 
 
 def plain(title: str) -> str:
-    """A title without the words that say that nothing more is known: what a clinician would write for it."""
-    if "unspecified" not in title.lower():
-        return title
-    return " ".join(word for word in title.lower().replace(",", " ").split() if word not in UNKNOWN) or title
+    """A title without the words that say that nothing more is known, or nothing worse, and without what stands in brackets and may be
+    left out: what a clinician would write for it."""
+    bare = BRACKETS.sub(" ", title)
+    if not VAGUE.search(bare):
+        return " ".join(bare.split()) or title
+    return " ".join(word for word in bare.lower().replace(",", " ").split() if word not in UNKNOWN) or title
 
 
 def compiled(rows: Iterable[Row]) -> Arrays:
@@ -235,7 +263,7 @@ def _facts(titles: Mapping[str, str], texts: Table, named: NDArray[np.intp]) -> 
 
 def rows_of(arrays: Arrays) -> list[Row]:
     """The terms that a code system was compiled from."""
-    rows = (line.split("\t") for line in Strings.of(arrays["terms"]))
+    rows = (line.split("\t") for line in Strings.of(arrays["terms"]).all())
     return [(code, kind, text) for code, kind, text in rows]
 
 

@@ -1,19 +1,22 @@
 """RxNorm: from a medication with its strength and form to concepts.
 
-The vocabulary file is gzip, one concept a line: "RXCUI TAB TTY TAB name TAB names", `names` being the ingredient (and
-brand) names under which it is looked up, joined by "|". Term types: IN, PIN, MIN, BN, SCDC, SCD, SBD.
+A concept is a row: RXCUI, term type, name, and the ingredient (and brand) names under which it is looked up, joined by "|". Term
+types: IN, PIN, MIN, BN, SCDC, SCD, SBD.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine.terms import grams
+from opentrail.services.comprehendmedical.engine import stored
+from opentrail.services.comprehendmedical.engine.stored import Arrays
+from opentrail.services.comprehendmedical.engine.terms import Strings, grams, joined
+
+FORM = "rxnorm 1"
 
 STRENGTH = re.compile(
     r"(\d+(?:,\d{3})*(?:\.\d+)?)\s?(mg/ml|mcg/ml|units?/ml|unt/ml|mg/mg|meq/ml|mcg/actuat|mg/actuat|mg|mcg|µg|μg|ug|gm?s?|grams?|units?|unt|iu|meq|ml|%|cells)",
@@ -145,10 +148,6 @@ class RxNorm:
         """Whether an ingredient or brand of this name is listed."""
         return name.lower() in self._by_name
 
-    def ingredients(self, initial: str) -> int:
-        """How many ingredients begin with a letter: few under a common one is a sign that the release is incomplete."""
-        return sum(concept.type == "IN" and concept.name[:1].lower() == initial for concept in self.concepts)
-
     def search(self, mention: str, details: str) -> list[tuple[Concept, float]]:
         """Up to five concepts for a medication's words and those of its attributes, best first, each with a score."""
         name, likeness = self._nearest(" ".join(mention.lower().split()))
@@ -217,9 +216,10 @@ class RxNorm:
 
 
 def load(path: Path) -> RxNorm:
-    """Read a vocabulary file."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return build(line.rstrip("\n").split("\t") for line in lines)
+    """Read a compiled file."""
+    arrays = stored.load(path, FORM)
+    columns = (Strings.of(arrays[name]).all() for name in ("codes", "types", "names", "keys"))
+    return build(zip(*columns, strict=True))
 
 
 def build(rows: Iterable[Sequence[str]]) -> RxNorm:
@@ -231,3 +231,9 @@ def build(rows: Iterable[Sequence[str]]) -> RxNorm:
             by_name.setdefault(known, []).append(len(concepts))
         concepts.append(Concept(code, kind, name))
     return RxNorm(concepts, by_name)
+
+
+def compiled(rows: Iterable[Sequence[str]]) -> Arrays:
+    """The arrays of a vocabulary, from such rows."""
+    columns = list(zip(*([" ".join(cell.split()) for cell in row] for row in rows), strict=True))
+    return {name: joined(column) for name, column in zip(("codes", "types", "names", "keys"), columns, strict=True)}

@@ -142,6 +142,10 @@ class Strings(Sequence[str]):
         first = int(self._ends[number - 1]) + 1 if number else 0
         return self._blob[first : int(self._ends[number])].decode()
 
+    def all(self) -> list[str]:
+        """All texts at once."""
+        return self._blob.decode().split("\n")[:-1]
+
     @staticmethod
     def of(lines: NDArray[np.uint8]) -> Strings:
         """Texts that were joined by line ends (`joined`)."""
