@@ -111,7 +111,9 @@ def protected_counts(queries: Sequence[Query], told: Sequence[Sequence[tuple[int
 
 def protected_scores(folds: Iterable[Counts]) -> dict[str, float]:
     """Recall, precision, texts wholly masked, precision at a score of .9."""
-    wanted, hit, told, right, whole, texts, firm, firm_right = (sum(column) for column in zip(*(fold["PHI"] for fold in folds), strict=True))
+    wanted, hit, told, right, whole, texts, firm, firm_right = (
+        sum(column) for column in zip(*(fold["PHI"] for fold in folds), strict=True)
+    )
     figures = {"recall": hit / wanted, "precision": right / told, "fully masked": whole / texts}
     figures["precision at score .9"] = firm_right / (firm or 1)
     return {name: round(value, 4) for name, value in figures.items()}

@@ -1,7 +1,7 @@
 """Train the network that ranks ICD-10-CM codes: terms are left out of the index and asked for; the right code should come first.
 
-Asked are inclusion terms, titles of the finest codes, and such titles without the words that say "unspecified". A softmax over the candidates of
-each question is fitted by Adam in mini-batches, from fixed seeds. What is left out for this never includes what is measured.
+Asked are inclusion terms, titles of the finest codes, and such titles without the words that say "unspecified". A softmax over the
+candidates of each question is fitted by Adam in mini-batches, from fixed seeds. What is left out for this never includes what is measured.
 """
 
 from __future__ import annotations

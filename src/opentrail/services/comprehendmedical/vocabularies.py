@@ -26,7 +26,10 @@ NAMES = tuple(FORMS)
 READERS: dict[str, Callable[[Path], Any]] = {"icd10cm": icd10cm.load, "rxnorm": rxnorm.load, "snomed": snomed.load}
 LEAST_WITH_A = 100
 """RxNorm ingredients that begin with A in a whole release at least; the packaged extract has ten."""
-PARTIAL = "Ingredients that begin with A are incomplete ({count} listed): load NLM's prescribable content with `opentrail vocab load rxnorm FILE`."
+PARTIAL = (
+    "Ingredients that begin with A are incomplete ({count} listed): load NLM's prescribable content with "
+    "`opentrail vocab load rxnorm FILE`."
+)
 
 Stamp = tuple[int, int, int]
 

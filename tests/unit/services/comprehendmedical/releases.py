@@ -39,7 +39,12 @@ def rf2(path: Path) -> Path:
     for at, (name, tag) in enumerate([*NAMES, ("Retired ache", "finding")]):
         code = 1000 + at
         concepts.append(f"{code}\t20250101\t{int(name != 'Retired ache')}\t1\t1")
-        terms = [(snomed.FSN, f"{name} ({tag})", 1), (snomed.SYNONYM, name, 1), (snomed.SYNONYM, f"Big {name}", 1), (snomed.SYNONYM, f"dead {name}", 0)]
+        terms = [
+            (snomed.FSN, f"{name} ({tag})", 1),
+            (snomed.SYNONYM, name, 1),
+            (snomed.SYNONYM, f"Big {name}", 1),
+            (snomed.SYNONYM, f"dead {name}", 0),
+        ]
         for number, (kind, term, active) in enumerate(terms):
             words.append(f"{code}{number}\t20250101\t{active}\t1\t{code}\ten\t{kind}\t{term}\t1")
         liked.append(f"u{at}\t20250101\t1\t1\t{snomed.US_ENGLISH}\t{code}2\t{snomed.PREFERRED}")

@@ -1,8 +1,8 @@
 """Whether a mention is denied, someone else's, past, hypothetical, to come or unsure: cue words with a reach.
 
-Cues are listed in data/context.tsv: "words TAB trait TAB way", way being `before` (the cue precedes what it speaks of),
-`next` (it precedes it directly), `after` (it follows), `stop` (no cue reaches over it; with the mark `same`, where whose finding it is stays the same, such as a verb,
-cues of the family do) or `pass` (words that look like a cue and say nothing). A cue reaches to the end of its sentence or to a stop.
+Cues are listed in data/context.tsv: "words TAB trait TAB way", way being `before` (the cue precedes what it speaks of), `next` (it
+precedes it directly), `after` (it follows), `stop` (no cue reaches over it; where it has the mark `same`, as verbs have, cues of the
+family do) or `pass` (words that look like a cue and say nothing). A cue reaches to the end of its sentence or to a stop.
 """
 
 from __future__ import annotations

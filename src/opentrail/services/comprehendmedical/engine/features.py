@@ -69,7 +69,11 @@ Known = dict[str, Mapping[int, list[str]]]
 
 
 def sentence_features(
-    words: Sequence[str], tags: Sequence[Sequence[str]], clusters: Clusters, stacked: Sequence[Sequence[str]] = (), known: Known | None = None
+    words: Sequence[str],
+    tags: Sequence[Sequence[str]],
+    clusters: Clusters,
+    stacked: Sequence[Sequence[str]] = (),
+    known: Known | None = None,
 ) -> list[list[str]]:
     """All features of each token, as text: for training, and to check that inference adds up the same.
 

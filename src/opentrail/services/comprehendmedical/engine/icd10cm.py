@@ -15,7 +15,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +41,21 @@ GROUPS = (3, 5, 6)
 """Characters of a code that make its category, subcategory and finer group."""
 RANKER = Path(__file__).parent / "data" / "icd10cm_ranker.npz"
 UNKNOWN = frozenset(
-    "unspecified not otherwise specified organism without complication complications uncomplicated site part type cause".split()
+    [
+        "unspecified",
+        "not",
+        "otherwise",
+        "specified",
+        "organism",
+        "without",
+        "complication",
+        "complications",
+        "uncomplicated",
+        "site",
+        "part",
+        "type",
+        "cause",
+    ]
 )
 BRACKETS = re.compile(r"\([^()]{0,80}\)")
 VAGUE = re.compile(r"unspecified|uncomplicated|without complication", re.IGNORECASE)
@@ -74,7 +90,7 @@ class Icd10Cm:
         self._plain = Postings(self._lexicon, Table(arrays["plain_starts"], arrays["plain_words"]))
         self._owners: Numbers = arrays["owners"].astype(np.intp)
         ends = np.searchsorted(arrays["kinds"], np.arange(len(KINDS) + 1)).tolist()
-        self._runs = list(zip(ends, ends[1:], strict=False))
+        self._runs = list(pairwise(ends))
         self._groups = [
             (Postings(self._lexicon, Table(arrays[f"g{size}_starts"], arrays[f"g{size}_words"])), arrays[f"g{size}_of"].astype(np.intp))
             for size in GROUPS
@@ -225,7 +241,12 @@ def compiled(rows: Iterable[Row]) -> Arrays:
     texts = Table(both.starts[: len(terms) + 1], both.words[: both.starts[len(terms)]])
     bare = Table(both.starts[len(terms) :] - both.starts[len(terms)], both.words[both.starts[len(terms)] :])
     named = np.bincount(owners[kinds == 1], minlength=len(titles))
-    arrays = {"codes": joined(titles), "titles": joined(titles.values()), "words": joined(words), "terms": joined(map("\t".join, terms))}
+    arrays: dict[str, NDArray[Any]] = {
+        "codes": joined(titles),
+        "titles": joined(titles.values()),
+        "words": joined(words),
+        "terms": joined(map("\t".join, terms)),
+    }
     arrays |= {"owners": owners.astype(np.int32), "kinds": kinds, "facts": _facts(titles, texts, named)}
     for size in GROUPS:
         heads = {head: number for number, head in enumerate(dict.fromkeys(code[:size] for code in titles))}
@@ -234,7 +255,7 @@ def compiled(rows: Iterable[Row]) -> Arrays:
     return arrays | _table("texts", texts) | _table("plain", bare)
 
 
-def _table(name: str, table: Table) -> Arrays:
+def _table(name: str, table: Table) -> dict[str, NDArray[Any]]:
     return {f"{name}_starts": table.starts, f"{name}_words": table.words}
 
 

@@ -75,7 +75,23 @@ BASE = {"IN": 0.75, "BN": 0.75, "PIN": 0.62, "MIN": 0.66, "SCDC": 0.4, "SCD": 0.
 MOST = 5
 FUZZY = 0.55
 """Least likeness of a misspelt name."""
+BRANDS_OF_A = {
+    "tylenol": "acetaminophen",
+    "lipitor": "atorvastatin",
+    "norvasc": "amlodipine",
+    "eliquis": "apixaban",
+    "xanax": "alprazolam",
+    "zithromax": "azithromycin",
+    "zyloprim": "allopurinol",
+    "amoxil": "amoxicillin",
+    "ventolin": "albuterol",
+    "proventil": "albuterol",
+    "proair": "albuterol",
+    "ecotrin": "aspirin",
+}
+"""Brands of ingredients that begin with A, which the packaged extract lacks."""
 OTHER_NAMES = {
+    **BRANDS_OF_A,
     "paracetamol": "acetaminophen",
     "asa": "aspirin",
     "acetylsalicylic acid": "aspirin",
@@ -90,20 +106,8 @@ OTHER_NAMES = {
     "apap": "acetaminophen",
     "vitamin c": "ascorbic acid",
     "vitamin b12": "vitamin b12",
-    "tylenol": "acetaminophen",
     "coumadin": "warfarin",
     "pcn": "penicillin g",
-    "lipitor": "atorvastatin",
-    "norvasc": "amlodipine",
-    "eliquis": "apixaban",
-    "xanax": "alprazolam",
-    "zithromax": "azithromycin",
-    "zyloprim": "allopurinol",
-    "amoxil": "amoxicillin",
-    "ventolin": "albuterol",
-    "proventil": "albuterol",
-    "proair": "albuterol",
-    "ecotrin": "aspirin",
 }
 
 

@@ -11,8 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opentrail.services.comprehendmedical.engine import stored
 from opentrail.services.comprehendmedical.engine.decode import Numbers
@@ -178,7 +180,7 @@ def compiled(rows: Sequence[Row], version: str) -> Arrays:
     """The arrays of a release."""
     owned = [(number, term) for group in GROUPS for number, row in enumerate(rows) if row.group == group for term in row.terms]
     words, table = tabulated(term for _, term in owned)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "codes": joined(row.code for row in rows),
         "names": joined(" ".join(row.name.split()) for row in rows),
         "words": joined(words),

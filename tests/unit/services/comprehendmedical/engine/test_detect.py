@@ -10,6 +10,7 @@ import pytest
 from opentrail.services.comprehendmedical.engine import detect
 from opentrail.services.comprehendmedical.engine.library import Library
 from opentrail.services.comprehendmedical.vocabularies import Held
+from tests.unit.services.comprehendmedical.engine.test_phi import CASES as PROTECTED
 
 ENTITIES = [
     ("She was given metformin yesterday.", "metformin", "MEDICATION", "GENERIC_NAME"),
@@ -92,6 +93,26 @@ def test_traits(loaded: Library, source: str, words: str, trait: str) -> None:
     assert trait in [each["Name"] for each in one(loaded, source, words)["Traits"]]
 
 
+V1 = {"TEST_UNITS", "CONTACT_POINT", "IDENTIFIER"}
+"""Names of the first version that AWS's guide no longer shows."""
+NEVER = V1 | {"QUANTITY", "TIME_EXPRESSION", "EVERY", "WITH_DOSAGE", "ADMINISTERED_VIA", "FOR", "NEGATIVE", "USAGE"}
+"""Values of the model that are never answered; the service's README says so."""
+
+
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ("EntitySubType", {case[3] for case in ENTITIES} | {case[2] for case in ATTRIBUTES} | {case[2] for case in PROTECTED}),
+        ("RelationshipType", {case[2] for case in ATTRIBUTES} | {"OVERLAP"}),
+        ("AttributeName", {case[2] for case in TRAITS}),
+        ("EntityType", {case[2] for case in ENTITIES}),
+    ],
+)
+def test_every_value_of_the_model_has_a_golden_example_or_is_never_answered(shape: str, told: set[str]) -> None:
+    model = botocore.session.get_session().get_service_model("comprehendmedical")
+    assert set(model.shape_for(shape).enum) - NEVER == told - NEVER
+
+
 def test_a_time_holds_its_entity_and_they_share_an_id(loaded: Library) -> None:
     source = "Headache began three weeks ago."
     time, headache = one(loaded, source, "three weeks ago"), one(loaded, source, "Headache")
@@ -107,7 +128,9 @@ def test_an_attribute_without_a_head_is_unmapped(loaded: Library) -> None:
 
 
 def test_infer_icd10cm(loaded: Library, vocabularies: Held) -> None:
-    answer: Any = detect.infer_icd10cm("He has essential hypertension and denies asthma since last year.", loaded, vocabularies.get("icd10cm", None))
+    answer: Any = detect.infer_icd10cm(
+        "He has essential hypertension and denies asthma since last year.", loaded, vocabularies.get("icd10cm", None)
+    )
     first = answer["Entities"][0]
     assert "I10" in [each["Code"] for each in first["ICD10CMConcepts"]]
     assert len(first["ICD10CMConcepts"]) == 5

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opentrail.services.comprehendmedical.engine import detect, phi, redact, text
+from opentrail.services.comprehendmedical.engine import detect, phi, text
 from opentrail.services.comprehendmedical.engine.library import Library
 from opentrail.services.comprehendmedical.vocabularies import Held
 
@@ -70,7 +70,6 @@ def test_odd_texts(loaded: Library, vocabularies: Held, source: str) -> None:
     offsets_hold(source, detect.detect_phi(source, loaded))
     offsets_hold(source, detect.infer_icd10cm(source, loaded, vocabularies.get("icd10cm", None)))
     offsets_hold(source, detect.infer_rxnorm(source, loaded, vocabularies.get("rxnorm", None)))
-    assert isinstance(redact.redact(source, loaded), str)
 
 
 WORDS = st.sampled_from(
