@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from opentrail.cli.options import Config, DataDir, Listen, Profile, Region, fail, load
 from opentrail.client import redact as work
 from opentrail.client.session import NoServer, client, open_session
+from opentrail.kernel.ambient import SystemIds
 from opentrail.services.comprehendmedical.engine.redact import StandIn, Surrogates, tag
 
 LEAST_KEY = 16
@@ -95,7 +95,7 @@ def _stand_in(surrogates: bool, key_file: Path | None) -> StandIn:
     if not surrogates:
         return tag
     try:
-        key = key_file.read_bytes().strip() if key_file is not None else os.urandom(32)
+        key = key_file.read_bytes().strip() if key_file is not None else SystemIds().secret(32)
     except OSError as error:
         fail(f"--key-file: {error}", 2)
     if len(key) < LEAST_KEY:
