@@ -77,13 +77,14 @@ def test_what_breaks_a_rule_is_refused_by_personalizes_code(story: Story) -> Non
 class Shop:
     """A dataset group with schemas and datasets, in a region of its own: five groups are allowed in each."""
 
-    def __init__(self, story: Story, region: str) -> None:
+    def __init__(self, story: Story, region: str, domain: str | None = None) -> None:
         self.story, self.region = story, region
         self.client = story.client("personalize", region=region)
-        self.group = self.client.create_dataset_group(name=story.name("shop"))["datasetGroupArn"]
+        self.domain = {"domain": domain} if domain else {}
+        self.group = self.client.create_dataset_group(name=story.name("shop"), **self.domain)["datasetGroupArn"]
 
     def schema(self, stem: str, text: str) -> str:
-        return str(self.client.create_schema(name=self.story.name(stem), schema=text)["schemaArn"])
+        return str(self.client.create_schema(name=self.story.name(stem), schema=text, **self.domain)["schemaArn"])
 
     def dataset(self, kind: str, text: str) -> str:
         name = self.story.name(kind.lower())
@@ -215,7 +216,7 @@ def imported(shop: Shop, dataset: str, text: str) -> None:
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization-v2"
 
 
-@covers("personalize", "CreateSolution", "DescribeSolution", "ListSolutions", "DeleteSolution", "CreateSolutionVersion")
+@covers("personalize", "CreateSolution", "DescribeSolution", "ListSolutions", "UpdateSolution", "DeleteSolution", "CreateSolutionVersion")
 @covers("personalize", "DescribeSolutionVersion", "ListSolutionVersions", "StopSolutionVersionCreation", "GetSolutionMetrics")
 @covers("personalize", "CreateCampaign", "DescribeCampaign", "ListCampaigns", "UpdateCampaign", "DeleteCampaign")
 def test_solutions_and_campaigns(story: Story) -> None:
@@ -251,6 +252,18 @@ def test_solutions_and_campaigns(story: Story) -> None:
     assert (shown["recipeArn"], shown["latestSolutionVersion"]["solutionVersionArn"]) == (RECIPE, version)
     assert [one["name"] for one in shop.call("ListSolutions", {"datasetGroupArn": shop.group})["solutions"]] == [name]
 
+    change = {
+        "solutionArn": solution,
+        "performAutoTraining": True,
+        "solutionUpdateConfig": {"autoTrainingConfig": {"schedulingExpression": "rate(3 days)"}},
+    }
+    shop.call("UpdateSolution", change, response={"solutionArn": solution}, resources=[made])
+    wrong = {"solutionArn": solution, "solutionUpdateConfig": {"autoTrainingConfig": {"schedulingExpression": "rate(31 days)"}}}
+    shop.call("UpdateSolution", wrong, error="InvalidInputException")
+    shown = shop.client.describe_solution(solutionArn=solution)["solution"]
+    assert shown["solutionConfig"]["autoTrainingConfig"] == {"schedulingExpression": "rate(3 days)"}
+    assert (shown["latestSolutionUpdate"]["status"], shown["performAutoTraining"]) == ("ACTIVE", True)
+
     stopped = shop.client.create_solution_version(solutionArn=solution)["solutionVersionArn"]
     shop.call("StopSolutionVersionCreation", {"solutionVersionArn": stopped}, resources=[("AWS::Personalize::SolutionVersion", stopped)])
     ended = settled(lambda: shop.client.describe_solution_version(solutionVersionArn=stopped)["solutionVersion"])
@@ -271,6 +284,67 @@ def test_solutions_and_campaigns(story: Story) -> None:
     shop.call("DeleteCampaign", {"campaignArn": campaign}, resources=[held])
     shop.call("DeleteSolution", {"solutionArn": solution}, resources=[made])
     shop.call("DescribeSolutionVersion", named, error="ResourceNotFoundException")
+
+
+SHOP_ROWS = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE\n" + "".join(
+    f"u{n % 60},i{n * n % 37 + n % 5},{1_600_000_000 + n},{'Purchase' if n % 3 == 0 else 'View'}\n" for n in range(3_600)
+)
+
+
+@covers("personalize", "CreateRecommender", "DescribeRecommender", "ListRecommenders", "UpdateRecommender", "StartRecommender")
+@covers("personalize", "StopRecommender", "DeleteRecommender")
+@covers("personalize-runtime", "GetRecommendations")
+def test_recommenders(story: Story) -> None:
+    shop = Shop(story, "ca-central-1", "ECOMMERCE")
+    prefix = f"arn:aws:personalize:{shop.region}:123456789012"
+    dataset = shop.dataset("INTERACTIONS", avro("Interactions", *WHO, ("EVENT_TYPE", "string", {})))
+    name, runtime = story.name("for-you"), story.client("personalize-runtime", region=shop.region)
+    arn = f"{prefix}:recommender/{name}"
+    input = {"name": name, "datasetGroupArn": shop.group, "recipeArn": "arn:aws:personalize:::recipe/aws-ecomm-recommended-for-you"}
+    touched, group = [("AWS::Personalize::Recommender", arn)], [("AWS::Personalize::DatasetGroup", shop.group)]
+    assert "import some first" in refused(lambda: shop.client.create_recommender(**input), "InvalidInputException")
+    imported(shop, dataset, SHOP_ROWS)
+    for wrong in ("aws-vod-top-picks", "aws-sims"):
+        given = {**input, "recipeArn": f"arn:aws:personalize:::recipe/{wrong}"}
+        refused(lambda given=given: shop.client.create_recommender(**given), "InvalidInputException")  # type: ignore[misc]
+    shop.call("CreateRecommender", input, response={"recommenderArn": arn}, resources=[*group, *touched])
+    described = {"recommenderArn": arn}
+    found = settled(lambda: shop.client.describe_recommender(**described)["recommender"])
+    assert found["status"] == "ACTIVE", found
+    assert found["modelMetrics"]["coverage"] > 0
+    shop.call("DescribeRecommender", described, resources=touched)
+    assert [one["name"] for one in shop.call("ListRecommenders", {"datasetGroupArn": shop.group})["recommenders"]] == [name]
+
+    ask = {"recommenderArn": arn, "userId": "u1", "numResults": 5}
+    request = hidden(ask, "recommenderArn", "numResults")
+    listed = story.call("personalize-runtime", "GetRecommendations", ask, region=shop.region, request=request, resources=touched)["itemList"]
+    bought = {row.split(",")[1] for row in SHOP_ROWS.splitlines() if row.startswith("u1,") and row.endswith("Purchase")}
+    assert listed
+    assert not bought & {one["itemId"] for one in listed}
+    refused(lambda: runtime.get_recommendations(recommenderArn=arn), "InvalidInputException")
+
+    shop.call("StopRecommender", described, response=described, resources=touched)
+    assert "INACTIVE" in refused(lambda: runtime.get_recommendations(**ask), "InvalidInputException")
+    shop.call("StopRecommender", described, error="ResourceInUseException", resources=touched)
+    shop.call("StartRecommender", described, response=described, resources=touched)
+    config = {"minRecommendationRequestsPerSecond": 3, "trainingDataConfig": {"excludedDatasetColumns": {"INTERACTIONS": ["EVENT_TYPE"]}}}
+    change = {**described, "recommenderConfig": config}
+    shop.call("UpdateRecommender", change, response=described, resources=touched)
+    updated = settled(lambda: shop.client.describe_recommender(**described)["recommender"]["latestRecommenderUpdate"])
+    assert updated["status"] == "ACTIVE", updated
+    assert updated["recommenderConfig"] == config
+    assert runtime.get_recommendations(**ask)["itemList"]
+    refused(lambda: shop.client.delete_dataset_group(datasetGroupArn=shop.group), "ResourceInUseException")
+    shop.call("DeleteRecommender", described, resources=touched)
+    shop.call("DescribeRecommender", described, error="ResourceNotFoundException")
+
+    few = shop.client.create_recommender(
+        name=story.name("few"), datasetGroupArn=shop.group, recipeArn="arn:aws:personalize:::recipe/aws-ecomm-frequently-bought-together"
+    )["recommenderArn"]
+    assert settled(lambda: shop.client.describe_recommender(recommenderArn=few)["recommender"])["status"] == "ACTIVE"
+    beside = runtime.get_recommendations(recommenderArn=few, itemId="i1", numResults=3)["itemList"]
+    assert "i1" not in {one["itemId"] for one in beside}
+    shop.client.delete_recommender(recommenderArn=few)
 
 
 def campaign_of(shop: Shop, stem: str, recipe: str, **config: Any) -> str:

@@ -6,11 +6,11 @@ from opentrail.calls.operation import NOTHING, Audit
 
 NOT_OFFERED = (
     "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateDataDeletionJob", "CreateDatasetExportJob",
-    "CreateMetricAttribution", "CreateRecommender", "DeleteMetricAttribution", "DeleteRecommender", "DescribeBatchInferenceJob",
+    "CreateMetricAttribution", "DeleteMetricAttribution", "DescribeBatchInferenceJob",
     "DescribeBatchSegmentJob", "DescribeDataDeletionJob", "DescribeDatasetExportJob", "DescribeMetricAttribution",
-    "DescribeRecommender", "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListDataDeletionJobs", "ListDatasetExportJobs",
-    "ListMetricAttributionMetrics", "ListMetricAttributions", "ListRecommenders", "StartRecommender", "StopRecommender",
-    "UpdateMetricAttribution", "UpdateRecommender", "UpdateSolution",
+    "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListDataDeletionJobs", "ListDatasetExportJobs",
+    "ListMetricAttributionMetrics", "ListMetricAttributions",
+    "UpdateMetricAttribution",
 )  # fmt: skip
 
 
@@ -72,6 +72,18 @@ AUDIT: dict[str, Audit] = {
     ),
     "DescribeSolution": _described("solution"),
     "ListSolutions": _listed("solutions", "datasetGroupArn"),
+    "UpdateSolution": Audit(
+        keep=("solutionArn", "performAutoTraining", "performIncrementalUpdate", "solutionUpdateConfig.*"), keep_output=("solutionArn",)
+    ),
+    "CreateRecommender": Audit(
+        keep=("name", "datasetGroupArn", "recipeArn", "recommenderConfig.*"), hide=("tags",), keep_output=("recommenderArn",)
+    ),
+    "DescribeRecommender": _described("recommender"),
+    "ListRecommenders": _listed("recommenders", "datasetGroupArn"),
+    "UpdateRecommender": Audit(keep=("recommenderArn", "recommenderConfig.*"), keep_output=("recommenderArn",)),
+    "StartRecommender": Audit(keep=("recommenderArn",), keep_output=("recommenderArn",)),
+    "StopRecommender": Audit(keep=("recommenderArn",), keep_output=("recommenderArn",)),
+    "DeleteRecommender": Audit(keep=("recommenderArn",)),
     "DeleteSolution": Audit(keep=("solutionArn",)),
     "CreateSolutionVersion": Audit(keep=("name", "solutionArn", "trainingMode"), hide=("tags",), keep_output=("solutionVersionArn",)),
     "DescribeSolutionVersion": _described("solutionVersion"),

@@ -84,7 +84,7 @@ def _named(key: str, path: str) -> bool:
     return key == path or not path or key.startswith(path.rstrip("/") + "/")
 
 
-def task(read: Snapshots, job: Resource, fetch: Fetch, folders: Folders, scratch: Path) -> dict[str, Any]:
+def task(read: Snapshots, job: Resource, row: store.Job, fetch: Fetch, folders: Folders, scratch: Path) -> dict[str, Any]:
     """What the process of an import job has to do."""
     with read() as snapshot:
         dataset = store.one(snapshot, job.parent or "")
@@ -112,7 +112,7 @@ def work(task: Mapping[str, Any]) -> dict[str, Any]:
     return {"rows": rows}
 
 
-def done(tx: Tx, job: Resource, result: Mapping[str, Any], now: float) -> dict[str, Any]:
+def done(tx: Tx, job: Resource, result: Mapping[str, Any], row: store.Job, now: float) -> dict[str, Any]:
     """Adds the segment to its dataset, or puts it in the place of all that were imported before. What to add to the job's body."""
     dataset = store.one(tx, job.parent or "")
     assert dataset is not None, "a dataset with an import under way is not deleted"

@@ -18,31 +18,47 @@ import msgspec
 from opentrail.calls.tools import Calls, Snapshots
 from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import ServiceError, Unavailable
-from opentrail.services.personalize import import_jobs, importing, resources, solution_versions, store, training
+from opentrail.services.personalize import (
+    import_jobs,
+    importing,
+    recommenders,
+    resources,
+    schedules,
+    solution_versions,
+    store,
+    training,
+)
 from opentrail.services.personalize.folders import Folders
-from opentrail.services.personalize.store import Resource
+from opentrail.services.personalize.store import Job, Resource
 from opentrail.store.sql import Tx
 from opentrail.work.lease import Lease, LeaseLost
 
 MOST_CRASHES = 3
 """Processes of a job that may end without a result (killed for memory, say) before the job fails."""
+ENDED = "An internal error ended the job. Please try again."
 
 _EVERY = 0.25
+_PLAN = 5.0
+"""Seconds between two looks at what is due by schedule."""
 _SWEEP = 60.0
 
 Write = Callable[[], AbstractContextManager[Tx]]
 
 
 class Work(NamedTuple):
-    """How a kind of resource is made: the task for the process, and what its result changes beside the resource itself."""
+    """How a kind of resource is made: the task for the process, what its result or its failure changes beside the resource itself,
+    and what is delivered before that."""
 
-    task: Callable[[Snapshots, Resource, importing.Fetch, Folders, Path], dict[str, Any]]
-    done: Callable[[Tx, Resource, Mapping[str, Any], float], dict[str, Any]]
+    task: Callable[[Snapshots, Resource, Job, importing.Fetch, Folders, Path], dict[str, Any]]
+    done: Callable[[Tx, Resource, Mapping[str, Any], Job, float], dict[str, Any]]
+    failed: Callable[[Tx, Resource, Job, str, float], None] = lambda tx, made, job, reason, now: None
 
 
+TRAINING = Work(training.task, training.done, training.failed)
 WORK = {
     import_jobs.KIND: Work(importing.task, importing.done),
-    solution_versions.KIND: Work(training.task, training.done),
+    solution_versions.KIND: TRAINING,
+    recommenders.VERSION: TRAINING,
 }
 
 
@@ -72,10 +88,11 @@ class Jobs:
         self._read, self._write, self._calls, self._clock, self._start = read, write, calls, clock, start
         self._folders = Folders(data)
         self._running: tuple[str, Process] | None = None
-        self._sweep_at = 0.0
+        self._plan_at = self._sweep_at = 0.0
 
     def step(self, lease: Lease) -> bool:
         """Begins the next job, or looks how the running one is doing."""
+        self._plan()
         if self._running is not None:
             return self._look(*self._running)
         with self._read() as snapshot:
@@ -87,10 +104,21 @@ class Jobs:
         if made is None or job.stopping:
             self._end(job.arn, {}, resources.STOPPED)
         elif job.crashes >= MOST_CRASHES:
-            self._end(job.arn, {"failure": "An internal error ended the job. Please try again."})
+            self._end(job.arn, {"failure": ENDED})
         else:
             self._begin(job.arn, lease)
         return True
+
+    def _plan(self) -> None:
+        """Asks for the trainings and updates that are due."""
+        if self._clock.monotonic() < self._plan_at:
+            return
+        self._plan_at = self._clock.monotonic() + _PLAN
+        with self._read() as snapshot:
+            found = schedules.due(snapshot, self._clock.now())
+        if found:
+            with self._write() as tx:
+                schedules.plan(tx, self._clock.now())
 
     def _begin(self, arn: str, lease: Lease) -> None:
         now = self._clock.now()
@@ -98,7 +126,8 @@ class Jobs:
             made, job = store.one(tx, arn), store.job(tx, arn)
             if made is None or job is None or job.stopping:
                 return
-            store.update(tx, made._replace(status=resources.IN_PROGRESS, updated=now))
+            if job.work == store.MAKE:
+                store.update(tx, made._replace(status=resources.IN_PROGRESS, updated=now))
         scratch = self._folders.fresh_scratch()
 
         def beat() -> None:
@@ -107,7 +136,7 @@ class Jobs:
 
         try:
             fetch = importing.Fetch(self._calls, made, beat)
-            task = WORK[made.kind].task(self._read, made, fetch, self._folders, scratch)
+            task = WORK[made.kind].task(self._read, made, job, fetch, self._folders, scratch)
         except Unavailable:
             raise
         except ServiceError as error:
@@ -140,18 +169,11 @@ class Jobs:
         return True
 
     def _end(self, arn: str, result: Mapping[str, Any], status: str = "") -> None:
-        now = self._clock.now()
         with self._write() as tx:
-            made = store.one(tx, arn)
+            made, job = store.one(tx, arn), store.job(tx, arn)
             store.end_job(tx, arn)
-            if made is not None:
-                body = msgspec.json.decode(made.body)
-                if "failure" in result:
-                    body["failureReason"] = result["failure"]
-                elif not status:
-                    body |= WORK[made.kind].done(tx, made, result, now)
-                status = status or (resources.FAILED if "failure" in result else resources.ACTIVE)
-                store.update(tx, made._replace(status=status, updated=now, body=msgspec.json.encode(body).decode()))
+            if made is not None and job is not None:
+                settle(tx, made, job, result, status, self._clock.now())
 
     def _sweep(self) -> None:
         if self._clock.monotonic() < self._sweep_at:
@@ -160,3 +182,17 @@ class Jobs:
         with self._read() as snapshot:
             segments, models = importing.segments(snapshot), training.models(snapshot)
         self._folders.sweep(segments, models)
+
+
+def settle(tx: Tx, made: Resource, job: Job, result: Mapping[str, Any], status: str, now: float) -> None:
+    """Writes what came of a job: a status that is given, or that of the result. An update that fails leaves its resource as it was."""
+    body, works = msgspec.json.decode(made.body), WORK[made.kind]
+    if "failure" in result:
+        works.failed(tx, made, job, result["failure"], now)
+        body |= {"failureReason": result["failure"]} if job.work == store.MAKE else {"updateFailure": result["failure"], "modelled": now}
+    elif not status:
+        body |= works.done(tx, made, result, job, now)
+    if job.work == store.UPDATE:
+        status = made.status
+    status = status or (resources.FAILED if "failure" in result else resources.ACTIVE)
+    store.update(tx, made._replace(status=status, updated=now, body=msgspec.json.encode(body).decode()))

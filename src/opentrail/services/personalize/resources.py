@@ -33,6 +33,8 @@ KINDS = {
     "solution": Kind("AWS::Personalize::Solution", most=10),
     "solution-version": Kind("AWS::Personalize::SolutionVersion", most_under_way=20, word="solution"),
     "campaign": Kind("AWS::Personalize::Campaign", most=5),
+    "recommender": Kind("AWS::Personalize::Recommender", most_below=5),
+    "recommender-version": Kind("AWS::Personalize::Recommender", word="recommender"),
     "dataset-import-job": Kind("AWS::Personalize::DatasetImportJob", most_under_way=5),
     "event-tracker": Kind("AWS::Personalize::EventTracker", most_below=1),
     "filter": Kind("AWS::Personalize::Filter", most_below=10),
@@ -42,8 +44,11 @@ KINDS = {
 PENDING, IN_PROGRESS, STOPPING, ACTIVE = "CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING", "ACTIVE"
 FAILED, STOPPED = "CREATE FAILED", "CREATE STOPPED"
 UNDER_WAY = (PENDING, IN_PROGRESS, STOPPING)
-RESULTS = ("dataset-import-job", "solution-version")
+INACTIVE = "INACTIVE"
+RESULTS = ("dataset-import-job", "solution-version", "recommender-version")
 """Kinds that cannot be deleted by themselves: they go with what they belong to."""
+INTERNAL = ("recommender-version",)
+"""Kinds that no caller sees: the trainings of recommenders."""
 
 
 def invalid(template: str, **arguments: Any) -> ServiceError:
@@ -72,7 +77,9 @@ def find(snapshot: Snapshot, call: Call, kind: str, wanted: str) -> Resource:
 def any_of(snapshot: Snapshot, call: Call, wanted: str) -> Resource | None:
     """The caller's resource of whatever kind, or None."""
     found = store.one(snapshot, wanted)
-    return found if found is not None and (found.account, found.region) == (call.account, call.region) else None
+    if found is None or found.kind in INTERNAL or (found.account, found.region) != (call.account, call.region):
+        return None
+    return found
 
 
 def missing(wanted: str) -> ServiceError:
@@ -124,13 +131,18 @@ def delete(tx: Tx, call: Call, kind: str, wanted: str) -> None:
         raise in_use(found, holder)
     for one in (*below, found):
         store.delete(tx, one.arn)
+        store.end_job(tx, one.arn)
         tags.clear(tx, one.arn)
+
+
+def busy(template: str, **arguments: Any) -> ServiceError:
+    """A resource is in a state in which it cannot be changed."""
+    return ServiceError("ResourceInUseException", template, **arguments)
 
 
 def in_use(found: Resource, holder: Resource) -> ServiceError:
     """Something else needs it."""
-    return ServiceError(
-        "ResourceInUseException",
+    return busy(
         "The {kind} {arn} cannot be deleted: {holder} depends on it.",
         kind=found.kind,
         arn=found.arn,

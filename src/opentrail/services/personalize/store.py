@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from opentrail.store.sql import Snapshot, Sql, Tx, Value
 
+MAKE, UPDATE = "make", "update"
+"""What a job does to its resource: makes it, or brings it up to date while it serves."""
+
 
 class Resource(NamedTuple):
     """A resource's row; see tables.resource."""
@@ -28,6 +31,7 @@ class Job(NamedTuple):
     """A job's row; see tables.job."""
 
     arn: str
+    work: str
     created: float
     crashes: int
     stopping: int
@@ -59,9 +63,9 @@ _UNDER_WAY = Sql(
     " AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')"
 )
 _OF_KIND = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE kind = :kind")
-_NEXT_JOB = Sql("SELECT arn, created, crashes, stopping FROM personalize_job ORDER BY created, arn LIMIT 1")
-_JOB = Sql("SELECT arn, created, crashes, stopping FROM personalize_job WHERE arn = :arn")
-_ADD_JOB = Sql("INSERT INTO personalize_job (arn, created, crashes, stopping) VALUES (:arn, :created, 0, 0)")
+_NEXT_JOB = Sql("SELECT arn, work, created, crashes, stopping FROM personalize_job ORDER BY created, arn LIMIT 1")
+_JOB = Sql("SELECT arn, work, created, crashes, stopping FROM personalize_job WHERE arn = :arn")
+_ADD_JOB = Sql("INSERT INTO personalize_job (arn, work, created, crashes, stopping) VALUES (:arn, :work, :created, 0, 0)")
 _CRASHED = Sql("UPDATE personalize_job SET crashes = crashes + 1 WHERE arn = :arn")
 _STOP = Sql("UPDATE personalize_job SET stopping = 1 WHERE arn = :arn")
 _END_JOB = Sql("DELETE FROM personalize_job WHERE arn = :arn")
@@ -138,9 +142,9 @@ def job(snapshot: Snapshot, arn: str) -> Job | None:
     return Job(*row) if row else None
 
 
-def add_job(tx: Tx, arn: str, created: float) -> None:
-    """Asks for the work that makes a resource."""
-    tx.run(_ADD_JOB, arn=arn, created=created)
+def add_job(tx: Tx, arn: str, created: float, work: str = MAKE) -> None:
+    """Asks for the work that makes a resource, or brings an active one up to date."""
+    tx.run(_ADD_JOB, arn=arn, work=work, created=created)
 
 
 def crashed(tx: Tx, arn: str) -> None:

@@ -33,12 +33,14 @@ job = Table(
     "personalize_job",
     MAIN,
     Column("arn", String, primary_key=True),
+    Column("work", String, nullable=False),
     Column("created", Double, nullable=False),
     Column("crashes", SmallInteger, nullable=False),
     Column("stopping", SmallInteger, nullable=False),
     Index("ix_personalize_job_created", "created"),
 )
-"""A resource whose making is work that is not done yet: it is done in the order of its creation, and the row goes with its end.
+"""A resource whose making (`work` make) or bringing up to date (update) is not done yet. Jobs are done in the order of their creation,
+and the row goes with their end.
 `crashes` counts processes that ended without a result, `stopping` says that the caller wants no result."""
 
 event = Table(

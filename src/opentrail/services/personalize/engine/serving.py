@@ -36,6 +36,8 @@ MOST_COLUMNS = 10
 PROMOTED, EXPLORED, POPULAR = "Promoted item", "Exploration", "Popular item"
 WITH_REASONS = frozenset({"aws-user-personalization-v2"})
 """Recipes whose answers carry reasons, in the words of the PredictedItem shape."""
+OVERFETCH = 4
+"""How many times the asked items an index is asked for before an aim moves them."""
 FEW_LEFT = 0.02
 """Share of items left by a filter below which only those are scored, exactly, instead of asking the index."""
 
@@ -194,7 +196,9 @@ def _related(model: Model, item: int, mask: Mask | None, k: int) -> NDArray[np.i
     if item < 0:
         return top_k(np.asarray(model.arrays["popular"], np.float32), k, mask)
     if "probes" in model.card:
-        best, _ = _by_index(model, np.asarray(model.arrays["vectors"][item]), mask, k + 1)
+        best, near = _by_index(model, np.asarray(model.arrays["vectors"][item]), mask, OVERFETCH * k if "boost" in model.arrays else k + 1)
+        if "boost" in model.arrays:
+            best = best[np.argsort(-(near + np.float32(RELATED_BOOST) * model.arrays["boost"][best]), kind="stable")]
         others: NDArray[np.int64] = best[best != item]
         return others[:k]
     scores = score_item(model, item)

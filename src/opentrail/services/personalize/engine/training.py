@@ -94,18 +94,12 @@ def train(
     aims: Sequence[Aim] = (),
 ) -> Trained:
     """Train `recipe`: fit on 90 % of the users to measure, then on all for use. `deep` fits the sequence models when it is at hand."""
-    if recipe.needs_items and (data.items is None or not data.items.columns):
-        raise InvalidInput("Recipe {recipe} needs an Items dataset.", recipe=recipe.name)
-    if recipe.interactions:
-        chosen = tuple(rules) or tuple(EventRule(kind) for kind in recipe.events)
-        data = replace(data, interactions=select_events(data.interactions, chosen))
-        if recipe.engine != "actions":
-            check_enough(data.interactions, ", ".join(rule.kind for rule in chosen) or None)
+    data = _readable(recipe, data, rules)
     fit = _fitter(recipe, data, settings, seed, deep)
     metrics, baselines, evaluation = _measure(recipe, data, settings, seed, fit, aims)
     card, arrays = fit(data)
     card |= {"recipe": recipe.name, "settings": settings, "seed": seed, "metrics": metrics, "drops": recipe.drops}
-    if recipe.explores:
+    if recipe.explores or recipe.engine == "semantic":
         arrays |= _ages(data)
     if recipe.engine == "personal":
         card, arrays = _with_lifts(card, arrays, data)
@@ -116,6 +110,27 @@ def train(
     return Trained(model, metrics, baselines, settings, evaluation)
 
 
+def _readable(recipe: Recipe, data: Dataset, rules: Sequence[EventRule]) -> Dataset:
+    """What the recipe reads of the data. Raises InvalidInput when that is too little."""
+    if recipe.needs_items and (data.items is None or not data.items.columns):
+        raise InvalidInput("Recipe {recipe} needs an Items dataset.", recipe=recipe.name)
+    if not recipe.interactions:
+        return data
+    chosen = tuple(rules) or tuple(EventRule(kind) for kind in recipe.events)
+    data = replace(data, interactions=select_events(data.interactions, chosen))
+    if recipe.engine == "actions":
+        if not len(data.interactions):
+            raise InvalidInput("Recipe {recipe} needs action interactions.", recipe=recipe.name)
+    else:
+        check_enough(data.interactions, ", ".join(rule.kind for rule in chosen) or None)
+    return data
+
+
+OBJECTIVES = {"USER_SEGMENTATION": "recall_at_k"}
+"""The metric that tuning maximises, by type of recipe; for the others it is OBJECTIVE."""
+OBJECTIVE = "normalized_discounted_cumulative_gain_at_25"
+
+
 def tune(
     recipe: Recipe,
     data: Dataset,
@@ -123,22 +138,24 @@ def tune(
     ranges: Ranges,
     jobs: int,
     seed: int,
-    objective: str = "normalized_discounted_cumulative_gain_at_25",
     rules: Sequence[EventRule] = (),
     deep: DeepFit | None = None,
+    aims: Sequence[Aim] = (),
 ) -> tuple[Trained, list[tuple[Settings, float]]]:
-    """HPO by random search: `jobs` trainings (the first with the given settings); the best by `objective`, and all trials."""
-    best: Trained | None = None
+    """HPO by random search: `jobs` trials (the first with the given settings), then one training with the best; and all trials.
+
+    Trials see only the users whom the final training does not measure, split once more, so that its metrics have not picked the winner.
+    """
+    data = _readable(recipe, data, rules)
+    objective = OBJECTIVES.get(recipe.type, OBJECTIVE)
+    inner = replace(data, interactions=hold_out_users(data.interactions, seed)[0])
     trials = []
     for trial in range(max(1, jobs)):
-        found = train(recipe, data, draw_settings(recipe, settings, ranges, trial, seed), seed, rules, deep)
-        if objective not in found.metrics:
-            raise InvalidInput("Recipe {recipe} has no metric of the objective's name.", recipe=recipe.name)
-        trials.append((found.settings, found.metrics[objective]))
-        if best is None or found.metrics[objective] > best.metrics[objective]:
-            best = found
-    assert best is not None
-    return best, trials
+        drawn = draw_settings(recipe, settings, ranges, trial, seed)
+        found = _measure(recipe, inner, drawn, seed, _fitter(recipe, inner, drawn, seed, deep), aims)[0]
+        trials.append((drawn, found[objective]))
+    best = max(trials, key=lambda trial: trial[1])[0]
+    return train(recipe, data, best, seed, rules, deep, aims), trials
 
 
 def recommend_lists(model: Model, queries: Sequence[Query], related: bool, k: int = 25) -> list[list[int]]:
@@ -301,16 +318,22 @@ def _trimmed(data: Interactions, settings: Settings) -> Interactions:
 
 
 def update(recipe: Recipe, model: Model, data: Dataset) -> Model:
-    """Bring a model of user-personalization up to new data without a new training (TrainingMode UPDATE).
+    """Bring a model up to new data without a new training (TrainingMode UPDATE, automatic and incremental updates).
 
-    Neighbours are counted again with the constants chosen before; a network keeps its weights, and items it does not know get the mean
-    vector of their neighbours. Metrics stay those of the training. Items keep their places: `data` must list the model's items first.
+    Trends and texts are counted again. Of personal recipes neighbours are counted again with the constants chosen before; a network keeps
+    its weights, and items it does not know get the mean vector of their neighbours. Metrics stay those of the training. Items keep
+    their places: `data` must list the model's items first.
     """
-    if recipe.engine != "personal":
+    if not recipe.updates:
         raise InvalidInput("Recipe {recipe} cannot be updated; train it anew.", recipe=recipe.name)
     events = data.interactions
     if list(events.items[: len(model.items)]) != list(model.items):
         raise InvalidInput("The data does not list the model's items first.")
+    if recipe.engine == "trending":
+        return Model(model.card, {"popular": _trend(events, model.card["settings"])}, events.items)
+    if recipe.engine == "semantic":
+        card, arrays = _semantic(data, int(model.card["seed"]))
+        return Model({**model.card, **card}, {**arrays, **_ages(data)}, events.items)
     card, arrays = {**model.card}, {**model.arrays}
     if "choice" in card:
         arrays |= fit_arrays(events, Choice(**card["choice"]))
@@ -343,16 +366,35 @@ def _with_lifts(card: Card, arrays: Arrays, data: Dataset) -> tuple[Card, Arrays
     return {**card, **context, **tastes}, {**arrays, **lifts, **tasted}
 
 
+def influence(arrays: Mapping[str, NDArray[Any]], weights: Mapping[str, float]) -> NDArray[np.float32]:
+    """What rankingInfluence adds to the scores of a model with ages: POPULARITY and FRESHNESS, each with a weight from 0 to 1."""
+    created = arrays["created"]
+    values = {
+        "POPULARITY": np.log1p(arrays["popular"].astype(np.float64) * 100),
+        "FRESHNESS": np.where(created == np.iinfo(np.int64).max, np.nan, created.astype(np.float64)),
+    }
+    total = np.zeros(len(created), np.float32)
+    for name, weight in weights.items():
+        total += np.float32(weight) * _standard(values[name])
+    return total
+
+
+def _standard(value: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Values in standard deviations from their mean; 0 where there is none."""
+    result = np.zeros(len(value), np.float32)
+    known = np.isfinite(value)
+    spread = float(value[known].std()) if known.any() else 0.0
+    if spread > 0:
+        result[known] = ((value[known] - value[known].mean()) / spread).astype(np.float32)
+    return result
+
+
 def _boost(data: Dataset, aims: Sequence[Aim]) -> NDArray[np.float32]:
     total = np.zeros(len(data.interactions.items), np.float32)
     for aim in aims:
         if aim.sensitivity not in SENSITIVITY:
             raise InvalidInput("The sensitivity must be one of {values}.", values=", ".join(SENSITIVITY))
-        value = _aimed(data, aim.name)
-        known = np.isfinite(value)
-        spread = float(value[known].std()) if known.any() else 0.0
-        if spread > 0:
-            total[known] += np.float32(SENSITIVITY[aim.sensitivity]) * ((value[known] - value[known].mean()) / spread).astype(np.float32)
+        total += np.float32(SENSITIVITY[aim.sensitivity]) * _standard(_aimed(data, aim.name))
     return total
 
 

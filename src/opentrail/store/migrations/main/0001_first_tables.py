@@ -278,6 +278,7 @@ def upgrade() -> None:
     op.create_table(
         "personalize_job",
         sa.Column("arn", sa.String(), nullable=False),
+        sa.Column("work", sa.String(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sa.Column("crashes", sa.SmallInteger(), nullable=False),
         sa.Column("stopping", sa.SmallInteger(), nullable=False),
