@@ -29,6 +29,25 @@ def _listed(member: str, *kept: str) -> Audit:
     return Audit(keep=("maxResults", *kept), drop=("nextToken",), drop_output=(member, "nextToken"))
 
 
+def _columns(config: str) -> tuple[str, str]:
+    """The columns that a training reads, by dataset type."""
+    return (f"{config}.trainingDataConfig.excludedDatasetColumns{{}}[]", f"{config}.trainingDataConfig.includedDatasetColumns{{}}[]")
+
+
+_SOLUTION = (
+    "solutionConfig.eventValueThreshold", "solutionConfig.hpoConfig.*", "solutionConfig.algorithmHyperParameters{}",
+    "solutionConfig.featureTransformationParameters{}", "solutionConfig.autoMLConfig.*", "solutionConfig.eventsConfig.*",
+    "solutionConfig.optimizationObjective.*", "solutionConfig.autoTrainingConfig.*", *_columns("solutionConfig"),
+)  # fmt: skip
+_CAMPAIGN = (
+    "campaignConfig.itemExplorationConfig{}", "campaignConfig.enableMetadataWithRecommendations",
+    "campaignConfig.syncWithLatestSolutionVersion", "campaignConfig.rankingInfluence{}",
+)  # fmt: skip
+_RECOMMENDER = (
+    "recommenderConfig.itemExplorationConfig{}", "recommenderConfig.minRecommendationRequestsPerSecond",
+    "recommenderConfig.enableMetadataWithRecommendations", *_columns("recommenderConfig"),
+)  # fmt: skip
+
 AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
     "CreateSchema": Audit(keep=("name", "schema", "domain"), keep_output=("schemaArn",)),
@@ -65,7 +84,7 @@ AUDIT: dict[str, Audit] = {
             "recipeArn",
             "datasetGroupArn",
             "eventType",
-            "solutionConfig.*",
+            *_SOLUTION,
         ),
         hide=("tags",),
         keep_output=("solutionArn",),
@@ -76,11 +95,11 @@ AUDIT: dict[str, Audit] = {
         keep=("solutionArn", "performAutoTraining", "performIncrementalUpdate", "solutionUpdateConfig.*"), keep_output=("solutionArn",)
     ),
     "CreateRecommender": Audit(
-        keep=("name", "datasetGroupArn", "recipeArn", "recommenderConfig.*"), hide=("tags",), keep_output=("recommenderArn",)
+        keep=("name", "datasetGroupArn", "recipeArn", *_RECOMMENDER), hide=("tags",), keep_output=("recommenderArn",)
     ),
     "DescribeRecommender": _described("recommender"),
     "ListRecommenders": _listed("recommenders", "datasetGroupArn"),
-    "UpdateRecommender": Audit(keep=("recommenderArn", "recommenderConfig.*"), keep_output=("recommenderArn",)),
+    "UpdateRecommender": Audit(keep=("recommenderArn", *_RECOMMENDER), keep_output=("recommenderArn",)),
     "StartRecommender": Audit(keep=("recommenderArn",), keep_output=("recommenderArn",)),
     "StopRecommender": Audit(keep=("recommenderArn",), keep_output=("recommenderArn",)),
     "DeleteRecommender": Audit(keep=("recommenderArn",)),
@@ -91,12 +110,12 @@ AUDIT: dict[str, Audit] = {
     "StopSolutionVersionCreation": Audit(keep=("solutionVersionArn",)),
     "GetSolutionMetrics": Audit(keep=("solutionVersionArn",), drop_output=("solutionVersionArn", "metrics")),
     "CreateCampaign": Audit(
-        keep=("name", "solutionVersionArn", "minProvisionedTPS", "campaignConfig.*"), hide=("tags",), keep_output=("campaignArn",)
+        keep=("name", "solutionVersionArn", "minProvisionedTPS", *_CAMPAIGN), hide=("tags",), keep_output=("campaignArn",)
     ),
     "DescribeCampaign": _described("campaign"),
     "ListCampaigns": _listed("campaigns", "solutionArn"),
     "UpdateCampaign": Audit(
-        keep=("campaignArn", "solutionVersionArn", "minProvisionedTPS", "campaignConfig.*"), keep_output=("campaignArn",)
+        keep=("campaignArn", "solutionVersionArn", "minProvisionedTPS", *_CAMPAIGN), keep_output=("campaignArn",)
     ),
     "DeleteCampaign": Audit(keep=("campaignArn",)),
     "CreateEventTracker": Audit(keep=("name", "datasetGroupArn"), hide=("tags",), keep_output=("eventTrackerArn", "trackingId")),

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import datasets, resources, store
+from opentrail.services.personalize import datasets, queue, resources
 from opentrail.services.personalize.store import Resource
+from opentrail.services.personalize.work import location
 from opentrail.store.sql import Snapshot, Tx
 
 KIND = "dataset-import-job"
-LOCATION = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)", re.DOTALL)
 
 
 def prepare_create(call: Call, input: Input) -> tuple[Input, list[tuple[str, str]]]:
     """CreateDatasetImportJob, first half."""
-    location = input.dataSource.dataLocation
-    if location is None or LOCATION.fullmatch(location) is None:
-        raise resources.invalid("dataSource.dataLocation must be s3://BUCKET/PATH.")
+    location(input.dataSource.dataLocation, "dataSource.dataLocation")
     if input.roleArn is None:
         raise resources.invalid("roleArn is required.")
     if input.publishAttributionMetricsToS3:
@@ -41,7 +38,7 @@ def create(tx: Tx, call: Call, plan: tuple[Input, list[tuple[str, str]]]) -> Out
     )
     made = resources.new(call, KIND, input.jobName, msgspec.json.encode(body).decode(), parent=dataset.arn)
     resources.create(tx, call, made._replace(status=resources.PENDING), tags)
-    store.add_job(tx, made.arn, call.now)
+    queue.submit(tx, made, call.now)
     return {"datasetImportJobArn": made.arn}
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import builtins, campaigns, dataset_groups, resources, solutions, store, subjects
+from opentrail.services.personalize import builtins, campaigns, dataset_groups, queue, resources, solutions, store, subjects
 from opentrail.services.personalize.engine.recipes import Recipe, find_recipe
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot, Tx
@@ -63,7 +63,7 @@ def train(tx: Tx, recommender: Resource, drawn: str, now: float) -> None:
         parent=recommender.arn, uses=None,
     )  # fmt: skip
     store.insert(tx, version)
-    store.add_job(tx, version.arn, now)
+    queue.submit(tx, version, now)
 
 
 def describe(snapshot: Snapshot, call: Call, input: Input) -> Output:
@@ -150,7 +150,7 @@ def trained(tx: Tx, version: Resource, now: float) -> None:
     for one in store.children(tx, found.arn, VERSION):
         if one.arn != version.arn and one.status not in resources.UNDER_WAY:
             store.delete(tx, one.arn)
-            store.end_job(tx, one.arn)
+            queue.forget(tx, one.arn)
     status = resources.ACTIVE if found.status == resources.PENDING else found.status
     _settle(tx, found._replace(status=status, uses=version.arn), {"status": resources.ACTIVE}, now)
 

@@ -10,7 +10,7 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.personalize import store
+from opentrail.services.personalize import queue, store
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot, Tx
 
@@ -131,7 +131,7 @@ def delete(tx: Tx, call: Call, kind: str, wanted: str) -> None:
         raise in_use(found, holder)
     for one in (*below, found):
         store.delete(tx, one.arn)
-        store.end_job(tx, one.arn)
+        queue.forget(tx, one.arn)
         tags.clear(tx, one.arn)
 
 

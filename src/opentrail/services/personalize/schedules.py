@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from opentrail.services.personalize import campaigns, recommenders, resources, solutions, store, subjects
+from opentrail.services.personalize import campaigns, queue, recommenders, resources, solutions, store, subjects
 from opentrail.services.personalize.engine.recipes import read_settings
 from opentrail.services.personalize.engine.training import SECONDS
 from opentrail.services.personalize.store import Resource
@@ -24,9 +24,8 @@ FIRST = 3_600.0
 
 
 class Due(NamedTuple):
-    """A training (`store.MAKE`) of a subject, or an update (`store.UPDATE`) of a version, that is due since `at`."""
+    """A training of a subject, or an update of a version that serves, that is due since `at`."""
 
-    work: str
     resource: Resource
     at: float
 
@@ -41,8 +40,8 @@ def plan(tx: Tx, now: float) -> int:
     """Asks for what is due, in the transaction that sees that it is: how many jobs."""
     found = due(tx, now)
     for one in found:
-        if one.work == store.UPDATE:
-            store.add_job(tx, one.resource.arn, now, store.UPDATE)
+        if one.resource.kind in subjects.VERSIONS.values():
+            queue.submit(tx, one.resource, now, update=True)
         elif one.resource.kind == recommenders.KIND:
             recommenders.train(tx, one.resource, _drawn(one), now)
         else:
@@ -63,7 +62,7 @@ def _train(tx: Tx, one: Due, now: float) -> None:
         solution.arn,
     )  # fmt: skip
     store.insert(tx, version)
-    store.add_job(tx, version.arn, now)
+    queue.submit(tx, version, now)
 
 
 def _trainings(snapshot: Snapshot) -> Iterator[Due]:
@@ -74,7 +73,7 @@ def _trainings(snapshot: Snapshot) -> Iterator[Due]:
             continue
         versions = store.children(snapshot, one.arn, subjects.VERSIONS[one.kind])
         if not any(version.status in resources.UNDER_WAY for version in versions):
-            yield Due(store.MAKE, one, _next(one, body, versions))
+            yield Due(one, _next(one, body, versions))
 
 
 def _next(subject: Resource, body: dict[str, Any], versions: list[Resource]) -> float:
@@ -88,7 +87,7 @@ def _next(subject: Resource, body: dict[str, Any], versions: list[Resource]) -> 
 def _updates(snapshot: Snapshot) -> Iterator[Due]:
     """Models that serve and whose recipe keeps them up to date."""
     for one in (*store.of_kind(snapshot, campaigns.KIND), *store.of_kind(snapshot, recommenders.KIND)):
-        if one.status != resources.ACTIVE or one.uses is None or store.job(snapshot, one.uses) is not None:
+        if one.status != resources.ACTIVE or one.uses is None or queue.updating(snapshot, one.uses) is not None:
             continue
         version = store.one(snapshot, one.uses)
         subject = store.one(snapshot, one.parent or "") if one.kind == campaigns.KIND else one
@@ -96,7 +95,7 @@ def _updates(snapshot: Snapshot) -> Iterator[Due]:
             continue
         seconds = _update_seconds(subject)
         if seconds:
-            yield Due(store.UPDATE, version, msgspec.json.decode(version.body).get("modelled", version.updated) + seconds)
+            yield Due(version, msgspec.json.decode(version.body).get("modelled", version.updated) + seconds)
 
 
 def _update_seconds(subject: Resource) -> int:

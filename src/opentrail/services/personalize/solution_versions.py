@@ -9,9 +9,10 @@ import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import resources, solutions, store, subjects
+from opentrail.services.personalize import queue, resources, solutions, store, subjects
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot, Tx
+from opentrail.work import jobs
 
 KIND = solutions.VERSION
 LATEST = "$LATEST"
@@ -36,7 +37,7 @@ def create(tx: Tx, call: Call, plan: Plan) -> Output:
     body = msgspec.json.encode(mode).decode()
     made = resources.new(call, KIND, input.name or drawn, body, parent=solution.arn, path=f"{solution.name}/{drawn}")
     resources.create(tx, call, made._replace(status=resources.PENDING), tags)
-    store.add_job(tx, made.arn, call.now)
+    queue.submit(tx, made, call.now)
     return {"solutionVersionArn": made.arn}
 
 
@@ -76,7 +77,7 @@ def stop(tx: Tx, call: Call, input: Input) -> Output:
     found = resources.find(tx, call, KIND, input.solutionVersionArn)
     if found.status not in (resources.PENDING, resources.IN_PROGRESS):
         raise resources.invalid("The solution version {arn} is {state}: there is nothing to stop.", arn=found.arn, state=found.status)
-    store.stop_job(tx, found.arn)
+    jobs.stop(tx, found.arn)
     store.update(tx, found._replace(status=resources.STOPPING, updated=call.now))
     return {}
 

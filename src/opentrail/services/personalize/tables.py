@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Index, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Column, Double, Index, String, Table
 
 from opentrail.store.tables import MAIN
 
@@ -28,20 +28,6 @@ resource = Table(
 """A resource of the control plane. `kind` is the word in its ARN (schema, dataset-group ...); `body` is JSON with what only
 its kind has. `parent` is the ARN of the resource that it belongs to (a dataset's group), `uses` that of another one that it
 needs (a dataset's schema): neither may be deleted before it. An event tracker has its tracking id there, to be found by."""
-
-job = Table(
-    "personalize_job",
-    MAIN,
-    Column("arn", String, primary_key=True),
-    Column("work", String, nullable=False),
-    Column("created", Double, nullable=False),
-    Column("crashes", SmallInteger, nullable=False),
-    Column("stopping", SmallInteger, nullable=False),
-    Index("ix_personalize_job_created", "created"),
-)
-"""A resource whose making (`work` make) or bringing up to date (update) is not done yet. Jobs are done in the order of their creation,
-and the row goes with their end.
-`crashes` counts processes that ended without a result, `stopping` says that the caller wants no result."""
 
 event = Table(
     "personalize_event",

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from opentrail.calls.tools import Snapshots
-from opentrail.services.personalize import campaigns, data, history, importing, recommenders, resources, store, subjects
+from opentrail.services.personalize import campaigns, data, history, queue, recommenders, resources, store, subjects
 from opentrail.services.personalize.engine.interactions import EventRule, select_events
 from opentrail.services.personalize.engine.models import load_model, save_model
 from opentrail.services.personalize.engine.recipes import Recipe, default_ranges, find_recipe, read_settings
 from opentrail.services.personalize.engine.training import Aim, Dataset, DeepFit, Trained, train, tune, update
-from opentrail.services.personalize.folders import Folders, make_durable
+from opentrail.services.personalize.folders import make_durable
 from opentrail.services.personalize.store import Resource
+from opentrail.services.personalize.work import Desk, Result, Task, Work
 from opentrail.store.sql import Snapshot, Tx
+from opentrail.work import jobs
 
 SEED = 20190610
 """One seed for all trainings: equal data and settings give an equal model."""
@@ -28,36 +29,38 @@ EVALUATION = "evaluation"
 """Beside a model: its metrics, those of baselines, and the held-out users with their lists, from which all can be computed again."""
 
 
-def task(
-    read: Snapshots, version: Resource, job: store.Job, fetch: importing.Fetch, folders: Folders, scratch: Path
-) -> dict[str, Any]:
-    """What the process of a training has to do. Raises ServiceError when what it would train is gone."""
-    with read() as snapshot:
-        subject = store.one(snapshot, version.parent or "")
+def prepare(desk: Desk) -> Generator[None, None, Task]:
+    """What the process of a training has to do."""
+    with desk.run.read() as snapshot:
+        subject = store.one(snapshot, desk.made.parent or "")
         group = store.one(snapshot, subject.parent or "") if subject is not None else None
         if subject is None or group is None:
-            raise resources.missing(version.parent or "")
-        named = data.sources(snapshot, group.arn, folders, scratch)
-        base = _base(snapshot, version, job)
-    folder = subjects.folder_name(version) + (f"-{int(job.created * 1000)}" if job.work == store.UPDATE else "")
+            raise resources.missing(desk.made.parent or "")
+        named = data.sources(snapshot, group.arn, desk.folders, desk.run.scratch)
+        base = _base(snapshot, desk)
+    yield
     return {
-        "work": "train",
         "recipe": subjects.recipe_of(subject).name,
         "data": named,
-        "base": str(folders.models / subjects.model_folder(base) / msgspec.json.decode(base.body)["model"]) if base else None,
-        "folder": str(folders.models / folder),
+        "base": str(desk.folders.models / subjects.model_folder(base) / msgspec.json.decode(base.body)["model"]) if base else None,
+        "folder": str(desk.folders.models / _new_folder(desk.made, desk.run.job)),
         **subjects.settings_of(subject),
     }
 
 
-def _base(snapshot: Snapshot, version: Resource, job: store.Job) -> Resource | None:
-    if job.work == store.UPDATE:
-        return version
-    named = msgspec.json.decode(version.body).get("base")
+def _base(snapshot: Snapshot, desk: Desk) -> Resource | None:
+    if desk.updates:
+        return desk.made
+    named = desk.body.get("base")
     return store.one(snapshot, named) if named else None
 
 
-def work(task: Mapping[str, Any]) -> dict[str, Any]:
+def _new_folder(version: Resource, job: jobs.Job) -> str:
+    """The folder of the model that a job makes: an update leaves alone the one that serves."""
+    return subjects.folder_name(version) + (f"-{int(job.created * 1000)}" if job.id.endswith(queue.UPDATES) else "")
+
+
+def compute(task: Task) -> Result:
     """Trains and saves: where the model lies, and its metrics beside those of simple baselines. Raises ServiceError."""
     folder = Path(task["folder"])
     shutil.rmtree(folder, ignore_errors=True)
@@ -113,28 +116,31 @@ def _save_evaluation(trained: Trained, folder: Path) -> None:
             out.write(msgspec.json.encode(row) + b"\n")
 
 
-def done(tx: Tx, version: Resource, result: Mapping[str, Any], job: store.Job, now: float) -> dict[str, Any]:
+def done(tx: Tx, desk: Desk, result: Result, now: float) -> dict[str, Any]:
     """What the result adds to the version's body; and who serves the version now."""
     more: dict[str, Any] = {**result, "modelled": now}
-    if job.work == store.UPDATE:
+    if desk.updates:
         return more
     if "metrics" not in result:
-        base = store.one(tx, msgspec.json.decode(version.body)["base"])
+        base = store.one(tx, desk.body["base"])
         found = msgspec.json.decode(base.body) if base is not None else {}
         more |= {name: found[name] for name in ("metrics", "baselines") if name in found}
-    if version.kind == recommenders.VERSION:
-        recommenders.trained(tx, version, now)
+    if desk.made.kind == recommenders.VERSION:
+        recommenders.trained(tx, desk.made, now)
     else:
-        campaigns.follow(tx, version, now)
-    return {**more, "trainingHours": max(0.0, now - job.created) / 3600}
+        campaigns.follow(tx, desk.made, now)
+    return {**more, "trainingHours": max(0.0, now - desk.run.job.created) / 3600}
 
 
-def failed(tx: Tx, version: Resource, job: store.Job, reason: str, now: float) -> None:
+def failed(tx: Tx, desk: Desk, reason: str, now: float) -> None:
     """What else a training that failed changes."""
-    if version.kind == recommenders.VERSION and job.work == store.MAKE:
-        recommenders.failed(tx, version, reason, now)
+    if desk.made.kind == recommenders.VERSION and not desk.updates:
+        recommenders.failed(tx, desk.made, reason, now)
 
 
 def models(snapshot: Snapshot) -> set[str]:
     """The folder of the model of every version that there is."""
     return {subjects.model_folder(one) for kind in subjects.VERSIONS.values() for one in store.of_kind(snapshot, kind)}
+
+
+WORK = Work(prepare, compute, done, failed=failed)
