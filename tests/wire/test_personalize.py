@@ -137,18 +137,18 @@ def test_datasets(story: Story) -> None:
     shop.call("DeleteDatasetGroup", {"datasetGroupArn": shop.group}, resources=around[:1])
 
 
-def put_csv(story: Story, region: str, files: dict[str, str]) -> str:
+def put_csv(story: Story, region: str, files: dict[str, str], stem: str = "data") -> str:
     """A bucket with these objects."""
-    s3, bucket = story.client("s3", region=region), story.name("data")
+    s3, bucket = story.client("s3", region=region), story.name(stem)
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
     for key, text in files.items():
         s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
     return bucket
 
 
-def role(story: Story, *actions: str) -> str:
+def role(story: Story, *actions: str, stem: str = "role") -> str:
     """A role that trusts Personalize and may do this with every bucket."""
-    iam, name = story.client("iam"), story.name("role")
+    iam, name = story.client("iam"), story.name(stem)
     trust = [{"Effect": "Allow", "Principal": {"Service": "personalize.amazonaws.com"}, "Action": "sts:AssumeRole"}]
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}))["Role"]["Arn"]
     allow = [{"Effect": "Allow", "Action": list(actions or ("s3:GetObject", "s3:ListBucket", "s3:PutObject")), "Resource": "*"}]
@@ -210,9 +210,10 @@ def test_imports(story: Story) -> None:
 
 def imported(shop: Shop, dataset: str, text: str) -> None:
     """Imports a CSV file into a dataset and waits for it."""
-    bucket = put_csv(shop.story, shop.region, {"a.csv": text})
-    source, name = {"dataLocation": f"s3://{bucket}/a.csv"}, bucket.replace("data", "import")
-    job = shop.client.create_dataset_import_job(jobName=name, datasetArn=dataset, dataSource=source, roleArn=role(shop.story))
+    stem = dataset.rpartition("/")[2].lower().replace("_", "-")
+    bucket = put_csv(shop.story, shop.region, {"a.csv": text}, f"data-{stem}")
+    source, name = {"dataLocation": f"s3://{bucket}/a.csv"}, shop.story.name(f"import-{stem}")
+    job = shop.client.create_dataset_import_job(jobName=name, datasetArn=dataset, dataSource=source, roleArn=role(shop.story, stem=f"role-{stem}"))
     found = settled(
         lambda: shop.client.describe_dataset_import_job(**{"datasetImportJobArn": job["datasetImportJobArn"]})["datasetImportJob"]
     )
@@ -458,6 +459,68 @@ def test_recommendations_and_events(story: Story) -> None:
     ranked = answer["personalizedRanking"]
     assert sorted(one["itemId"] for one in ranked) == sorted(ask["inputList"])
     assert sum(one["score"] for one in ranked) == pytest.approx(1.0)
+
+
+ACTIONS = avro("Actions", ("ACTION_ID", "string", {}), ("KIND", ["null", "string"], {"categorical": True}), ("VALUE", ["null", "long"], {}))
+ACTION_ROWS = "ACTION_ID,KIND,VALUE\n" + "".join(f"a{n},{'call' if n % 2 else 'mail'},{n}\n" for n in range(6))
+DEEDS = avro("ActionInteractions", *(WHO[0], ("ACTION_ID", "string", {}), WHO[2], ("EVENT_TYPE", "string", {})))
+DEED_ROWS = "USER_ID,ACTION_ID,TIMESTAMP,EVENT_TYPE\n" + "".join(
+    f"u{n % 60},a{n // 60 % 5},{1_600_000_000 + n},{'Taken' if n // 60 % 5 < n % 7 else 'Not Taken'}\n" for n in range(1_800)
+)
+
+
+@covers("personalize-runtime", "GetActionRecommendations")
+@covers("personalize-events", "PutActions", "PutActionInteractions")
+def test_actions(story: Story) -> None:
+    shop = Shop(story, "sa-east-1")
+    region, client = shop.region, shop.client
+    actions, deeds = shop.dataset("ACTIONS", ACTIONS), shop.dataset("ACTION_INTERACTIONS", DEEDS)
+    imported(shop, actions, ACTION_ROWS)
+    imported(shop, deeds, DEED_ROWS)
+    tracking = client.create_event_tracker(name=story.name("deeds"), datasetGroupArn=shop.group)
+    campaign = campaign_of(shop, "next", "aws-next-best-action")
+    touched = [("AWS::Personalize::Campaign", campaign)]
+
+    def recommended(**more: Any) -> list[dict[str, Any]]:
+        ask = {"campaignArn": campaign, "userId": "u1", "numResults": 6, **more}
+        filtered = [("AWS::Personalize::Filter", more["filterArn"])] if "filterArn" in more else []
+        request = hidden(ask, "campaignArn", "numResults", "filterArn")
+        found = story.call(
+            "personalize-runtime", "GetActionRecommendations", ask, region=region, request=request, resources=touched + filtered
+        )
+        assert found["recommendationId"]
+        return list(found["actionList"])
+
+    first = recommended()
+    scores = [one["score"] for one in first if "score" in one]
+    assert (len(first), scores) == (6, sorted(scores, reverse=True))
+    assert len(scores) == 5
+
+    # What a user did with an action counts in the very next call, and what an action is like, too.
+    deed = {"actionId": first[0]["actionId"], "userId": "u1", "sessionId": "s1", "timestamp": 1_700_000_000, "eventType": "Not Taken"}
+    put = {"trackingId": tracking["trackingId"], "actionInteractions": [deed] * 5}
+    tracker = [("AWS::Personalize::EventTracker", tracking["eventTrackerArn"])]
+    story.call("personalize-events", "PutActionInteractions", put, region=region, request=hidden(put, "trackingId"), resources=tracker)
+    again = {one["actionId"]: one.get("score", 0.0) for one in recommended()}
+    assert again[first[0]["actionId"]] != first[0]["score"]
+
+    letters = client.create_filter(
+        name=story.name("letters"), datasetGroupArn=shop.group, filterExpression='INCLUDE ActionID WHERE Actions.KIND IN ("letter")'
+    )["filterArn"]
+    assert recommended(filterArn=letters) == []
+    put = {"datasetArn": actions, "actions": [{"actionId": "a3", "properties": '{"kind": "letter"}'}]}
+    where = [("AWS::Personalize::Dataset", actions)]
+    story.call("personalize-events", "PutActions", put, region=region, request=hidden(put, "datasetArn"), resources=where)
+    assert [one["actionId"] for one in recommended(filterArn=letters)] == ["a3"]
+
+    runtime, stream = story.client("personalize-runtime", region=region), story.client("personalize-events", region=region)
+    refused(lambda: runtime.get_recommendations(campaignArn=campaign, userId="u1"), "InvalidInputException")
+    refused(lambda: runtime.get_action_recommendations(campaignArn=campaign), "InvalidInputException")
+    refused(lambda: runtime.get_action_recommendations(campaignArn=campaign, userId="u1", numResults=101), "InvalidInputException")
+    refused(lambda: stream.put_actions(datasetArn=deeds, actions=put["actions"]), "InvalidInputException")
+    refused(lambda: stream.put_events(trackingId=tracking["trackingId"], sessionId="s", eventList=[
+        {"eventType": "click", "itemId": "i1", "sentAt": 1_700_000_000}
+    ]), "InvalidInputException")  # fmt: skip
 
 
 @covers("personalize", "CreateEventTracker", "DescribeEventTracker", "ListEventTrackers", "DeleteEventTracker")

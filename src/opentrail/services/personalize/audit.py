@@ -136,7 +136,11 @@ AUDIT: dict[str, Audit] = {
 }
 
 RUNTIME_AUDIT: dict[str, Audit] = {
-    "GetActionRecommendations": NOTHING,
+    "GetActionRecommendations": Audit(
+        keep=("campaignArn", "numResults", "filterArn"),
+        hide=("userId", "filterValues"),
+        drop_output=("actionList", "recommendationId"),
+    ),
     "GetPersonalizedRanking": Audit(
         keep=("campaignArn", "filterArn"),
         hide=("inputList", "userId", "context", "filterValues", "metadataColumns"),
@@ -150,8 +154,8 @@ RUNTIME_AUDIT: dict[str, Audit] = {
 }
 
 EVENTS_AUDIT: dict[str, Audit] = {
-    "PutActionInteractions": NOTHING,
-    "PutActions": NOTHING,
+    "PutActionInteractions": Audit(keep=("trackingId",), hide=("actionInteractions",)),
+    "PutActions": Audit(keep=("datasetArn",), hide=("actions",)),
     "PutEvents": Audit(keep=("trackingId",), hide=("userId", "sessionId", "eventList")),
     "PutItems": Audit(keep=("datasetArn",), hide=("items",)),
     "PutUsers": Audit(keep=("datasetArn",), hide=("users",)),

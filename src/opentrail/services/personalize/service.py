@@ -125,13 +125,25 @@ RUNTIME_OPERATIONS = (
         right("personalize:GetRecommendations", lambda call, input: input.campaignArn or input.recommenderArn or "*"),
         read=runtime.get_recommendations,
     ),
+    Operation(
+        "GetActionRecommendations",
+        right("personalize:GetActionRecommendations", lambda call, input: input.campaignArn or "*"),
+        read=runtime.get_action_recommendations,
+    ),
     Operation("GetPersonalizedRanking", _on("GetPersonalizedRanking", "campaignArn"), read=runtime.get_personalized_ranking),
 )
 
 EVENTS_OPERATIONS = (
-    Operation("PutEvents", right("personalize:PutEvents"), apply=events.put_events),
-    _writes("PutItems", events.put_items, "datasetArn"),
-    _writes("PutUsers", events.put_users, "datasetArn"),
+    Operation("PutEvents", right("personalize:PutEvents"), prepare=events.prepare_events, apply=events.put_events),
+    Operation(
+        "PutActionInteractions",
+        right("personalize:PutActionInteractions"),
+        prepare=events.prepare_action_interactions,
+        apply=events.put_action_interactions,
+    ),
+    _writes("PutItems", events.put_items, "datasetArn", events.prepare_items),
+    _writes("PutUsers", events.put_users, "datasetArn", events.prepare_users),
+    _writes("PutActions", events.put_actions, "datasetArn", events.prepare_actions),
 )
 
 RUNTIME = Service(

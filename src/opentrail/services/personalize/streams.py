@@ -61,8 +61,7 @@ def user_of(snapshot: Snapshot, group: str, session: str) -> str | None:
 
 def add(tx: Tx, events: list[Streamed]) -> None:
     """Adds the events of one call. A session's earlier events become the user's whom these name."""
-    for one in events:
-        tx.run(_ADD, **one._asdict())
+    tx.many(_ADD, [one._asdict() for one in events])
     first = events[0]
     if first.user_id is not None:
         tx.run(_JOIN, user=first.user_id, dataset_group=first.dataset_group, session=first.session_id)
@@ -115,5 +114,6 @@ def updated(snapshot: Snapshot, dataset: str) -> float:
 def forget(tx: Tx, dataset: str, group: str | None) -> None:
     """Removes what was put into a dataset that is deleted: for an Interactions dataset the events of its group."""
     tx.run(_FORGET_ENTITIES, dataset=dataset)
+    tx.run(_FORGET_EVENTS, dataset_group=dataset)
     if group is not None and dataset.endswith("/INTERACTIONS"):
         tx.run(_FORGET_EVENTS, dataset_group=group)

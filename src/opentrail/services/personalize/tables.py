@@ -41,7 +41,8 @@ event = Table(
     Index("ix_personalize_event_user", "dataset_group", "user_id", "time"),
     Index("ix_personalize_event_session", "dataset_group", "session_id", "time"),
 )
-"""An event of PutEvents: `body` is its row of the Interactions schema as JSON, without the user; `time` in seconds."""
+"""An event of PutEvents or PutActionInteractions: `body` is its row of the schema as JSON, without the user; `time` in seconds.
+`dataset_group` is the ARN of the group, for interactions with actions that of their dataset."""
 
 entity = Table(
     "personalize_entity",
