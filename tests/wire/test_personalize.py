@@ -160,7 +160,7 @@ def role(story: Story, *actions: str, stem: str = "role") -> str:
 def settled(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What a resource is like once its job is done."""
     until = time.monotonic() + 60
-    while (found := describe())["status"] in ("CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING"):
+    while (found := describe())["status"].endswith(("PENDING", "IN_PROGRESS", "STOPPING")):
         assert time.monotonic() < until, found
         time.sleep(0.1)
     return found

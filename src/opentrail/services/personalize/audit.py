@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from opentrail.calls.operation import NOTHING, Audit
-
-NOT_OFFERED = (
-    "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateDataDeletionJob", "CreateDatasetExportJob",
-    "CreateMetricAttribution", "DeleteMetricAttribution", "DescribeBatchInferenceJob",
-    "DescribeBatchSegmentJob", "DescribeDataDeletionJob", "DescribeDatasetExportJob", "DescribeMetricAttribution",
-    "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListDataDeletionJobs", "ListDatasetExportJobs",
-    "ListMetricAttributionMetrics", "ListMetricAttributions",
-    "UpdateMetricAttribution",
-)  # fmt: skip
+from opentrail.calls.operation import Audit
 
 
 def _made(arn: str, *kept: str) -> Audit:
@@ -47,9 +38,9 @@ _RECOMMENDER = (
     "recommenderConfig.itemExplorationConfig{}", "recommenderConfig.minRecommendationRequestsPerSecond",
     "recommenderConfig.enableMetadataWithRecommendations", *_columns("recommenderConfig"),
 )  # fmt: skip
+_BATCH = ("jobName", "solutionVersionArn", "filterArn", "numResults", "jobInput.*", "jobOutput.*", "roleArn")
 
 AUDIT: dict[str, Audit] = {
-    **dict.fromkeys(NOT_OFFERED, NOTHING),
     "CreateSchema": Audit(keep=("name", "schema", "domain"), keep_output=("schemaArn",)),
     "DescribeSchema": Audit(keep=("schemaArn",), drop_output=("schema",)),
     "ListSchemas": Audit(keep=("maxResults",), drop=("nextToken",), drop_output=("schemas", "nextToken")),
@@ -74,6 +65,40 @@ AUDIT: dict[str, Audit] = {
     ),
     "DescribeDatasetImportJob": _described("datasetImportJob"),
     "ListDatasetImportJobs": _listed("datasetImportJobs", "datasetArn"),
+    "CreateDatasetExportJob": Audit(
+        keep=("jobName", "datasetArn", "ingestionMode", "roleArn", "jobOutput.*"), hide=("tags",), keep_output=("datasetExportJobArn",)
+    ),
+    "DescribeDatasetExportJob": _described("datasetExportJob"),
+    "ListDatasetExportJobs": _listed("datasetExportJobs", "datasetArn"),
+    "CreateDataDeletionJob": Audit(
+        keep=("jobName", "datasetGroupArn", "dataSource.dataLocation", "roleArn"), hide=("tags",), keep_output=("dataDeletionJobArn",)
+    ),
+    "DescribeDataDeletionJob": _described("dataDeletionJob"),
+    "ListDataDeletionJobs": _listed("dataDeletionJobs", "datasetGroupArn"),
+    "CreateBatchInferenceJob": Audit(
+        keep=(
+            *_BATCH, "batchInferenceJobConfig.itemExplorationConfig{}", "batchInferenceJobConfig.rankingInfluence{}",
+            "batchInferenceJobMode", "themeGenerationConfig.*",
+        ),
+        hide=("tags",),
+        keep_output=("batchInferenceJobArn",),
+    ),
+    "DescribeBatchInferenceJob": _described("batchInferenceJob"),
+    "ListBatchInferenceJobs": _listed("batchInferenceJobs", "solutionVersionArn"),
+    "CreateBatchSegmentJob": Audit(keep=_BATCH, hide=("tags",), keep_output=("batchSegmentJobArn",)),
+    "DescribeBatchSegmentJob": _described("batchSegmentJob"),
+    "ListBatchSegmentJobs": _listed("batchSegmentJobs", "solutionVersionArn"),
+    "CreateMetricAttribution": Audit(
+        keep=("name", "datasetGroupArn", "metrics[].*", "metricsOutputConfig.*"), keep_output=("metricAttributionArn",)
+    ),
+    "DescribeMetricAttribution": _described("metricAttribution"),
+    "ListMetricAttributions": _listed("metricAttributions", "datasetGroupArn"),
+    "ListMetricAttributionMetrics": _listed("metrics", "metricAttributionArn"),
+    "UpdateMetricAttribution": Audit(
+        keep=("metricAttributionArn", "addMetrics[].*", "removeMetrics[]", "metricsOutputConfig.*"),
+        keep_output=("metricAttributionArn",),
+    ),
+    "DeleteMetricAttribution": Audit(keep=("metricAttributionArn",)),
     "CreateSolution": Audit(
         keep=(
             "name",

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from opentrail.services.personalize import data, datasets, history, store, streams, subjects
-from opentrail.services.personalize.engine.columns import Column, open_table
+from opentrail.services.personalize.engine.columns import open_table
 from opentrail.services.personalize.engine.csv_import import write_rows
-from opentrail.services.personalize.engine.entities import Entities, merge_entities
+from opentrail.services.personalize.engine.entities import Entities, head, merge_entities
 from opentrail.services.personalize.engine.exploration import Exploration
 from opentrail.services.personalize.engine.models import Model, load_model
 from opentrail.services.personalize.engine.recipes import Recipe
@@ -141,14 +141,3 @@ def _merged(
         tables.append(open_table(put))
     found = merge_entities(tables, list(order))
     return head(found, len(order)) if len(order) else found
-
-
-def head(entities: Entities, rows: int) -> Entities:
-    """The first rows only."""
-    return Entities(entities.ids[:rows], {name: _cut(column, rows) for name, column in entities.columns.items()})
-
-
-def _cut(column: Column, rows: int) -> Column:
-    if column.codes is not None:
-        return replace(column, codes=column.codes[:rows])
-    return column if column.numbers is None else replace(column, numbers=column.numbers[:rows])

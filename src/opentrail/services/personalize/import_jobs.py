@@ -8,7 +8,7 @@ import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import datasets, queue, resources
+from opentrail.services.personalize import datasets, metric_attributions, queue, resources
 from opentrail.services.personalize.store import Resource
 from opentrail.services.personalize.work import location
 from opentrail.store.sql import Snapshot, Tx
@@ -21,8 +21,6 @@ def prepare_create(call: Call, input: Input) -> tuple[Input, list[tuple[str, str
     location(input.dataSource.dataLocation, "dataSource.dataLocation")
     if input.roleArn is None:
         raise resources.invalid("roleArn is required.")
-    if input.publishAttributionMetricsToS3:
-        raise resources.invalid("publishAttributionMetricsToS3 is not supported: metric attributions are not offered.")
     return input, resources.checked_tags(input.tags)
 
 
@@ -30,6 +28,8 @@ def create(tx: Tx, call: Call, plan: tuple[Input, list[tuple[str, str]]]) -> Out
     """CreateDatasetImportJob."""
     input, tags = plan
     dataset = resources.find(tx, call, datasets.KIND, input.datasetArn)
+    if input.publishAttributionMetricsToS3:
+        _check_reports(tx, dataset)
     body = resources.present(
         dataSource={"dataLocation": input.dataSource.dataLocation},
         roleArn=input.roleArn,
@@ -40,6 +40,14 @@ def create(tx: Tx, call: Call, plan: tuple[Input, list[tuple[str, str]]]) -> Out
     resources.create(tx, call, made._replace(status=resources.PENDING), tags)
     queue.submit(tx, made, call.now)
     return {"datasetImportJobArn": made.arn}
+
+
+def _check_reports(snapshot: Snapshot, dataset: Resource) -> None:
+    attribution = metric_attributions.of_group(snapshot, dataset.parent or "")
+    if not dataset.arn.endswith("/INTERACTIONS") or attribution is None:
+        raise resources.invalid("publishAttributionMetricsToS3 needs an Interactions dataset, and a metric attribution of its group.")
+    if "s3DataDestination" not in msgspec.json.decode(attribution.body)["metricsOutputConfig"]:
+        raise resources.invalid("publishAttributionMetricsToS3 needs a metric attribution that names where reports go.")
 
 
 def describe(snapshot: Snapshot, call: Call, input: Input) -> Output:
@@ -56,6 +64,5 @@ def list_all(snapshot: Snapshot, call: Call, input: Input) -> Output:
 def summary(found: Resource) -> dict[str, Any]:
     """A job as lists show it."""
     body = msgspec.json.decode(found.body)
-    shown = resources.common(found)
     more = resources.present(failureReason=body.get("failureReason"), importMode=body["importMode"])
-    return {"datasetImportJobArn": found.arn, "jobName": shown.pop("name"), **shown, **more}
+    return {"datasetImportJobArn": found.arn, **resources.job(found), **more}

@@ -9,6 +9,12 @@ from pathlib import Path
 from opentrail.calls.tools import Snapshots
 from opentrail.kernel.ambient import Clock
 from opentrail.services.personalize import (
+    batch_jobs,
+    batch_work,
+    deleting,
+    deletion_jobs,
+    export_jobs,
+    exporting,
     import_jobs,
     importing,
     queue,
@@ -28,6 +34,10 @@ WORK: Mapping[str, Work] = {
     import_jobs.KIND: importing.WORK,
     solution_versions.KIND: training.WORK,
     recommenders.VERSION: training.WORK,
+    export_jobs.KIND: exporting.WORK,
+    deletion_jobs.KIND: deleting.WORK,
+    batch_jobs.INFERENCE: batch_work.WORK,
+    batch_jobs.SEGMENT: batch_work.WORK,
 }
 """By the kind of resource that is made."""
 

@@ -36,6 +36,11 @@ KINDS = {
     "recommender": Kind("AWS::Personalize::Recommender", most_below=5),
     "recommender-version": Kind("AWS::Personalize::Recommender", word="recommender"),
     "dataset-import-job": Kind("AWS::Personalize::DatasetImportJob", most_under_way=5),
+    "dataset-export-job": Kind("AWS::Personalize::DatasetExportJob", most_under_way=5),
+    "data-deletion-job": Kind("AWS::Personalize::DataDeletionJob", most_under_way=5),
+    "batch-inference-job": Kind("AWS::Personalize::BatchInferenceJob", most_under_way=5),
+    "batch-segment-job": Kind("AWS::Personalize::BatchSegmentJob", most_under_way=5),
+    "metric-attribution": Kind("AWS::Personalize::MetricAttribution", most_below=1),
     "event-tracker": Kind("AWS::Personalize::EventTracker", most_below=1),
     "filter": Kind("AWS::Personalize::Filter", most_below=10),
 }
@@ -43,9 +48,14 @@ KINDS = {
 
 PENDING, IN_PROGRESS, STOPPING, ACTIVE = "CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING", "ACTIVE"
 FAILED, STOPPED = "CREATE FAILED", "CREATE STOPPED"
-UNDER_WAY = (PENDING, IN_PROGRESS, STOPPING)
+WAITING, WORKED_ON, COMPLETED, FAILED_ONCE = "PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"
+"""The same for data deletion jobs."""
+UNDER_WAY = (PENDING, IN_PROGRESS, STOPPING, WAITING, WORKED_ON)
 INACTIVE = "INACTIVE"
-RESULTS = ("dataset-import-job", "solution-version", "recommender-version")
+RESULTS = (
+    "dataset-import-job", "solution-version", "recommender-version", "dataset-export-job", "data-deletion-job", "batch-inference-job",
+    "batch-segment-job",
+)  # fmt: skip
 """Kinds that cannot be deleted by themselves: they go with what they belong to."""
 INTERNAL = ("recommender-version",)
 """Kinds that no caller sees: the trainings of recommenders."""
@@ -125,7 +135,7 @@ def too_many(most: int) -> ServiceError:
 def delete(tx: Tx, call: Call, kind: str, wanted: str) -> None:
     """Removes the caller's resource and its tags. Raises ServiceError while another resource belongs to it or needs it."""
     found = find(tx, call, kind, wanted)
-    below = store.children(tx, found.arn)
+    below = [inner for one in store.children(tx, found.arn) for inner in (one, *store.children(tx, one.arn))]
     holder = next((one for one in below if one.kind not in RESULTS or one.status in UNDER_WAY), None) or store.user(tx, found.arn)
     if holder is not None:
         raise in_use(found, holder)
@@ -192,6 +202,12 @@ def bad_tags(error: tags.BadTags) -> ServiceError:
 def present(**members: Any) -> dict[str, Any]:
     """The members that have a value."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def job(found: Resource) -> dict[str, Any]:
+    """The members that every job shows."""
+    shown = common(found)
+    return {"jobName": shown.pop("name"), **shown}
 
 
 def common(found: Resource) -> dict[str, Any]:

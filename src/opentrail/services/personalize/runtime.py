@@ -25,6 +25,7 @@ from opentrail.services.personalize.engine.serving import (
     recommend_actions,
 )
 from opentrail.services.personalize.folders import Folders
+from opentrail.services.personalize.history import merged
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot
 
@@ -135,17 +136,13 @@ def _events(snapshot: Snapshot, asked: Asked, user: str | None) -> list[Event]:
         return []
     model = asked.deployed.campaign.model
     key, kind = ("ACTION_ID", "ACTION_INTERACTIONS") if asked.recipe.engine == "actions" else ("ITEM_ID", "INTERACTIONS")
-    found = list(asked.deployed.history.of(user))
-    dataset = of_type(asked.held, kind)
+    trained, dataset, fresh = asked.deployed.history.of(user), of_type(asked.held, kind), []
     if dataset is None:
-        return found
-    seen = {(event.item, event.time, event.columns.get("EVENT_TYPE")) for event in found}
+        return list(trained)
     for body in streams.newest(snapshot, data.scope(dataset), user, NEWEST):
         row = msgspec.json.decode(body)
-        event = Event(model.index(row[key]), row["TIMESTAMP"], row)
-        if (event.item, event.time, row.get("EVENT_TYPE")) not in seen:
-            found.append(event)
-    return found
+        fresh.append(Event(model.index(row[key]), row["TIMESTAMP"], row))
+    return merged(trained, fresh)
 
 
 def _rules(snapshot: Snapshot, call: Call, asked: Asked, arn: str | None, values: Mapping[str, str] | None) -> Filter:

@@ -7,14 +7,18 @@ from collections.abc import Callable
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Rights, Service, plan_is_input, right
 from opentrail.services.personalize import (
+    batch_jobs,
     builtins,
     campaigns,
     dataset_groups,
     datasets,
+    deletion_jobs,
     event_trackers,
     events,
+    export_jobs,
     filters,
     import_jobs,
+    metric_attributions,
     recommenders,
     resources,
     runtime,
@@ -47,6 +51,10 @@ def _named(kind: str) -> Callable[[Call, Input], str]:
     return lambda call, input: resources.arn_of(call, kind, input.name)
 
 
+def _job(kind: str) -> Callable[[Call, Input], str]:
+    return lambda call, input: resources.arn_of(call, kind, input.jobName)
+
+
 OPERATIONS = (
     _makes("CreateSchema", schemas.prepare_create, schemas.create, _named(schemas.KIND)),
     _reads("DescribeSchema", schemas.describe, "schemaArn"),
@@ -72,12 +80,37 @@ OPERATIONS = (
     _reads("DescribeFilter", filters.describe, "filterArn"),
     _reads("ListFilters", filters.list_all),
     _writes("DeleteFilter", filters.delete, "filterArn"),
-    _makes(
-        "CreateDatasetImportJob", import_jobs.prepare_create, import_jobs.create,
-        lambda call, input: resources.arn_of(call, import_jobs.KIND, input.jobName),
-    ),
+    _makes("CreateDatasetImportJob", import_jobs.prepare_create, import_jobs.create, _job(import_jobs.KIND)),
     _reads("DescribeDatasetImportJob", import_jobs.describe, "datasetImportJobArn"),
     _reads("ListDatasetImportJobs", import_jobs.list_all),
+    _makes("CreateDatasetExportJob", export_jobs.prepare_create, export_jobs.create, _job(export_jobs.KIND)),
+    _reads("DescribeDatasetExportJob", export_jobs.describe, "datasetExportJobArn"),
+    _reads("ListDatasetExportJobs", export_jobs.list_all),
+    _makes("CreateDataDeletionJob", deletion_jobs.prepare_create, deletion_jobs.create, _job(deletion_jobs.KIND)),
+    _reads("DescribeDataDeletionJob", deletion_jobs.describe, "dataDeletionJobArn"),
+    _reads("ListDataDeletionJobs", deletion_jobs.list_all),
+    _makes("CreateBatchInferenceJob", batch_jobs.prepare_inference, batch_jobs.create_inference, _job(batch_jobs.INFERENCE)),
+    _reads("DescribeBatchInferenceJob", batch_jobs.describe_inference, "batchInferenceJobArn"),
+    _reads("ListBatchInferenceJobs", batch_jobs.list_inference),
+    _makes("CreateBatchSegmentJob", batch_jobs.prepare_segment, batch_jobs.create_segment, _job(batch_jobs.SEGMENT)),
+    _reads("DescribeBatchSegmentJob", batch_jobs.describe_segment, "batchSegmentJobArn"),
+    _reads("ListBatchSegmentJobs", batch_jobs.list_segment),
+    _makes(
+        "CreateMetricAttribution", metric_attributions.prepare_create, metric_attributions.create, _named(metric_attributions.KIND)
+    ),
+    _reads("DescribeMetricAttribution", metric_attributions.describe, "metricAttributionArn"),
+    _reads("ListMetricAttributions", metric_attributions.list_all),
+    _makes(
+        "UpdateMetricAttribution", metric_attributions.prepare_update, metric_attributions.update,
+        lambda call, input: input.metricAttributionArn or "*",
+    ),
+    _writes("DeleteMetricAttribution", metric_attributions.delete, "metricAttributionArn"),
+    Operation(
+        "ListMetricAttributionMetrics",
+        right("personalize:ListMetricAttributionMetrics", lambda call, input: input.metricAttributionArn or "*"),
+        read=metric_attributions.list_metrics,
+        point=True,
+    ),
     _makes("CreateSolution", solutions.prepare_create, solutions.create, _named(solutions.KIND)),
     _reads("DescribeSolution", solutions.describe, "solutionArn"),
     _reads("ListSolutions", solutions.list_all),

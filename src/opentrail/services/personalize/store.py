@@ -48,7 +48,7 @@ _DELETE = Sql("DELETE FROM personalize_resource WHERE arn = :arn")
 
 _UNDER_WAY = Sql(
     "SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind"
-    " AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')"
+    " AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS', 'PENDING', 'IN_PROGRESS')"
 )
 _OF_KIND = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE kind = :kind")
 

@@ -43,6 +43,8 @@ _KNOWN = Sql(
     " WHERE dataset_group = :dataset_group AND user_id IS NOT NULL AND id > :id ORDER BY id LIMIT :count"
 )
 _FORGET_EVENTS = Sql("DELETE FROM personalize_event WHERE dataset_group = :dataset_group")
+_FORGET_USER = Sql("DELETE FROM personalize_event WHERE dataset_group = :dataset_group AND user_id = :user")
+_FORGET_ENTITY = Sql("DELETE FROM personalize_entity WHERE dataset = :dataset AND id = :id")
 _PUT = Sql(
     "INSERT INTO personalize_entity (dataset, id, updated, body) VALUES (:dataset, :id, :updated, :body)"
     " ON CONFLICT (dataset, id) DO UPDATE SET updated = excluded.updated, body = excluded.body"
@@ -109,6 +111,16 @@ def updated(snapshot: Snapshot, dataset: str) -> float:
     """When the last item or user was put; 0 before the first."""
     row = snapshot.one(_UPDATED, dataset=dataset)
     return float(row[0] or 0) if row else 0.0
+
+
+def forget_user(tx: Tx, group: str, user: str) -> int:
+    """Removes the events of a user: how many there were."""
+    return tx.run(_FORGET_USER, dataset_group=group, user=user)
+
+
+def forget_entity(tx: Tx, dataset: str, id: str) -> int:
+    """Removes an item or a user that was put: 1, or 0 when there was none."""
+    return tx.run(_FORGET_ENTITY, dataset=dataset, id=id)
 
 
 def forget(tx: Tx, dataset: str, group: str | None) -> None:

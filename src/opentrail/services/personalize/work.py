@@ -7,6 +7,7 @@ delivered to a bucket, and one transaction names the files, sets the status and 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -43,14 +44,24 @@ class Desk(NamedTuple):
         """Whether the resource is there already and is brought up to date."""
         return self.run.job.id.endswith(UPDATES)
 
-    def buckets(self) -> Buckets:
-        """The user's buckets, in the role that the user named."""
-        caller = service_principal(PRINCIPAL, self.made.account, self.made.arn, self.body["roleArn"])
+    def buckets(self, role: str = "") -> Buckets:
+        """The user's buckets, in the role that the user named for the job, or in another one."""
+        caller = service_principal(PRINCIPAL, self.made.account, self.made.arn, role or self.body["roleArn"])
         return Buckets(self.run.calls, caller, self.made.region)
 
 
 Task = dict[str, Any]
 Result = Mapping[str, Any]
+
+
+class States(NamedTuple):
+    """The statuses through which a kind goes."""
+
+    pending: str = resources.PENDING
+    at_work: str = resources.IN_PROGRESS
+    good: str = resources.ACTIVE
+    failed: str = resources.FAILED
+    stopped: str = resources.STOPPED
 
 
 class Work(NamedTuple):
@@ -64,6 +75,7 @@ class Work(NamedTuple):
     failed: Callable[[Tx, Desk, str, float], None] = lambda tx, desk, reason, now: None
     waits: Callable[[Desk], bool] = lambda desk: False
     """Whether an earlier job must end before the result may be written."""
+    states: States = States()
 
 
 class Made:
@@ -89,7 +101,7 @@ class Made:
             made = store.one(tx, desk.made.arn)
             if made is not None:
                 body = msgspec.json.decode(made.body) | self._work.done(tx, desk._replace(made=made), result, now)
-                status = made.status if desk.updates else resources.ACTIVE
+                status = made.status if desk.updates else self._work.states.good
                 store.update(tx, made._replace(status=status, updated=now, body=msgspec.json.encode(body).decode()))
             run.end(tx)
 
@@ -100,18 +112,18 @@ class Made:
             if made is None:
                 run.end(tx)
                 return None
-            if begin and made.status == resources.PENDING:
-                made = made._replace(status=resources.IN_PROGRESS, updated=run.clock.now())
+            if begin and made.status == self._work.states.pending:
+                made = made._replace(status=self._work.states.at_work, updated=run.clock.now())
                 store.update(tx, made)
         return Desk(run, made, self._folders)
 
     def failed(self, tx: Tx, run: Run, reason: ServiceError) -> None:
         """See work.jobs.Kind."""
-        self._settle(tx, run, resources.FAILED, reason.for_caller())
+        self._settle(tx, run, self._work.states.failed, reason.for_caller())
 
     def stopped(self, tx: Tx, run: Run) -> None:
         """See work.jobs.Kind."""
-        self._settle(tx, run, resources.STOPPED, "")
+        self._settle(tx, run, self._work.states.stopped, "")
 
     def _settle(self, tx: Tx, run: Run, status: str, reason: str) -> None:
         """An end without a result. An update that fails leaves its resource as it was, and is tried again when it is due next."""
@@ -142,6 +154,12 @@ def no_key(config: Any, member: str) -> None:
     """Refuses the customer key of an s3:// address."""
     if config.kmsKeyArn is not None:
         raise resources.invalid("{member}.kmsKeyArn is not supported: objects are not encrypted with customer keys.", member=member)
+
+
+def delivered(desk: Desk, buckets: Buckets, where: Place, file: Path, content_type: str) -> Iterator[None]:
+    """Writes a file into a bucket; once more after a crash, with the same bytes."""
+    asked(lambda: buckets.put_file(where, file, content_type), where.bucket)
+    yield
 
 
 def fetched(desk: Desk, where: Place) -> Generator[None, None, list[tuple[str, str]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,17 @@ def _merge(field: Field, tables: Sequence[Table], places: Sequence[NDArray[np.in
         if column.numbers is not None:
             numbers[at] = column.numbers
     return Column(field, numbers=numbers)
+
+
+def head(entities: Entities, rows: int) -> Entities:
+    """The first rows only."""
+    return Entities(entities.ids[:rows], {name: _cut(column, rows) for name, column in entities.columns.items()})
+
+
+def _cut(column: Column, rows: int) -> Column:
+    if column.codes is not None:
+        return replace(column, codes=column.codes[:rows])
+    return column if column.numbers is None else replace(column, numbers=column.numbers[:rows])
 
 
 def properties_row(schema: Schema, properties: str) -> dict[str, str | int | float | bool | None]:
