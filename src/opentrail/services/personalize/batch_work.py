@@ -11,6 +11,7 @@ import msgspec
 
 from opentrail.services.personalize import batch_jobs, data, history, resources, store, subjects
 from opentrail.services.personalize.engine import batch
+from opentrail.services.personalize.engine.aims import influence
 from opentrail.services.personalize.engine.batch import Person
 from opentrail.services.personalize.engine.entities import Entities, head, merge_entities
 from opentrail.services.personalize.engine.exploration import Exploration
@@ -20,7 +21,6 @@ from opentrail.services.personalize.engine.models import load_model
 from opentrail.services.personalize.engine.recipes import find_recipe
 from opentrail.services.personalize.engine.schemas import Schema
 from opentrail.services.personalize.engine.serving import Ask, Campaign
-from opentrail.services.personalize.engine.training import influence
 from opentrail.services.personalize.work import Desk, Result, Task, Work, delivered, fetched, location
 from opentrail.store.sql import Tx
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from opentrail.services.personalize import data, datasets, history, store, streams, subjects
+from opentrail.services.personalize.engine.aims import influence
 from opentrail.services.personalize.engine.columns import open_table
 from opentrail.services.personalize.engine.csv_import import write_rows
 from opentrail.services.personalize.engine.entities import Entities, head, merge_entities
@@ -21,7 +22,6 @@ from opentrail.services.personalize.engine.models import Model, load_model
 from opentrail.services.personalize.engine.recipes import Recipe
 from opentrail.services.personalize.engine.schemas import Schema
 from opentrail.services.personalize.engine.serving import Campaign
-from opentrail.services.personalize.engine.training import influence
 from opentrail.services.personalize.folders import Folders
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot

@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 
 from opentrail.services.personalize import campaigns, data, history, queue, recommenders, resources, store, subjects
+from opentrail.services.personalize.engine.aims import Aim, Dataset
 from opentrail.services.personalize.engine.interactions import EventRule, select_events
 from opentrail.services.personalize.engine.models import load_model, save_model
 from opentrail.services.personalize.engine.recipes import Recipe, default_ranges, find_recipe, read_settings
-from opentrail.services.personalize.engine.training import Aim, Dataset, DeepFit, Trained, train, tune, update
+from opentrail.services.personalize.engine.training import DeepFit, Trained, train, tune, update
 from opentrail.services.personalize.folders import make_durable
 from opentrail.services.personalize.store import Resource
 from opentrail.services.personalize.work import Desk, Result, Task, Work

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opentrail.services.personalize.engine.columns import Mask
+from opentrail.services.personalize.engine.models import Model
 from opentrail.services.personalize.engine.recipes import Settings
 
 FEW_EVENTS = 20
@@ -34,15 +35,23 @@ class Exploration:
         return Exploration(float(settings.get("exploration_weight", 0.3)), float(settings.get("exploration_item_age_cut_off", 30.0)))
 
 
+def _by_birth(arrays: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The items with few events by when they came to be: these times, and the items."""
+    few = np.flatnonzero(arrays["events"] < FEW_EVENTS)
+    order = np.argsort(arrays["created"][few], kind="stable")
+    return arrays["created"][few][order], few[order]
+
+
 def mix_in(
-    best: list[tuple[int, float | None]], how: Exploration, arrays: Mapping[str, NDArray[Any]], mask: Mask | None, now: int, seed: int
+    best: list[tuple[int, float | None]], how: Exploration, model: Model, mask: Mask | None, now: int, seed: int
 ) -> tuple[list[tuple[int, float | None]], frozenset[int]]:
     """Replace about `weight` of the places of `best` by young items that pass `mask`: the new list and which items explore."""
-    young = (arrays["created"] > now - how.age * DAY) & (arrays["created"] <= now) & (arrays["events"] < FEW_EVENTS)
-    if mask is not None:
-        young &= mask
-    young[[at for at, _ in best]] = False
-    pool = np.flatnonzero(young)
+    born, few = model.kept("young", lambda: _by_birth(model.arrays))
+    pool = few[slice(*np.searchsorted(born, [now - how.age * DAY, now], side="right").tolist())]
+    pool = np.sort(pool if mask is None else pool[mask[pool]])
+    if not len(pool):
+        return best, frozenset()
+    pool = pool[~np.isin(pool, [at for at, _ in best])]
     rng = np.random.default_rng(seed)
     places = np.flatnonzero(rng.random(len(best)) < how.weight)[: len(pool)]
     seen = [how.impressions.get(at, (0, 0)) for at in pool.tolist()]

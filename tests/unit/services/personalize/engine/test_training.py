@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from opentrail.kernel.errors import ServiceError
+from opentrail.services.personalize.engine.aims import Aim, Dataset
 from opentrail.services.personalize.engine.counting import growth, popularity, trending
 from opentrail.services.personalize.engine.interactions import Interactions, from_arrays
 from opentrail.services.personalize.engine.linear import fit_ease
@@ -27,7 +28,7 @@ from opentrail.services.personalize.engine.recipes import (
 )
 from opentrail.services.personalize.engine.scoring import score_history, score_item
 from opentrail.services.personalize.engine.topk import top_k
-from opentrail.services.personalize.engine.training import Aim, Dataset, Trained, train, tune, update
+from opentrail.services.personalize.engine.training import Trained, train, tune, update
 
 from .generated import CHAIN, chain_items, walks, with_kinds
 
