@@ -3,6 +3,7 @@ and the rules of the call."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -153,11 +154,25 @@ def _rules(snapshot: Snapshot, call: Call, asked: Asked, arn: str | None, values
     found = resources.find(snapshot, call, filters.KIND, arn)
     if found.parent != asked.group.arn:
         raise resources.invalid("The filter {arn} belongs to another dataset group.", arn=arn)
-    parsed = parse_filter(found.body)
+    parsed = _checked(found.body, tuple((one.uses or "", one.updated) for one in asked.held), snapshot, asked.group)
     wanted = "ActionID" if asked.recipe.engine == "actions" else "ItemID"
     if parsed[0].target != wanted:
         raise resources.invalid("The filter {arn} must be one of {wanted}.", arn=arn, wanted=wanted)
-    return bind(check_filter(parsed, filters.schemas_of(snapshot, asked.group)), values or {})
+    return bind(parsed, values or {})
+
+
+_FILTERS: OrderedDict[tuple[str, tuple[tuple[str, float], ...]], Filter] = OrderedDict()
+_MOST_FILTERS = 1_000
+
+
+def _checked(text: str, schemas: tuple[tuple[str, float], ...], snapshot: Snapshot, group: Resource) -> Filter:
+    """A filter with the names of the group's fields. `schemas` says which ones the datasets have now, and since when."""
+    known = _FILTERS.get((text, schemas))
+    if known is None:
+        known = _FILTERS[text, schemas] = check_filter(parse_filter(text), filters.schemas_of(snapshot, group))
+        while len(_FILTERS) > _MOST_FILTERS:
+            _FILTERS.popitem(last=False)
+    return known
 
 
 def _promotion(snapshot: Snapshot, call: Call, input: Input, asked: Asked) -> Promotion | None:

@@ -47,7 +47,8 @@ def mix_in(
 ) -> tuple[list[tuple[int, float | None]], frozenset[int]]:
     """Replace about `weight` of the places of `best` by young items that pass `mask`: the new list and which items explore."""
     born, few = model.kept("young", lambda: _by_birth(model.arrays))
-    pool = few[slice(*np.searchsorted(born, [now - how.age * DAY, now], side="right").tolist())]
+    span = np.array([int(now - how.age * DAY), now], born.dtype)
+    pool = few[slice(*np.searchsorted(born, span, side="right").tolist())]
     pool = np.sort(pool if mask is None else pool[mask[pool]])
     if not len(pool):
         return best, frozenset()
