@@ -1,4 +1,4 @@
-"""kill -9 of the work role while it imports and while it trains: the next one begins the job again, and it ends well."""
+"""kill -9 of the work role in every kind of job: the next one begins the job again, and it ends well, with nothing twice."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_jobs_survive_the_end_of_the_work_role(tmp_path: Path) -> None:
         iam = server.client("iam")
         trust = allowing("sts:AssumeRole", Principal={"Service": "personalize.amazonaws.com"})
         role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
-        policy = allowing(["s3:GetObject", "s3:ListBucket"], Resource="*")
+        policy = allowing(["s3:GetObject", "s3:ListBucket", "s3:PutObject"], Resource="*")
         iam.put_role_policy(RoleName="reader", PolicyName="data", PolicyDocument=policy)
         s3.put_object(Bucket="data", Key="a.csv", Body=ROWS.encode())
         schema = personalize.create_schema(name="visits", schema=json.dumps(SCHEMA))["schemaArn"]
@@ -70,4 +70,35 @@ def test_jobs_survive_the_end_of_the_work_role(tmp_path: Path) -> None:
         killed_at_work(server, trained, lambda: working("Interactions.put"))
         assert personalize.get_solution_metrics(solutionVersionArn=version)["metrics"]["coverage"] > 0
         assert len(list((folder / "segments").iterdir())) == 1
+
+        asked = [json.dumps({"itemId": f"i{n % 1_999}"}) for n in range(3_000)]
+        s3.put_object(Bucket="data", Key="asked.json", Body="\n".join(asked).encode())
+        target = {"s3DataDestination": {"path": "s3://data/out"}}
+        batch = personalize.create_batch_inference_job(
+            jobName="batch", solutionVersionArn=version, roleArn=role, numResults=3, jobOutput=target,
+            jobInput={"s3DataSource": {"path": "s3://data/asked.json"}},
+        )["batchInferenceJobArn"]  # fmt: skip
+        inferred = lambda: personalize.describe_batch_inference_job(batchInferenceJobArn=batch)["batchInferenceJob"]["status"]  # noqa: E731
+        killed_at_work(server, inferred, lambda: working("answers0.partial"))
+        answers = s3.get_object(Bucket="data", Key="out/asked.json.out")["Body"].read().splitlines()
+        assert [json.loads(line)["input"] for line in answers] == [json.loads(line) for line in asked]
+
+        export = personalize.create_dataset_export_job(
+            jobName="all", datasetArn=dataset, ingestionMode="BULK", roleArn=role, jobOutput=target
+        )["datasetExportJobArn"]
+        exported = lambda: personalize.describe_dataset_export_job(datasetExportJobArn=export)["datasetExportJob"]["status"]  # noqa: E731
+        killed_at_work(server, exported, lambda: working("export.csv"))
+        assert sorted(s3.get_object(Bucket="data", Key="out/all.csv")["Body"].read().decode().splitlines()) == sorted(ROWS.splitlines())
+
+        gone = {f"u{n}" for n in range(0, 3_001, 2)}
+        s3.put_object(Bucket="data", Key="gone.csv", Body="\n".join(["USER_ID", *gone]).encode())
+        deletion = personalize.create_data_deletion_job(
+            jobName="forget", datasetGroupArn=group, dataSource={"dataLocation": "s3://data/gone.csv"}, roleArn=role
+        )["dataDeletionJobArn"]
+        described = lambda: personalize.describe_data_deletion_job(dataDeletionJobArn=deletion)["dataDeletionJob"]  # noqa: E731
+        until(lambda: "now" if working("ids.txt") else described()["status"], "now")
+        server.kill("work")
+        assert described()["status"] == "IN_PROGRESS"
+        assert until(lambda: described()["status"], "COMPLETED", "FAILED") == "COMPLETED"
+        assert described()["numDeleted"] == sum(row.split(",")[0] in gone for row in ROWS.splitlines())
         assert server.stop() == 0

@@ -354,6 +354,91 @@ def test_recommenders(story: Story) -> None:
     shop.client.delete_recommender(recommenderArn=few)
 
 
+def test_tuning_and_updates(story: Story) -> None:
+    shop = Shop(story, "eu-south-1")
+    client, imports = shop.client, shop.dataset("INTERACTIONS", SCHEMA)
+    imported(shop, imports, ROWS)
+
+    def version(stem: str, recipe: str, mode: str = "FULL", **more: Any) -> dict[str, Any]:
+        solution = f"arn:aws:personalize:{shop.region}:123456789012:solution/{story.name(stem)}"
+        if mode == "FULL":
+            arn = f"arn:aws:personalize:::recipe/{recipe}"
+            client.create_solution(name=story.name(stem), recipeArn=arn, datasetGroupArn=shop.group, **more)
+        made = client.create_solution_version(solutionArn=solution, trainingMode=mode)["solutionVersionArn"]
+        return settled(lambda: client.describe_solution_version(solutionVersionArn=made)["solutionVersion"])
+
+    ranges = {"integerHyperParameterRanges": [{"name": "min_cointeraction_count", "minValue": 1, "maxValue": 2}]}
+    hpo = {"hpoResourceConfig": {"maxNumberOfTrainingJobs": "2"}, "algorithmHyperParameterRanges": ranges}
+    tuned = version("tuned", "aws-sims", performHPO=True, solutionConfig={"hpoConfig": hpo})
+    assert tuned["status"] == "ACTIVE", tuned
+    assert int(tuned["tunedHPOParams"]["algorithmHyperParameters"]["min_cointeraction_count"]) in (1, 2, 3)
+    sims, base = "arn:aws:personalize:::recipe/aws-sims", {"name": story.name("bad"), "datasetGroupArn": shop.group}
+    for wrong in (
+        {"hpoConfig": {**hpo, "hpoResourceConfig": {"maxNumberOfTrainingJobs": "41"}}},
+        {"hpoConfig": {"hpoObjective": {"metricName": "coverage"}}},
+        {"hpoConfig": {"algorithmHyperParameterRanges": {"integerHyperParameterRanges": [{"name": "x", "minValue": 1, "maxValue": 2}]}}},
+        {"trainingDataConfig": {"excludedDatasetColumns": {"INTERACTIONS": ["NOPE"]}}},
+        {"autoTrainingConfig": {"schedulingExpression": "rate(0 days)"}},
+        {"algorithmHyperParameters": {"min_cointeraction_count": "11"}},
+    ):
+        refused(
+            lambda wrong=wrong: client.create_solution(recipeArn=sims, performHPO=True, solutionConfig=wrong, **base),  # type: ignore[misc]
+            "InvalidInputException",
+        )
+
+    recipe = "aws-user-personalization"
+    first = version("updated", recipe, performAutoTraining=False)
+    refused(lambda: client.create_solution_version(solutionArn=tuned["solutionArn"], trainingMode="UPDATE"), "InvalidInputException")
+    tracking = client.create_event_tracker(name=story.name("clicks"), datasetGroupArn=shop.group)["trackingId"]
+    clicked = [{"eventType": "click", "itemId": "brand-new", "sentAt": 1_700_000_000}]
+    stream = story.client("personalize-events", region=shop.region)
+    for user in ("u1", "u2", "u3"):
+        stream.put_events(trackingId=tracking, userId=user, sessionId=user, eventList=clicked)
+    second = version("updated", recipe, "UPDATE")
+    assert (first["trainingMode"], second["trainingMode"], second["status"]) == ("FULL", "UPDATE", "ACTIVE"), second
+    metrics = [client.get_solution_metrics(solutionVersionArn=one["solutionVersionArn"])["metrics"] for one in (first, second)]
+    assert metrics[0] == metrics[1]
+    latest = f"{first['solutionArn']}/$LATEST"
+    refused(lambda: client.create_campaign(name=story.name("c"), solutionVersionArn=latest), "InvalidInputException")
+    campaign = client.create_campaign(
+        name=story.name("c"), solutionVersionArn=latest, campaignConfig={"syncWithLatestSolutionVersion": True}
+    )["campaignArn"]
+    assert client.describe_campaign(campaignArn=campaign)["campaign"]["solutionVersionArn"] == second["solutionVersionArn"]
+    runtime = story.client("personalize-runtime", region=shop.region)
+    found = runtime.get_recommendations(campaignArn=campaign, userId="nobody", numResults=500)["itemList"]
+    assert "brand-new" in {one["itemId"] for one in found}
+    third = version("updated", recipe, "UPDATE")["solutionVersionArn"]
+    assert client.describe_campaign(campaignArn=campaign)["campaign"]["solutionVersionArn"] == third
+
+
+def test_data_that_cannot_be_used_say_why(story: Story) -> None:
+    shop = Shop(story, "me-south-1")
+    client, dataset = shop.client, shop.dataset("INTERACTIONS", SCHEMA)
+    solution = client.create_solution(name=story.name("s"), recipeArn=RECIPE, datasetGroupArn=shop.group)["solutionArn"]
+    assert "no INTERACTIONS data" in refused(lambda: client.create_solution_version(solutionArn=solution), "InvalidInputException")
+    head, reader = "USER_ID,ITEM_ID,TIMESTAMP\n", role(story)
+    hostile = {
+        "empty": ("", "Input CSV is missing the following columns:[USER_ID, ITEM_ID, TIMESTAMP]."),
+        "quote": (head + 'a,"b,1\n' * 3, "line"),
+        "short": (head + "a,b,1\na,b\n", "short.csv, line 3: the row has 2 values"),
+        "number": (head + "a,b,1\na,b,1e400\n", "number.csv, line 3, column TIMESTAMP: the value is not a long."),
+        "hole": (head + ",b,1\n", "hole.csv, line 2, column USER_ID: the value is missing"),
+        "nul": (head + "a\0b,b,99999999999999999999\n", "nul.csv, line 2, column TIMESTAMP"),
+        "twice": ("USER_ID,ITEM_ID,TIMESTAMP,USER_ID\na,b,1,c\n", "twice.csv: column USER_ID appears twice"),
+    }
+    bucket = put_csv(story, shop.region, {f"{name}.csv": text or "\n" for name, (text, _) in hostile.items()})
+    for name, (_, reason) in hostile.items():
+        source = {"dataLocation": f"s3://{bucket}/{name}.csv"}
+        job = client.create_dataset_import_job(jobName=story.name(name), datasetArn=dataset, dataSource=source, roleArn=reader)
+        named = {"datasetImportJobArn": job["datasetImportJobArn"]}
+        found = settled(lambda: client.describe_dataset_import_job(**named)["datasetImportJob"])  # noqa: B023
+        assert (found["status"], reason in found["failureReason"]) == ("CREATE FAILED", True), found
+    imported(shop, dataset, head + "".join(f"u{n % 3},i{n},{n}\n" for n in range(5)))
+    version = client.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    found = settled(lambda: client.describe_solution_version(solutionVersionArn=version)["solutionVersion"])
+    assert (found["status"], found["failureReason"]) == ("CREATE FAILED", "Dataset has fewer than 1000 interactions.")
+
+
 def campaign_of(shop: Shop, stem: str, recipe: str, **config: Any) -> str:
     """A campaign of a solution trained on the group's data."""
     client, name = shop.client, shop.story.name(stem)
