@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import msgspec
 
 from opentrail.services.personalize import campaigns, data, history, queue, recommenders, resources, store, subjects
 from opentrail.services.personalize.engine.aims import Aim, Dataset
+from opentrail.services.personalize.engine.exploration import count_impressions
 from opentrail.services.personalize.engine.interactions import EventRule, select_events
 from opentrail.services.personalize.engine.models import load_model, save_model
 from opentrail.services.personalize.engine.recipes import Recipe, default_ranges, find_recipe, read_settings
@@ -67,7 +69,8 @@ def compute(task: Task) -> Result:
     shutil.rmtree(folder, ignore_errors=True)
     recipe = find_recipe(task["recipe"])
     base = load_model(Path(task["base"])) if task["base"] else None
-    events, items, users = data.merged(data.open_sources(task["data"]), recipe, base.items if base is not None else ())
+    tables = data.open_sources(task["data"])
+    events, items, users = data.merged(tables, recipe, base.items if base is not None else ())
     taught = Dataset(*data.without_columns(events, items, users, task["columns"]))
     rules = [EventRule(*one) for one in task["rules"]] or [EventRule(kind) for kind in recipe.events]
     if base is not None:
@@ -81,6 +84,9 @@ def compute(task: Task) -> Result:
         if task["hpo"] is not None:
             result["tuned"] = {name: str(value) for name, value in trained.settings.items()}
         _save_evaluation(trained, folder / EVALUATION)
+    if recipe.explores:
+        places = {name: at for at, name in enumerate(model.items)}
+        model = replace(model, arrays={**model.arrays, **count_impressions(tables.get("Interactions", []), places)})
     saved = save_model(model, folder)
     history.save(events, folder / history.NAME)
     make_durable(folder)

@@ -119,6 +119,18 @@ def test_an_update_learns_new_items_and_keeps_the_metrics(group: Group) -> None:
     assert history.History(group.made / history.NAME).of("u1")[-1].item == after.index("new")
 
 
+def test_impressions_are_counted(group: Group) -> None:
+    shown = avro("Interactions", ("USER_ID", "string"), ("ITEM_ID", "string"), ("TIMESTAMP", "long"), ("IMPRESSION", ["null", "string"]))
+    old = group.data["Interactions"]["segments"]
+    rows = [f"u{n},i1,{1_700_000_000 + n},{'i1|i2|gone' if n % 2 else 'i3'}" for n in range(10)]
+    group.dataset("Interactions", shown, "USER_ID,ITEM_ID,TIMESTAMP,IMPRESSION", rows)
+    group.data["Interactions"]["segments"] = [*old, *group.data["Interactions"]["segments"]]
+    result = group.compute("aws-user-personalization")
+    model = load_model(group.made / result["model"])
+    counts = {name: (int(model.arrays["taken"][model.index(name)]), int(model.arrays["shown"][model.index(name)])) for name in ("i1", "i2", "i3")}
+    assert counts == {"i1": (5, 5), "i2": (0, 5), "i3": (0, 5)}
+
+
 def test_trends_follow_the_clock_of_the_data(group: Group) -> None:
     first = group.compute("aws-trending-now")
     base = group.made
