@@ -64,49 +64,66 @@ def visits(items: int) -> str:
     return out.getvalue()
 
 
-def made(server: servers.Running, items: int) -> tuple[str, str, str]:
-    """Imports, trains and deploys: the ARNs of the campaign and of a filter, and a tracking id."""
+@dataclass(frozen=True)
+class Shop:
+    """A dataset group on a running server, and the role in which its jobs read buckets."""
 
-    def client(service: str) -> Any:
-        key = server.credentials
-        return boto3.client(
-            service, region_name=REGION, endpoint_url=server.url, aws_access_key_id=key.access_key, aws_secret_access_key=key.secret_key
-        )
+    server: servers.Running
 
-    s3, iam, personalize = client("s3"), client("iam"), client("personalize")
-    s3.create_bucket(Bucket="data")
-    trust = {"Effect": "Allow", "Principal": {"Service": "personalize.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    allow = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
-    trusting, allowing = (json.dumps({"Version": "2012-10-17", "Statement": [one]}) for one in (trust, allow))
-    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trusting)["Role"]["Arn"]
-    iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=allowing)
-    group = personalize.create_dataset_group(name="shop")["datasetGroupArn"]
-    plain = (("ITEM_ID", "string", {}), ("GENRE", ["null", "string"], {"categorical": True}), ("PRICE", "float", {}))
-    schemas = {
-        "INTERACTIONS": (avro("Interactions", ("USER_ID", "string", {}), ("ITEM_ID", "string", {}), ("TIMESTAMP", "long", {})), visits),
-        "ITEMS": (avro("Items", *plain), catalogue),
-    }
-    for kind, (text, rows) in schemas.items():
-        schema = personalize.create_schema(name=kind, schema=text)["schemaArn"]
-        dataset = personalize.create_dataset(name=kind, schemaArn=schema, datasetGroupArn=group, datasetType=kind)["datasetArn"]
-        s3.put_object(Bucket="data", Key=kind, Body=rows(items).encode())
+    def client(self, service: str) -> Any:
+        key = self.server.credentials
+        named = {"aws_access_key_id": key.access_key, "aws_secret_access_key": key.secret_key}
+        return boto3.client(service, region_name=REGION, endpoint_url=self.server.url, **named)
+
+    def prepare(self) -> tuple[str, str]:
+        """Makes the bucket, the role and the group: the ARNs of the last two."""
+        self.client("s3").create_bucket(Bucket="data")
+        trust = {"Effect": "Allow", "Principal": {"Service": "personalize.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        allow = {"Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": "*"}
+        trusting, allowing = (json.dumps({"Version": "2012-10-17", "Statement": [one]}) for one in (trust, allow))
+        iam = self.client("iam")
+        role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=trusting)["Role"]["Arn"]
+        iam.put_role_policy(RoleName="r", PolicyName="p", PolicyDocument=allowing)
+        return role, self.client("personalize").create_dataset_group(name="shop")["datasetGroupArn"]
+
+    def imported(self, role: str, group: str, kind: str, schema: str, rows: str) -> None:
+        personalize = self.client("personalize")
+        made = personalize.create_schema(name=kind, schema=schema)["schemaArn"]
+        dataset = personalize.create_dataset(name=kind, schemaArn=made, datasetGroupArn=group, datasetType=kind)["datasetArn"]
+        self.client("s3").put_object(Bucket="data", Key=kind, Body=rows.encode())
         source = {"dataLocation": f"s3://data/{kind}"}
         job = personalize.create_dataset_import_job(jobName=kind, datasetArn=dataset, dataSource=source, roleArn=role)
         named = {"datasetImportJobArn": job["datasetImportJobArn"]}
-        until(lambda named=named: personalize.describe_dataset_import_job(**named)["datasetImportJob"], f"import {kind}")  # type: ignore[misc]
-    arn = "arn:aws:personalize:::recipe/aws-user-personalization-v2"
-    solution = personalize.create_solution(name="picks", recipeArn=arn, datasetGroupArn=group)["solutionArn"]
-    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
-    until(lambda: personalize.describe_solution_version(solutionVersionArn=version)["solutionVersion"], "training")
-    campaign = personalize.create_campaign(name="picks", solutionVersionArn=version)["campaignArn"]
+        until(lambda: personalize.describe_dataset_import_job(**named)["datasetImportJob"], f"import {kind}")
+
+    def deployed(self, group: str, recipe: str) -> str:
+        """Trains and deploys a recipe: the ARN of the campaign."""
+        personalize, arn = self.client("personalize"), f"arn:aws:personalize:::recipe/{recipe}"
+        solution = personalize.create_solution(name=recipe, recipeArn=arn, datasetGroupArn=group)["solutionArn"]
+        version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+        until(lambda: personalize.describe_solution_version(solutionVersionArn=version)["solutionVersion"], f"training {recipe}")
+        return str(personalize.create_campaign(name=recipe, solutionVersionArn=version)["campaignArn"])
+
+
+VISITS = avro("Interactions", ("USER_ID", "string", {}), ("ITEM_ID", "string", {}), ("TIMESTAMP", "long", {}))
+
+
+def made(server: servers.Running, items: int) -> tuple[str, str, str]:
+    """Imports, trains and deploys: the ARNs of the campaign and of a filter, and a tracking id."""
+    shop = Shop(server)
+    role, group = shop.prepare()
+    plain = (("ITEM_ID", "string", {}), ("GENRE", ["null", "string"], {"categorical": True}), ("PRICE", "float", {}))
+    shop.imported(role, group, "INTERACTIONS", VISITS, visits(items))
+    shop.imported(role, group, "ITEMS", avro("Items", *plain), catalogue(items))
+    campaign, personalize = shop.deployed(group, "aws-user-personalization-v2"), shop.client("personalize")
     expression = 'INCLUDE ItemID WHERE Items.GENRE IN ("g1", "g2", "g3") AND Items.PRICE < 900 | EXCLUDE ItemID WHERE Items.PRICE < 10'
     chosen = personalize.create_filter(name="some", datasetGroupArn=group, filterExpression=expression)["filterArn"]
     tracking = personalize.create_event_tracker(name="t", datasetGroupArn=group)["trackingId"]
-    runtime = client("personalize-runtime")
+    runtime = shop.client("personalize-runtime")
     began = time.perf_counter()
     runtime.get_recommendations(campaignArn=campaign, userId="u1", filterArn=chosen)
     print(f"first recommendation (loads the model): {time.perf_counter() - began:.2f} s")
-    check_fresh(runtime, client("personalize-events"), campaign, tracking)
+    check_fresh(runtime, shop.client("personalize-events"), campaign, tracking)
     return campaign, chosen, tracking
 
 

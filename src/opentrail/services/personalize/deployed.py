@@ -16,7 +16,7 @@ from opentrail.services.personalize import data, datasets, history, store, strea
 from opentrail.services.personalize.engine.aims import influence
 from opentrail.services.personalize.engine.columns import open_table
 from opentrail.services.personalize.engine.csv_import import write_rows
-from opentrail.services.personalize.engine.entities import Entities, head, merge_entities
+from opentrail.services.personalize.engine.entities import Entities, amended, head, merge_entities
 from opentrail.services.personalize.engine.exploration import Exploration
 from opentrail.services.personalize.engine.models import Model, load_model
 from opentrail.services.personalize.engine.recipes import Recipe
@@ -108,12 +108,27 @@ def _load(snapshot: Snapshot, folders: Folders, source: Source, recipe: Recipe, 
     folder = folders.models / source.folder
     if before is not None and before[0]._replace(items=source.items) == source:
         kept = before[1]
-        attributes = _attributes(snapshot, folders, source, kept.campaign.model.items)
+        attributes = _amended(snapshot, before[0], source, kept.campaign) or _attributes(
+            snapshot, folders, source, kept.campaign.model.items
+        )
         return replace(kept, campaign=replace(kept.campaign, attributes=attributes))
     model = influenced(load_model(folder / source.model), dict(source.influence))
     campaign = Campaign(model, recipe, _attributes(snapshot, folders, source, model.items), source.exploration)
     users = _merged(folders, source.users[1], [], None, (), folder)
     return Deployed(campaign, history.History(folder / history.NAME), users, {name: at for at, name in enumerate(users.ids)})
+
+
+def _amended(snapshot: Snapshot, before: Source, source: Source, campaign: Campaign) -> Entities | None:
+    """The attributes with what was put since, where nothing else changed: much cheaper than to read all again."""
+    if before.items[:2] != source.items[:2] or campaign.attributes is None:
+        return None
+    key = "ACTION_ID" if campaign.recipe.engine == "actions" else "ITEM_ID"
+    rows = [msgspec.json.decode(body) for body in streams.entities_since(snapshot, source.items[0], before.items[2])]
+    known = set(campaign.attributes.columns) | {key}
+    if any(row.keys() - known for row in rows):
+        return None
+    places = {campaign.model.index(row[key]): row for row in rows}
+    return amended(campaign.attributes, {at: row for at, row in places.items() if at >= 0})
 
 
 def influenced(model: Model, weights: Mapping[str, float]) -> Model:

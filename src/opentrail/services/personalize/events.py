@@ -22,6 +22,7 @@ from opentrail.services.personalize.streams import Streamed
 from opentrail.store.sql import Snapshot, Tx
 
 LONGEST_ID, LONGEST_STRING, LONGEST_TEXT = 256, 1_000, 20_000
+_TICK = 1e-5
 _RANGES = {"int": 2**31, "long": 2**63}
 
 Row = dict[str, Any]
@@ -135,8 +136,10 @@ def _add(tx: Tx, call: Call, plan: Plan, dataset: Resource) -> None:
 
 
 def _put(tx: Tx, call: Call, plan: Plan, dataset: Resource) -> None:
+    # Calls are written in another order than they came in; whoever reads must see that there is something new.
+    stamp = max(call.now, streams.updated(tx, dataset.arn) + _TICK)
     for id, _, _, row in plan.rows:
-        streams.put(tx, dataset.arn, id, call.now, _text(row))
+        streams.put(tx, dataset.arn, id, stamp, _text(row))
 
 
 def _entity_rows(key: str, member: str, id: str) -> Callable[[Schema, Input], list[tuple[str, str | None, str, Row]]]:

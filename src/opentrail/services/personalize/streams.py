@@ -51,6 +51,7 @@ _PUT = Sql(
 )
 _ENTITY = Sql("SELECT body FROM personalize_entity WHERE dataset = :dataset AND id = :id")
 _ENTITIES = Sql("SELECT id, body FROM personalize_entity WHERE dataset = :dataset AND id > :id ORDER BY id LIMIT :count")
+_SINCE = Sql("SELECT body FROM personalize_entity WHERE dataset = :dataset AND updated > :since ORDER BY updated")
 _UPDATED = Sql("SELECT MAX(updated) FROM personalize_entity WHERE dataset = :dataset")
 _FORGET_ENTITIES = Sql("DELETE FROM personalize_entity WHERE dataset = :dataset")
 
@@ -107,8 +108,13 @@ def entities(snapshot: Snapshot, dataset: str) -> Iterator[str]:
         at = str(rows[-1][0])
 
 
+def entities_since(snapshot: Snapshot, dataset: str, since: float) -> list[str]:
+    """The rows of the items or users that were put after a time, as `updated` says it."""
+    return [str(row[0]) for row in snapshot.all(_SINCE, dataset=dataset, since=since)]
+
+
 def updated(snapshot: Snapshot, dataset: str) -> float:
-    """When the last item or user was put; 0 before the first."""
+    """When the last item or user was put, in a time that grows with every put; 0 before the first."""
     row = snapshot.one(_UPDATED, dataset=dataset)
     return float(row[0] or 0) if row else 0.0
 
