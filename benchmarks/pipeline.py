@@ -62,8 +62,8 @@ async def serve(gateway: Gateway, sent: Sequence[Sent]) -> Cost:
     async def connection() -> None:
         for request, body in todo:
 
-            async def receive(body: bytes = body) -> dict[str, object]:
-                return {"type": "http.request", "body": body, "more_body": False}
+            async def receive(body: bytes = body) -> tuple[bytes, bool]:
+                return body, False
 
             answer = await pipeline.serve(gateway, request, Source(receive, request))
             assert answer.status == 200

@@ -26,7 +26,9 @@ async def test_a_nested_call_is_refused_while_its_apply_holds_the_lane(main_data
 
     def nested(tx: LaneTx) -> Sequence[Fresh]:
         with pytest.raises(RuntimeError, match="would wait") as error:
-            calls.make(Principal("AWSService", "", service="cloudtrail.amazonaws.com"), "us-east-1", "s3", "GetBucketAcl", {"Bucket": "box"})
+            calls.make(
+                Principal("AWSService", "", service="cloudtrail.amazonaws.com"), "us-east-1", "s3", "GetBucketAcl", {"Bucket": "box"}
+            )
         refused.append(error)
         return [Fresh(1_700_000_000, "123456789012", "us-east-1", 0, b"first")]
 

@@ -250,6 +250,7 @@ FHIR = {
     "TranslateConceptMapWithGet": ("GET", "ConceptMap/$translate", b""),
     "TranslateConceptMapWithPost": ("POST", "ConceptMap/$translate", b'{"resourceType":"Parameters"}'),
     "GetCapabilities": ("GET", "metadata", b""),
+    "GetSmartConfiguration": ("GET", ".well-known/smart-configuration", b""),
 }
 
 

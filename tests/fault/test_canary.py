@@ -234,7 +234,9 @@ def by_hand(trial: Trial) -> None:
     ]
     trial.send(*sent)
     unsigned = replace(plain, headers=(*plain.headers, ("authorization", f"Bearer {secret('bearer token')}")))
-    live.send_all(trial.server.port, [live.raw(unsigned)])
+    asked = live.fhir("ReadResource", trial.known, trial.server.port)
+    with_token = replace(asked, headers=(*asked.headers, ("authorization", f"Bearer {secret('FHIR bearer token')}")))
+    live.send_all(trial.server.port, [live.raw(unsigned), live.raw(with_token)])
 
 
 def secrets(trial: Trial) -> None:

@@ -12,6 +12,7 @@ from benchmarks.servers import ACCOUNT, OTHER, serving
 
 from opentrail.store.postgres import arguments
 from tests.conftest import kinds
+from tests.wire.issuer import Issuer
 from tests.wire.story import Live, Story
 
 
@@ -27,13 +28,23 @@ class Lives:
         self._request, self._folder = request, folder
         self._running: dict[str, Live] = {}
         self.opened = ExitStack()
+        self.issuer = self.opened.enter_context(Issuer())
 
     def of(self, kind: str) -> Live:
         """The server on that kind of database."""
         if kind not in self._running:
             address = self._database() if kind == "postgresql" else ""
             server = self.opened.enter_context(
-                serving(self._folder / kind, "--account", f"{ACCOUNT},{OTHER}", "--database", address, "--flush-interval", "2s")
+                serving(
+                    self._folder / kind,
+                    "--account",
+                    f"{ACCOUNT},{OTHER}",
+                    "--database",
+                    address,
+                    "--flush-interval",
+                    "2s",
+                    environment={"OPENTRAIL_TOKEN_ISSUERS": self.issuer.origin},
+                )
             )
             self._running[kind] = self.opened.enter_context(closing(Live(server)))
         return self._running[kind]
@@ -52,6 +63,13 @@ def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     lives = Lives(request, tmp_path_factory.mktemp("live"))
     with lives.opened:
         yield lives
+
+
+@pytest.fixture
+def issuer(lives: Lives) -> Issuer:
+    """The identity provider whose tokens the servers' data stores may take, as it was at first."""
+    lives.issuer.keys, lives.issuer.answer = [lives.issuer.rsa, lives.issuer.ec], None
+    return lives.issuer
 
 
 @pytest.fixture(params=kinds())
