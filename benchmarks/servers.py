@@ -275,6 +275,10 @@ class Peer:
     port: int
     credentials: Credentials
 
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
 
 @contextmanager
 def moto() -> Iterator[Peer]:
