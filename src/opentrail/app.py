@@ -44,6 +44,8 @@ from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
+from opentrail.services.healthlake.preload import Preload
+from opentrail.services.healthlake.transaction_task import Transactions
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import service as personalize
 from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
@@ -269,6 +271,8 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
+        worker(Preload(parts.main.read, turns.write, clock), parts.history),
+        worker(Transactions(parts.main.read, turns.write, calls.fhir, clock), parts.history),
         worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
     ]
 

@@ -76,7 +76,8 @@ def test_a_transaction_links_what_it_makes(story: Story, ward: str) -> None:
         (asks("POST", "Observation", pointing("Patient?_id=nobody")), 412),
         (asks("POST", "Observation", pointing("Patient?family=canary-lindqvist")), 412),
         (asks("PATCH", "Patient/p1", {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "!"}), 400),
-        (asks("GET", "Patient/p1/_history"), 400),
+        (asks("GET", "Patient/p1/$everything"), 400),
+        (asks("GET", "Patient/never/_history"), 404),
     ],
 )
 def test_a_refused_transaction_leaves_nothing(story: Story, ward: str, last: dict[str, Any], status: int) -> None:

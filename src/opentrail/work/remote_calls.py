@@ -11,9 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import botocore.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.credentials import Credentials as BotoCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
 
 from opentrail.kernel.errors import Content, ServiceError, Unavailable
 from opentrail.kernel.principal import Principal
@@ -41,6 +45,7 @@ class RemoteCalls:
         self._credentials = credentials
         self._session = botocore.session.Session()
         self._clients: dict[tuple[str, str, str], tuple[Credentials, BaseClient]] = {}
+        self._plain = URLLib3Session(timeout=(CONNECT, READ))
         self._guard = threading.Lock()
 
     def make(
@@ -66,6 +71,17 @@ class RemoteCalls:
             ) from error
         except BotoCoreError as error:
             raise Unavailable("{service} cannot be reached: {reason}", service=service, reason=type(error).__name__) from error
+
+    def fhir(self, principal: Principal, region: str, method: str, path: str) -> tuple[int, bytes]:
+        """Makes a FHIR call without body, which no model names: the HTTP status and the answer's body. Raises Unavailable."""
+        held = self._credentials(principal)
+        request = AWSRequest(method, self._endpoint + path, headers={"user-agent": principal.service})
+        SigV4Auth(BotoCredentials(held.key, held.secret, held.token), "healthlake", region).add_auth(request)
+        try:
+            answer = self._plain.send(request.prepare())
+        except BotoCoreError as error:
+            raise Unavailable("FHIR cannot be reached: {reason}", reason=type(error).__name__) from error
+        return answer.status_code, answer.content
 
     def _client(self, principal: Principal, region: str, service: str) -> BaseClient:
         credentials = self._credentials(principal)

@@ -63,12 +63,9 @@ class _RawBundle(msgspec.Struct):
     entry: list[_RawEntry] = []
 
 
-def prepare(call: Call, input: FhirInput) -> Plan:
-    """Takes the bundle apart and drafts its resources against what is there now."""
-    if "respond-async" in input.prefer:
-        raise refuse(400, "not-supported", "Asynchronous transactions are not offered.")
-    parsed = requests.parse(input.body)
-    bundle = engine.parse_bundle(parsed)
+def prepare(call: Call, input: FhirInput, most: int = engine.MAX_TRANSACTION) -> Plan:
+    """Takes the bundle apart and drafts its resources against what is there now. `most`: entries of a transaction."""
+    bundle = engine.parse_bundle(requests.resource(input), most)
     if len(bundle.entries) > MOST_ENTRIES:
         raise refuse(422, "too-costly", "A bundle may have at most {} entries.", name(MOST_ENTRIES))
     kept = msgspec.json.decode(input.body, type=_RawBundle).entry
@@ -94,7 +91,7 @@ def _links(snapshot: Snapshot, found: store.Datastore, call: Call, plan: Plan) -
             matches[entry.place] = match
             if match and entry.full_url:
                 mapping[entry.full_url] = f"{entry.type}/{match}"
-        for text in engine.conditional_references(entry.resource) if entry.resource and entry.action != "patch" else ():
+        for text in engine.conditional_references(entry.resource) if entry.resource and entry.action not in engine.PATCHES else ():
             type, _, query = text.partition("?")
             match = _only(snapshot, found, call, plan.base, type, requests.query(query), entry.place)
             if not match:
@@ -104,7 +101,7 @@ def _links(snapshot: Snapshot, found: store.Datastore, call: Call, plan: Plan) -
 
 
 def _condition(entry: Entry) -> requests.Pairs:
-    if entry.action in ("conditional-update", "conditional-delete"):
+    if entry.action in ("conditional-update", "conditional-patch", "conditional-delete"):
         return entry.criteria
     return requests.query(entry.if_none_exist) if entry.action == "create" and entry.if_none_exist else ()
 
@@ -146,8 +143,9 @@ def _want(call: Call, plan: Plan, entry: Entry) -> Want | None:
     selected = requests.criteria(entry.type, condition, plan.base, requests.milliseconds(call)) if own and condition else None
     if entry.action in ("delete", "conditional-delete"):
         return Want("delete", entry.type, entry.id, criteria=selected, if_match=entry.if_match)
-    if entry.action == "patch":
-        return Want("patch", entry.type, entry.id, patch=_patch(entry.resource or {}, plan.level), if_match=entry.if_match)
+    if entry.action in engine.PATCHES:
+        patch = _patch(entry.resource or {}, plan.level)
+        return Want("patch", entry.type, entry.id, patch=patch, criteria=selected, if_match=entry.if_match)
     if entry.action not in ("create", "update", "conditional-update"):
         return None
     before = entry.resource or {}
@@ -173,8 +171,11 @@ def _patch(resource: Json, level: Level) -> Patch:
     return Patch(str(resource.get("contentType", "")), requests.parse(b'{"patch":' + text + b"}")["patch"], level)
 
 
-def process(tx: Tx, call: Call, plan: Plan) -> Output:
-    """ProcessBundle, second half. Conditions are judged again; resources are drafted again only where an answer changed."""
+def process(tx: Tx, call: Call, plan: Plan) -> tuple[Output, list[Result]]:
+    """ProcessBundle, second half: the answer, and what became of each entry.
+
+    Conditions are judged again; resources are drafted again only where an answer changed.
+    """
     found = requests.active(tx, call, plan.datastore)
     results: dict[int, Result] = {}
     if plan.bundle.type == "transaction":
@@ -196,7 +197,7 @@ def process(tx: Tx, call: Call, plan: Plan) -> Output:
     ordered = [results[entry.place] for entry in plan.bundle.entries]
     bundle_entries.tell(call, found, ordered)
     answer = {"resourceType": "Bundle", "id": call.id, "type": f"{plan.bundle.type}-response", "entry": [one.entry for one in ordered]}
-    return {"status": 200, "body": msgspec.json.encode(answer)}
+    return {"status": 200, "body": msgspec.json.encode(answer)}, ordered
 
 
 def _one(tx: Tx, call: Call, found: store.Datastore, plan: Plan, entry: Entry) -> Result:

@@ -17,7 +17,7 @@ OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "CodeSystem": (("lookup", DEFINITION + "CodeSystem-lookup"),),
     "ConceptMap": (("translate", DEFINITION + "ConceptMap-translate"),),
 }
-OWN = (("_id", "token"), ("_lastUpdated", "date"))
+OWN = (("_id", "token"), ("_lastUpdated", "date"), ("createdAt", "date"))
 
 
 def _documentation(parameter: Parameter) -> str:
@@ -41,7 +41,7 @@ def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
         "conditionalCreate": True,
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
-        "conditionalDelete": "single",
+        "conditionalDelete": "multiple",
         "referencePolicy": ["literal", "logical", "local"],
         "searchParam": searches,
     }
