@@ -86,7 +86,7 @@ def _action(method: str, parts: list[str], criteria: tuple[tuple[str, str], ...]
     size = len(parts)
     if parts[-1].startswith("$"):
         return "operation", parts[-1]
-    if size > 1 and not values.is_id(parts[1]) and parts[1] != "_search":
+    if size > 1 and not values.is_id(parts[1]) and parts[1] not in ("_search", "_history"):
         raise _bad(place, "request.url names no valid id")
     if method in ("GET", "HEAD"):
         if size == 1:
