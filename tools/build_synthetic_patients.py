@@ -30,19 +30,31 @@ GIVEN = {
     "male": ("Abel", "Bram", "Cosmo", "Daan", "Emil", "Florian"),
 }
 CONDITIONS = (
-    ("E11.9", "Type 2 diabetes mellitus without complications", "860975", "24 HR metformin hydrochloride 500 MG Extended Release Oral Tablet"),
+    (
+        "E11.9",
+        "Type 2 diabetes mellitus without complications",
+        "860975",
+        "24 HR metformin hydrochloride 500 MG Extended Release Oral Tablet",
+    ),
     ("I10", "Essential (primary) hypertension", "314076", "lisinopril 10 MG Oral Tablet"),
     ("J45.909", "Unspecified asthma, uncomplicated", "895994", "120 ACTUAT fluticasone propionate 0.044 MG/ACTUAT Metered Dose Inhaler"),
     ("E78.5", "Hyperlipidemia, unspecified", "617312", "atorvastatin 20 MG Oral Tablet"),
 )
-ALLERGIES = (("Z91.010", "Allergy to peanuts"), ("J30.81", "Allergic rhinitis due to animal hair and dander"), ("Z88.0", "Allergy status to penicillin"))
+ALLERGIES = (
+    ("Z91.010", "Allergy to peanuts"),
+    ("J30.81", "Allergic rhinitis due to animal hair and dander"),
+    ("Z88.0", "Allergy status to penicillin"),
+)
 VITALS = (
     ("8302-2", "Body height", 150, 195, "cm"),
     ("29463-7", "Body weight", 50, 105, "kg"),
     ("8867-4", "Heart rate", 55, 95, "/min"),
     ("8310-5", "Body temperature", 36, 38, "Cel"),
 )
-LABS = (("4548-4", "Hemoglobin A1c/Hemoglobin.total in Blood", 5, 9, "%"), ("2093-3", "Cholesterol [Mass/volume] in Serum or Plasma", 150, 260, "mg/dL"))
+LABS = (
+    ("4548-4", "Hemoglobin A1c/Hemoglobin.total in Blood", 5, 9, "%"),
+    ("2093-3", "Cholesterol [Mass/volume] in Serum or Plasma", 150, 260, "mg/dL"),
+)
 VACCINES = (("140", "Influenza, split virus, trivalent, PF"), ("133", "Pneumococcal conjugate PCV 13"), ("115", "Tdap"))
 
 
@@ -64,7 +76,7 @@ class Maker:
     """Makes the resources of one set in order; ids tell the kind and a number."""
 
     def __init__(self, seed: int) -> None:
-        self.chance = random.Random(seed)
+        self.chance = random.Random(seed)  # noqa: S311 - invented people, the same at every run
         self.made: list[Json] = []
 
     def add(self, kind: str, id: str, **members: Any) -> Json:
@@ -115,7 +127,13 @@ class Maker:
                 verificationStatus=concept(HL7 + "allergyintolerance-verification", "confirmed"), patient=who,
                 code=concept(ICD, *self.chance.choice(ALLERGIES)), recordedDate=since.isoformat(),
             )  # fmt: skip
-        team = self.add("CareTeam", f"{p}-team", status="active", subject=who, participant=[{"member": pointing("Practitioner", f"doctor-{number % 2}")}])
+        team = self.add(
+            "CareTeam",
+            f"{p}-team",
+            status="active",
+            subject=who,
+            participant=[{"member": pointing("Practitioner", f"doctor-{number % 2}")}],
+        )
         self.add(
             "CarePlan", f"{p}-plan", status="active", intent="plan", subject=who, careTeam=[team], addresses=[problem],
             category=[{"text": "Care plan"}],
@@ -135,27 +153,76 @@ class Maker:
         for code, name, low, high, unit in VITALS:
             self.measured(f"{v}-{code}", "vital-signs", (code, name, unit), low, high, who, met, start)
         pressure = [
-            {"code": concept(LOINC, code, name), "valueQuantity": {"value": self.chance.randrange(low, high), "unit": "mmHg", "system": UCUM, "code": "mm[Hg]"}}
+            {
+                "code": concept(LOINC, code, name),
+                "valueQuantity": {"value": self.chance.randrange(low, high), "unit": "mmHg", "system": UCUM, "code": "mm[Hg]"},
+            }
             for code, name, low, high in (("8480-6", "Systolic blood pressure", 100, 160), ("8462-4", "Diastolic blood pressure", 60, 100))
         ]
-        self.observed(f"{v}-pressure", "vital-signs", concept(LOINC, "85354-9", "Blood pressure panel"), who, met, start, component=pressure)
-        labs = [self.measured(f"{v}-{code}", "laboratory", (code, name, unit), low, high, who, met, start) for code, name, low, high, unit in LABS]
+        self.observed(
+            f"{v}-pressure", "vital-signs", concept(LOINC, "85354-9", "Blood pressure panel"), who, met, start, component=pressure
+        )
+        labs = [
+            self.measured(f"{v}-{code}", "laboratory", (code, name, unit), low, high, who, met, start)
+            for code, name, low, high, unit in LABS
+        ]
         self.add(
             "DiagnosticReport", f"{v}-report", status="final", category=[concept(HL7 + "v2-0074", "LAB", "Laboratory")],
             code=concept(LOINC, "51990-0", "Basic metabolic panel - Blood"), subject=who, encounter=met, effectiveDateTime=start, result=labs,
         )  # fmt: skip
-        self.add("Procedure", f"{v}-procedure", status="completed", code=concept(HCPCS, "G0447", "Face-to-face behavioral counseling for obesity, 15 minutes"), subject=who, encounter=met, performedPeriod={"start": start, "end": end})
-        request = self.add("MedicationRequest", f"{v}-prescription", status="active", intent="order", medicationCodeableConcept=drug, subject=who, encounter=met, authoredOn=start, requester=doctor, reasonReference=[problem])
-        self.add("MedicationAdministration", f"{v}-given", status="completed", medicationCodeableConcept=drug, subject=who, context=met, effectiveDateTime=start, request=request)
+        self.add(
+            "Procedure",
+            f"{v}-procedure",
+            status="completed",
+            code=concept(HCPCS, "G0447", "Face-to-face behavioral counseling for obesity, 15 minutes"),
+            subject=who,
+            encounter=met,
+            performedPeriod={"start": start, "end": end},
+        )
+        request = self.add(
+            "MedicationRequest",
+            f"{v}-prescription",
+            status="active",
+            intent="order",
+            medicationCodeableConcept=drug,
+            subject=who,
+            encounter=met,
+            authoredOn=start,
+            requester=doctor,
+            reasonReference=[problem],
+        )
+        self.add(
+            "MedicationAdministration",
+            f"{v}-given",
+            status="completed",
+            medicationCodeableConcept=drug,
+            subject=who,
+            context=met,
+            effectiveDateTime=start,
+            request=request,
+        )
         code, name = VACCINES[(number + visit) % len(VACCINES)]
-        self.add("Immunization", f"{v}-vaccine", status="completed", vaccineCode=concept(CVX, code, name), patient=who, encounter=met, occurrenceDateTime=start, primarySource=True)
+        self.add(
+            "Immunization",
+            f"{v}-vaccine",
+            status="completed",
+            vaccineCode=concept(CVX, code, name),
+            patient=who,
+            encounter=met,
+            occurrenceDateTime=start,
+            primarySource=True,
+        )
         if visit == 0:
             self.pictured(number, v, who, met, start)
         self.billed(v, who, met, doctor, day)
 
     def pictured(self, number: int, v: str, who: Json, met: Json, start: str) -> None:
         """An image, the device of some patients, and where the record of the visit came from."""
-        series = {"uid": f"1.2.826.0.1.3680043.10.999.{number}.1", "modality": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "DX"}, "numberOfInstances": 1}
+        series = {
+            "uid": f"1.2.826.0.1.3680043.10.999.{number}.1",
+            "modality": {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": "DX"},
+            "numberOfInstances": 1,
+        }
         self.add("ImagingStudy", f"{v}-image", status="available", subject=who, encounter=met, started=start, series=[series])
         if number % 4 == 0:
             self.add("Device", f"{v}-device", status="active", patient=who, type={"text": "Implantable cardiac pacemaker"})
@@ -187,7 +254,9 @@ class Maker:
     def observed(self, id: str, category: str, code: Json, who: Json, met: Json, when: str, **found: Any) -> Json:
         """An observation."""
         kind = [concept(HL7 + "observation-category", category)]
-        return self.add("Observation", id, status="final", category=kind, code=code, subject=who, encounter=met, effectiveDateTime=when, **found)
+        return self.add(
+            "Observation", id, status="final", category=kind, code=code, subject=who, encounter=met, effectiveDateTime=when, **found
+        )
 
 
 def resources() -> list[Json]:

@@ -16,14 +16,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
-
 from opentrail import upkeep
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
 from opentrail.gateway.asgi import asgi
+from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.resolve import Routes
 from opentrail.gateway.state import Gateway
@@ -43,9 +40,8 @@ from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
+from opentrail.services.healthlake import jobs as healthlake_jobs
 from opentrail.services.healthlake import service as healthlake
-from opentrail.services.healthlake.preload import Preload
-from opentrail.services.healthlake.transaction_task import Transactions
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import service as personalize
 from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
@@ -58,8 +54,9 @@ from opentrail.store.databases import open_database
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
 from opentrail.store.turns import Turns, TurnServer
-from opentrail.work.engines import ProcessEngines
+from opentrail.work.executor import ProcessExecutor
 from opentrail.work.follower import Following
+from opentrail.work.jobs import Jobs
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
 from opentrail.work.runner import Runner, Worker
@@ -97,7 +94,7 @@ class Parts:
         self.main = open_database(settings, "main", writable=web)
         self.history = open_database(settings, "history", writable=not web)
         self.delivery = open_database(settings, "delivery", writable=not web)
-        self.engines = ProcessEngines(settings.engine_workers)
+        self.engines = ProcessExecutor(settings.engine_workers)
 
     @property
     def blobs(self) -> Path:
@@ -120,7 +117,8 @@ class Parts:
 
 def serve_web(settings: Settings) -> int:
     """The web role: serves until SIGTERM, then lets every call end and the lane write what waits."""
-    return asyncio.run(_serve_web(settings))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_serve_web(settings))
 
 
 async def _serve_web(settings: Settings) -> int:
@@ -128,14 +126,11 @@ async def _serve_web(settings: Settings) -> int:
     gateway = make_gateway(parts)
     server = Server(
         asgi(gateway),
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGINL,
-        websockets=False,
-        log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=15_000, max_buffer_size=128 * 1024),
-        ssl_cert=Path(settings.tls_certificate) if settings.tls_certificate else None,
-        ssl_key=Path(settings.tls_key) if settings.tls_key else None,
+        settings.host,
+        settings.port,
+        Path(settings.tls_certificate) if settings.tls_certificate else None,
+        Path(settings.tls_key) if settings.tls_key else None,
+        int(_PATIENCE),
     )
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -149,8 +144,8 @@ async def _serve_web(settings: Settings) -> int:
     clean = stopping.is_set()
     keeping.cancel()
     await turns.stop()
-    server.stop()  # type: ignore[no-untyped-call]
-    await asyncio.wait({serving}, timeout=_PATIENCE)
+    server.should_exit = True
+    await asyncio.wait({serving}, timeout=_PATIENCE + 1)
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)
@@ -255,7 +250,7 @@ def workers(parts: Parts) -> list[Worker]:
 
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
-    calls = RemoteCalls(settings.url, service_credentials(parts))
+    calls = RemoteCalls(settings.url, service_credentials(parts), clock)
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
@@ -271,8 +266,19 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
-        worker(Preload(parts.main.read, turns.write, clock), parts.history),
-        worker(Transactions(parts.main.read, turns.write, calls.fhir, clock), parts.history),
+        worker(
+            Jobs(
+                healthlake_jobs.QUEUE,
+                healthlake_jobs.kinds(calls.plain),
+                parts.main.read,
+                turns.write,
+                calls,
+                parts.engines,
+                clock,
+                settings.folder / "jobs",
+            ),
+            parts.history,
+        ),
         worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
     ]
 

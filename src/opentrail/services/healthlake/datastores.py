@@ -1,7 +1,7 @@
 """Data stores: Create-, Describe-, Update-, DeleteFHIRDatastore, ListFHIRDatastores, and their tags.
 
 A store is active when its creation is answered, and gone when its deletion is: the waiters succeed at their first poll. One
-that is created with data is CREATING until `preload` has loaded it.
+that is created with data is CREATING until its job has loaded it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.healthlake import configuration, store
+from opentrail.services.healthlake import configuration, jobs, store
 from opentrail.store.sql import Snapshot, Tx
 
 MOST = 10
@@ -117,7 +117,8 @@ def create(tx: Tx, call: Call, plan: Plan) -> Output:
     made = store.datastore(tx, plan.id)
     assert made is not None
     tags.put(tx, store_arn(made), plan.tags)
-    tx.rights_changed()
+    if plan.status == "CREATING":
+        jobs.queue_preload(tx, plan.id, call.now)
     return _made(call, made)
 
 
@@ -197,7 +198,6 @@ def update(tx: Tx, call: Call, change: Change) -> Output:
     settings = msgspec.json.encode({**msgspec.json.decode(found.configuration), **change.settings}).decode()
     now = found._replace(name=change.name if change.name is not None else found.name, configuration=settings)
     store.update_datastore(tx, now)
-    tx.rights_changed()
     return {"DatastoreProperties": _properties(call, now)}
 
 
@@ -213,7 +213,6 @@ def delete(tx: Tx, call: Call, input: Input) -> Output:
     _active(found)
     store.set_status(tx, found.id, "DELETED")
     tags.clear(tx, store_arn(found))
-    tx.rights_changed()
     return _made(call, found._replace(status="DELETED"))
 
 

@@ -21,21 +21,21 @@ class Datastore(NamedTuple):
 
 
 _COLUMNS = "id, key, account, region, name, status, created, configuration"
-_STORE = Sql(f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE id = :id")
+_STORE = Sql(f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE id = :id", settled=True)
 _STORES = Sql(
     f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE account = :account AND region = :region"
     " AND (created > :created OR (created = :created AND id > :id)) ORDER BY created, id"
 )
-_CREATING = Sql(f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE status = 'CREATING' ORDER BY created, id LIMIT 1")
 _COUNT = Sql("SELECT COUNT(*) FROM healthlake_datastore WHERE account = :account AND region = :region AND status <> 'DELETED'")
 _TOKEN = Sql(f"SELECT {_COLUMNS}, token_input FROM healthlake_datastore WHERE account = :account AND region = :region AND token = :token")
 _NEXT_KEY = Sql("SELECT COALESCE(MAX(key), 0) + 1 FROM healthlake_datastore")
 _INSERT = Sql(
     "INSERT INTO healthlake_datastore (id, key, account, region, name, status, created, token, token_input, configuration)"
-    " VALUES (:id, :key, :account, :region, :name, :status, :created, :token, :token_input, :configuration)"
+    " VALUES (:id, :key, :account, :region, :name, :status, :created, :token, :token_input, :configuration)",
+    settled=True,
 )
-_UPDATE = Sql("UPDATE healthlake_datastore SET name = :name, configuration = :configuration WHERE id = :id")
-_STATUS = Sql("UPDATE healthlake_datastore SET status = :status WHERE id = :id")
+_UPDATE = Sql("UPDATE healthlake_datastore SET name = :name, configuration = :configuration WHERE id = :id", settled=True)
+_STATUS = Sql("UPDATE healthlake_datastore SET status = :status WHERE id = :id", settled=True)
 
 
 def datastore(snapshot: Snapshot, id: str) -> Datastore | None:
@@ -48,12 +48,6 @@ def datastores(snapshot: Snapshot, account: str, region: str, after: tuple[float
     """The account's data stores in the region, deleted ones too, oldest first, behind (created, id)."""
     created, id = after
     return [Datastore(*row) for row in snapshot.all(_STORES, account=account, region=region, created=created, id=id)]
-
-
-def creating(snapshot: Snapshot) -> Datastore | None:
-    """The oldest data store that waits for its first data, whoever owns it."""
-    row = snapshot.one(_CREATING)
-    return Datastore(*row) if row else None
 
 
 def datastore_count(snapshot: Snapshot, account: str, region: str) -> int:

@@ -95,7 +95,6 @@ transaction = Table(
     _column("region", _TEXT),
     _column("status", _TEXT),
     _column("submitted", _BIG),
-    _column("attempts", Integer()),
     _column("request", _TEXT),
     _column("base", _TEXT),
     _column("prefer", _TEXT),
@@ -104,8 +103,7 @@ transaction = Table(
     Column("answer_status", Integer()),
     Column("answer", LargeBinary),
     Column("shown", LargeBinary),
-    Index("fhir_transaction_waiting", "status", "submitted"),
-    Index("fhir_transaction_store", "datastore", "status"),
+    Index("fhir_transaction_store", "datastore", "status", "submitted"),
 )
 """An asynchronous transaction. `status` is SUBMITTED, IN_PROGRESS, COMPLETED or FAILED; `body` the Bundle until it ended, `answer`
 what polling gets then; `shown` (JSON) names the resources and patients in it; `request` is the id of the call that sent it."""

@@ -17,7 +17,6 @@ class Waiting(NamedTuple):
     account: str
     region: str
     status: str
-    attempts: int
     request: str
     base: str
     prefer: str
@@ -34,27 +33,20 @@ class Ended(NamedTuple):
     shown: bytes | None
 
 
-_COLUMNS = "id, datastore, account, region, status, attempts, request, base, prefer, level, body"
-_NEXT = Sql(f"SELECT {_COLUMNS} FROM fhir_transaction WHERE status IN ('IN_PROGRESS', 'SUBMITTED') ORDER BY submitted, id LIMIT 1")
+_COLUMNS = "id, datastore, account, region, status, request, base, prefer, level, body"
 _ONE = Sql(f"SELECT {_COLUMNS} FROM fhir_transaction WHERE id = :id AND status IN ('IN_PROGRESS', 'SUBMITTED')")
 _PENDING = Sql("SELECT COUNT(*) FROM fhir_transaction WHERE datastore = :datastore AND status IN ('IN_PROGRESS', 'SUBMITTED')")
 _STATE = Sql("SELECT status, answer_status, answer, shown FROM fhir_transaction WHERE id = :id AND datastore = :datastore")
 _INSERT = Sql(
-    "INSERT INTO fhir_transaction (id, datastore, account, region, status, submitted, attempts, request, base, prefer, level, body)"
-    " VALUES (:id, :datastore, :account, :region, 'SUBMITTED', :submitted, 0, :request, :base, :prefer, :level, :body)"
+    "INSERT INTO fhir_transaction (id, datastore, account, region, status, submitted, request, base, prefer, level, body)"
+    " VALUES (:id, :datastore, :account, :region, 'SUBMITTED', :submitted, :request, :base, :prefer, :level, :body)"
 )
-_BEGIN = Sql("UPDATE fhir_transaction SET status = 'IN_PROGRESS', attempts = attempts + 1 WHERE id = :id")
+_BEGIN = Sql("UPDATE fhir_transaction SET status = 'IN_PROGRESS' WHERE id = :id AND status = 'SUBMITTED'")
 _END = Sql(
     "UPDATE fhir_transaction SET status = :status, answer_status = :answer_status, answer = :answer, shown = :shown, body = NULL"
     " WHERE id = :id AND status IN ('IN_PROGRESS', 'SUBMITTED')"
 )
-_FORGET = Sql("DELETE FROM fhir_transaction WHERE status IN ('COMPLETED', 'FAILED') AND submitted < :before")
-
-
-def next_waiting(snapshot: Snapshot) -> Waiting | None:
-    """The oldest transaction that has not ended, of any data store."""
-    row = snapshot.one(_NEXT)
-    return Waiting(*row) if row else None
+_FORGET = Sql("DELETE FROM fhir_transaction WHERE datastore = :datastore AND status IN ('COMPLETED', 'FAILED') AND submitted < :before")
 
 
 def waiting(snapshot: Snapshot, id: str) -> Waiting | None:
@@ -83,9 +75,10 @@ def insert(tx: Tx, new: Waiting, submitted: int) -> None:
     )  # fmt: skip
 
 
-def begin(tx: Tx, id: str) -> None:
-    """Counts an attempt."""
+def begin(tx: Tx, id: str) -> Waiting | None:
+    """Notes that a transaction is being carried out; None when it has ended."""
     tx.run(_BEGIN, id=id)
+    return waiting(tx, id)
 
 
 def end(tx: Tx, id: str, status: str, answer_status: int, answer: bytes, shown: bytes | None = None) -> None:
@@ -93,6 +86,6 @@ def end(tx: Tx, id: str, status: str, answer_status: int, answer: bytes, shown: 
     tx.run(_END, id=id, status=status, answer_status=answer_status, answer=answer, shown=shown)
 
 
-def forget(tx: Tx, before: int) -> None:
-    """Removes what ended and was submitted before a time."""
-    tx.run(_FORGET, before=before)
+def forget(tx: Tx, datastore: str, before: int) -> None:
+    """Removes what ended and was submitted before a time, of one data store."""
+    tx.run(_FORGET, datastore=datastore, before=before)

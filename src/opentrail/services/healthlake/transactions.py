@@ -18,15 +18,16 @@ from msgspec.structs import replace
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import bundles, naming, requests, transaction_store
+from opentrail.services.healthlake import bundles, jobs, naming, requests, transaction_store
 from opentrail.services.healthlake.bundle_entries import Result
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.issues import Issue, name, operation_outcome, refuse
 from opentrail.store.sql import Snapshot, Tx
 
-SERVICE = "healthlake.amazonaws.com"
 MOST_PENDING = 500
 """Transactions of one data store that wait at once."""
+KEPT = 90 * 86_400_000
+"""Milliseconds for which a transaction can be asked for after it was sent, at least."""
 
 
 class Shown(msgspec.Struct):
@@ -77,7 +78,7 @@ def _prepare_submission(call: Call, input: FhirInput) -> Submission:
 
 
 def _prepare_run(call: Call, input: FhirInput, id: str) -> Run:
-    if (call.caller.kind, call.caller.service) != ("AWSService", SERVICE):
+    if (call.caller.kind, call.caller.service) != ("AWSService", jobs.SERVICE):
         raise refuse(405, "not-supported", "A transaction is sent to the data store's own address.")
     with call.tools.read() as snapshot:
         kept = transaction_store.waiting(snapshot, id)
@@ -104,10 +105,12 @@ def _submit(tx: Tx, call: Call, plan: Submission) -> Output:
     if transaction_store.pending(tx, found.id) >= MOST_PENDING:
         raise refuse(429, "throttled", "The data store has {} transactions that wait, which is the limit.", name(MOST_PENDING))
     kept = transaction_store.Waiting(
-        plan.id, found.id, call.account, call.region, transaction_store.SUBMITTED, 0, call.id, input.base, input.prefer,
+        plan.id, found.id, call.account, call.region, transaction_store.SUBMITTED, call.id, input.base, input.prefer,
         input.validation_level, input.body,
     )  # fmt: skip
+    transaction_store.forget(tx, found.id, requests.milliseconds(call) - KEPT)
     transaction_store.insert(tx, kept, requests.milliseconds(call))
+    jobs.queue_transaction(tx, plan.id, call.now)
     call.facts["transaction"] = plan.id
     call.facts["entries"] = naming.listed(plan.lines)
     return _told(202, "Submitted Asynchronous Bundle Transaction", {"content-location": f"{input.base}/Transaction/{plan.id}"})

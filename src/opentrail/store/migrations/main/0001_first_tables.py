@@ -148,7 +148,6 @@ def upgrade() -> None:
         sa.Column("region", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("submitted", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("request", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("base", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("prefer", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
@@ -160,8 +159,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_fhir_transaction")),
     )
     with op.batch_alter_table("fhir_transaction", schema=None) as batch_op:
-        batch_op.create_index("fhir_transaction_store", ["datastore", "status"], unique=False)
-        batch_op.create_index("fhir_transaction_waiting", ["status", "submitted"], unique=False)
+        batch_op.create_index("fhir_transaction_store", ["datastore", "status", "submitted"], unique=False)
 
     op.create_table(
         "fhir_uri",
@@ -254,6 +252,20 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_identity_users")),
         sa.UniqueConstraint("account", "folded", name=op.f("uq_identity_users_account_folded")),
     )
+    op.create_table(
+        "job",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("service", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("crashes", sa.BigInteger(), nullable=False),
+        sa.Column("stopping", sa.SmallInteger(), nullable=False),
+        sa.Column("checkpoint", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
+    )
+    with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.create_index("ix_job_service_created_id", ["service", "created", "id"], unique=False)
+
     op.create_table(
         "journal",
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
