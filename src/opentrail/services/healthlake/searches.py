@@ -18,17 +18,13 @@ from opentrail.kernel import paging
 from opentrail.services.healthlake import fhir_store, naming, requests, store
 from opentrail.services.healthlake.engine import compartments, definitions
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
-from opentrail.services.healthlake.engine.search.parse import Handling, parse_search
+from opentrail.services.healthlake.engine.search.parse import ANY, Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import InCompartment, Search
 from opentrail.services.healthlake.engine.search.run import Found, Stored
 from opentrail.services.healthlake.engine.search.sql import START, After
 from opentrail.services.healthlake.engine.subset import subset
 from opentrail.services.healthlake.requests import Json, Pairs
 from opentrail.store.sql import Snapshot
-
-ANY_TYPE = "Binary"
-"""A type that has no parameters but those of every type."""
-
 
 class Place(msgspec.Struct, array_like=True):
     """What a page token holds: the whole search, and the row that its next page comes after."""
@@ -132,8 +128,8 @@ def _searches(snapshot: Snapshot, found: store.Datastore, scope: Scope, place: P
         return [parsed(scope.type, tuple(place.pairs))]
     pairs = tuple(pair for pair in place.pairs if pair[0] != "_type")
     wanted = [requests.check_type(type) for key, text in place.pairs if key == "_type" for type in text.split(",")]
-    types = dict.fromkeys(wanted) if wanted else [ANY_TYPE, *fhir_store.types_in(snapshot, found.key)]
-    searches = [parsed(type, pairs) for type in types if not scope.inside or type in (ANY_TYPE, *_members(scope.inside.compartment))]
+    types = dict.fromkeys(wanted) if wanted else [ANY, *fhir_store.types_in(snapshot, found.key)]
+    searches = [parsed(type, pairs) for type in types if not scope.inside or type in (ANY, *_members(scope.inside.compartment))]
     if not searches:
         raise refuse(400, "not-supported", "No type of _type is in a {} compartment.", name(scope.inside and scope.inside.compartment))
     if len({tuple(key.parameter and key.parameter.kind for key in one.sort) for one in searches}) > 1:

@@ -46,6 +46,8 @@ MODIFIERS: dict[str, tuple[str, ...]] = {
 }
 SUMMARIES = ("true", "false", "text", "data", "count")
 IGNORED = ("_format", "_pretty")
+ANY = "Binary"
+"""A type that has no parameters but those of every type."""
 OWN = ("_id", "_lastUpdated", "createdAt")
 SORTABLE = ("string", "date", "number", "quantity", "token", "uri", "reference")
 
