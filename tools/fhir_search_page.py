@@ -39,10 +39,10 @@ def kinds() -> Iterator[str]:
     """What can be asked of each kind of parameter."""
     ordered = " ".join(PREFIXES)
     for kind in ("string", "token", "reference", "uri", "date", "number", "quantity", "composite"):
-        modifiers = [*(() if kind == "composite" else ("missing",)), *parse.MODIFIERS.get(kind, ())]
+        modifiers = ["missing", *parse.MODIFIERS.get(kind, ())]
         shown = " ".join(f"`:{one}`" for one in modifiers) + (" `:Type`" if kind == "reference" else "")
         prefixes = ordered if kind in ("date", "number", "quantity") else ""
-        yield f"| {kind} | {shown or 'none'} | {prefixes} | {'yes' if kind in parse.SORTABLE else 'no'} |"
+        yield f"| {kind} | {shown} | {prefixes} | {'yes' if kind in parse.SORTABLE else 'no'} |"
 
 
 def own(kind: str) -> list[str]:

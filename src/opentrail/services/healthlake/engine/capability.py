@@ -21,8 +21,7 @@ OWN = (("_id", "token"), ("_lastUpdated", "date"), ("createdAt", "date"))
 
 
 def _documentation(parameter: Parameter) -> str:
-    modifiers = ["missing", *MODIFIERS.get(parameter.kind, ())] if parameter.kind != "composite" else []
-    return "Modifiers: " + ", ".join(":" + m for m in modifiers) if modifiers else "No modifiers."
+    return "Modifiers: " + ", ".join(":" + one for one in ("missing", *MODIFIERS.get(parameter.kind, ())))
 
 
 def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
