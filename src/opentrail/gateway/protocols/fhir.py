@@ -44,8 +44,11 @@ def route(request: Request) -> tuple[str, FhirInput]:
     if match is None:
         raise ServiceError("ResourceNotFoundException", "The path names no FHIR data store.", status=404)
     try:
-        segments = [unquote(part, errors="strict") for part in (match.group(2) or "").split("/") if part]
-        pairs = tuple(parse_qsl(request.query, keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS))
+        path = match.group(2) or ""
+        segments = [unquote(part, errors="strict") if "%" in part else part for part in path.split("/") if part]
+        pairs: tuple[tuple[str, str], ...] = ()
+        if request.query:
+            pairs = tuple(parse_qsl(request.query, keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS))
     except (UnicodeDecodeError, ValueError) as error:
         raise ServiceError("ValidationException", "The path or query is not percent-encoded UTF-8, or has too many parameters.") from error
     host = request.header("host")
@@ -54,7 +57,7 @@ def route(request: Request) -> tuple[str, FhirInput]:
         parameters=pairs,
         body=request.body,
         base=f"{request.scheme}://{host}/datastore/{match.group(1)}/r4",
-        **{attribute: request.header(name) for name, attribute in _SENT.items()},
+        **{_SENT[name]: text for name, text in request.headers.items() if name in _SENT},
     )
     return _operation(request.method, segments, found), found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from opentrail.services.healthlake.drafts import draft, unchanged
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.bundle import Entry
 from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
+from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.validation import Level
 from opentrail.services.healthlake.requests import Json
 from opentrail.services.healthlake.writing import Done, Patch, Want, carry_out, settled
@@ -53,6 +54,8 @@ class Plan:
     level: Level
     base: str
     prefer: str
+    parsed: dict[tuple[str, requests.Pairs], Search] = field(default_factory=dict)
+    """The conditions as searches: asked here and again in the write transaction."""
 
 
 class _RawEntry(msgspec.Struct):
@@ -84,20 +87,21 @@ def prepare(call: Call, input: FhirInput, most: int = engine.MAX_TRANSACTION) ->
 def _links(snapshot: Snapshot, found: store.Datastore, call: Call, plan: Plan) -> Links:
     """Resolves conditional creates, updates and deletes, and conditional references. Refused with 412 when one is ambiguous."""
     matches: dict[int, str] = {}
-    mapping = dict(plan.full_urls)
+    mapping, selected = dict(plan.full_urls), dict[str, str]()
     for entry in plan.bundle.entries:
         if condition := _condition(entry):
-            match = _only(snapshot, found, call, plan.base, entry.type, condition, entry.place)
+            match = _only(snapshot, found, call, plan, entry.type, condition, entry.place)
             matches[entry.place] = match
             if match and entry.full_url:
                 mapping[entry.full_url] = f"{entry.type}/{match}"
         for text in engine.conditional_references(entry.resource) if entry.resource and entry.action not in engine.PATCHES else ():
-            type, _, query = text.partition("?")
-            match = _only(snapshot, found, call, plan.base, type, requests.query(query), entry.place)
-            if not match:
-                raise _placed(refuse(412, "not-found", "A conditional reference selects no resource."), entry.place)
-            mapping[text] = f"{type}/{match}"
-    return Links(matches, mapping)
+            if text not in selected:
+                type, _, query = text.partition("?")
+                match = _only(snapshot, found, call, plan, type, requests.query(query), entry.place)
+                if not match:
+                    raise _placed(refuse(412, "not-found", "A conditional reference selects no resource."), entry.place)
+                selected[text] = f"{type}/{match}"
+    return Links(matches, mapping | selected)
 
 
 def _condition(entry: Entry) -> requests.Pairs:
@@ -107,11 +111,13 @@ def _condition(entry: Entry) -> requests.Pairs:
 
 
 def _only(
-    snapshot: Snapshot, found: store.Datastore, call: Call, base: str, type: str, pairs: requests.Pairs, place: int
+    snapshot: Snapshot, found: store.Datastore, call: Call, plan: Plan, type: str, pairs: requests.Pairs, place: int
 ) -> str:  # fmt: skip
     """The id of the one resource that a condition selects; empty for none."""
     try:
-        ids = fhir_store.first_ids(snapshot, found.key, requests.criteria(type, pairs, base, requests.milliseconds(call)))
+        if (type, pairs) not in plan.parsed:
+            plan.parsed[type, pairs] = requests.criteria(type, pairs, plan.base, requests.milliseconds(call))
+        ids = fhir_store.first_ids(snapshot, found.key, plan.parsed[type, pairs])
         if len(ids) > 1:
             raise refuse(412, "multiple-matches", "The condition selects more than one resource.")
     except FhirError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 
 import msgspec
 
@@ -147,4 +148,9 @@ def etag(number: int) -> str:
 
 def version_headers(number: int, updated: int) -> dict[str, str]:
     """ETag and Last-Modified of a version."""
-    return {"etag": etag(number), "last-modified": formatdate(updated / 1000, usegmt=True)}
+    return {"etag": etag(number), "last-modified": _date(updated // 1000)}
+
+
+@lru_cache(maxsize=4096)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -7,6 +7,7 @@ that is created with data is CREATING until its job has loaded it.
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -57,6 +58,7 @@ def invalid(template: str, **arguments: Any) -> ServiceError:
     return ServiceError("ValidationException", template, **arguments)
 
 
+@lru_cache(maxsize=256)
 def store_arn(found: store.Datastore) -> str:
     """The ARN of a data store."""
     return arn.build("healthlake", found.region, found.account, f"datastore/fhir/{found.id}")

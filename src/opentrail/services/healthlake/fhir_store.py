@@ -6,10 +6,10 @@ A write is at most one row in fhir_current, two in fhir_history and the index ro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from opentrail.services.healthlake.engine import compartments, definitions, writes
+from opentrail.services.healthlake.engine import compartments, writes
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.engine.search.run import Found, Read, run_many, run_search
@@ -197,22 +197,31 @@ def first_ids(snapshot: Snapshot, store: int, wanted: Search, most: int = 2) -> 
     return [row[1] for row in run(snapshot, compile_ids(wanted, store, most))]
 
 
-@lru_cache(maxsize=1)
-def _patient_paths() -> str:
-    kinds = definitions.resource_types()
-    return ",".join(str(path) for path in sorted({path for kind in kinds for path in compartments.paths_into("Patient", kind)}))
+@cache
+def _patient_paths(type: str) -> frozenset[int]:
+    return compartments.paths_into("Patient", type)
 
 
 def patients_of(snapshot: Snapshot, found: Iterable[tuple[int, str, str]]) -> Iterator[str]:
-    """The ids of the patients that the resources (pk, type, id) concern, by compartment; the same one may come twice."""
-    rows = list(found)
-    yield from (id for _, type, id in rows if type == "Patient")
-    read = reader(snapshot)
-    for part in _parts([pk for pk, _, _ in rows]):
-        names = ",".join(f":p{n}" for n in range(len(part)))
-        own = f"pk IN ({names}) AND path IN ({_patient_paths()}) AND type = 'Patient' AND base = 0"
-        text = f"SELECT DISTINCT id FROM fhir_reference WHERE {own}"
-        yield from (row[0] for row in read(text, {f"p{n}": pk for n, pk in enumerate(part)}))
+    """The ids of the patients that the resources (pk, type, id) concern, by compartment; the same one may come twice.
+
+    Their references are asked for by pk alone: a list of all paths would cost more than it saves.
+    """
+    paths: dict[int, frozenset[int]] = {}
+    for pk, type, id in found:
+        if type == "Patient":
+            yield id
+        if own := _patient_paths(type):
+            paths[pk] = own
+    for part in _parts(list(paths)):
+        rows = snapshot.all(_pointing_at_patients(len(part)), **{f"p{n}": pk for n, pk in enumerate(part)})
+        yield from (id for pk, path, id in rows if path in paths[pk])
+
+
+@cache
+def _pointing_at_patients(number: int) -> Sql:
+    names = ",".join(f":p{n}" for n in range(number))
+    return Sql(f"SELECT pk, path, id FROM fhir_reference WHERE pk IN ({names}) AND type = 'Patient' AND base = 0")
 
 
 def _parts(pks: Sequence[int]) -> Iterator[list[int]]:

@@ -26,6 +26,7 @@ from opentrail.services.healthlake.engine.subset import subset
 from opentrail.services.healthlake.requests import Json, Pairs
 from opentrail.store.sql import Snapshot
 
+
 class Place(msgspec.Struct, array_like=True):
     """What a page token holds: the whole search, and the row that its next page comes after."""
 
