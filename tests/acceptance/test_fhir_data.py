@@ -84,9 +84,17 @@ def distinct(found: Iterator[bytes]) -> Iterator[Json]:
             yield resource
 
 
-def parts(found: Iterator[Json], size: int) -> Iterator[list[Json]]:
-    """The resources in lists of a size."""
-    while part := list(islice(found, size)):
+def parts(found: Iterator[Json], most: int, size: int = 500_000) -> Iterator[list[Json]]:
+    """The resources in lists, each of so many and about so many bytes at most: what one bundle may cost."""
+    part: list[Json] = []
+    room = size
+    for one in found:
+        part.append(one)
+        room -= len(json.dumps(one))
+        if len(part) == most or room < 0:
+            yield part
+            part, room = [], size
+    if part:
         yield part
 
 

@@ -87,6 +87,15 @@ def test_a_refused_transaction_leaves_nothing(story: Story, ward: str, last: dic
     assert send(story, ward, "GET", "Patient/new").status == 404
 
 
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_bundle_that_would_hold_up_everybody_is_refused(story: Story, ward: str, kind: str) -> None:
+    named = [{"given": [f"name{n}-{m}" for m in range(100)]} for n in range(11)]
+    entries = [asks("PUT", f"Patient/big{n}", {"resourceType": "Patient", "id": f"big{n}", "name": named}) for n in range(10)]
+    answer = send(story, ward, "POST", "", bundle(kind, *entries))
+    assert (answer.status, json.loads(answer.data)["issue"][0]["code"]) == (422, "too-costly"), answer.data
+    assert send(story, ward, "GET", "Patient/big1").status == 404
+
+
 def test_the_entries_of_a_batch_stand_alone(story: Story, ward: str) -> None:
     patch = {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "W3sib3AiOiJyZW1vdmUiLCJwYXRoIjoiL25hbWUifV0="}
     wanted = bundle(

@@ -18,7 +18,7 @@ from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.services.healthlake import bundle_entries, fhir_store, requests, store
 from opentrail.services.healthlake.bundle_entries import Result
-from opentrail.services.healthlake.drafts import draft, unchanged
+from opentrail.services.healthlake.drafts import bounded, draft, unchanged
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.bundle import Entry
 from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
@@ -81,7 +81,9 @@ def prepare(call: Call, input: FhirInput, most: int = engine.MAX_TRANSACTION) ->
             found = store.datastore(snapshot, input.datastoreId)
             if found is not None and (found.account, found.region) == (call.account, call.region):
                 plan = replace(plan, links=_links(snapshot, found, call, plan))
-    return replace(plan, wants=_wants(call, plan))
+    plan = replace(plan, wants=_wants(call, plan))
+    bounded(want.made for want in plan.wants if isinstance(want, Want) and want.made)
+    return plan
 
 
 def _links(snapshot: Snapshot, found: store.Datastore, call: Call, plan: Plan) -> Links:

@@ -58,7 +58,8 @@ def capability_statement(url: str, version: str, date: str, operations: dict[str
     rest: Json = {
         "mode": "server",
         "resource": [_resource(kind, (*operations.get("*", ()), *operations.get(kind, ()))) for kind in definitions.resource_types()],
-        "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+        "interaction": [{"code": code} for code in ("transaction", "batch", "search-system", "history-system")],
+        "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{kind.lower()}" for kind in sorted(definitions.compartments())],
     }
     return {
         "resourceType": "CapabilityStatement",
