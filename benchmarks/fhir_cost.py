@@ -50,8 +50,8 @@ async def measured(gateway: Gateway, sent: Sequence[Sent]) -> Cost:
     async def connection() -> None:
         for one, body in todo:
 
-            async def receive(body: bytes = body) -> dict[str, object]:
-                return {"type": "http.request", "body": body, "more_body": False}
+            async def receive(body: bytes = body) -> tuple[bytes, bool]:
+                return body, False
 
             answer = await serve(gateway, one, pipeline.Source(receive, one))
             assert answer.status < 300, answer.body

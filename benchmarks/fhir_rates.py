@@ -28,7 +28,7 @@ disk is NVMe. The rate a second of this run depends on what else the machine doe
 """
 
 
-def run(server: servers.Running, name: str, requests: Sequence[bytes], connections: int, each: int = 1) -> tuple[float, float]:
+def run(server: servers.Server, name: str, requests: Sequence[bytes], connections: int, each: int = 1) -> tuple[float, float]:
     """(units, CPU seconds) of the requests; a request counts for `each` units."""
     outcome = load.run(server.port, requests, connections, server.pid)
     units = outcome.calls * each

@@ -168,7 +168,8 @@ class Maker:
         ]
         self.add(
             "DiagnosticReport", f"{v}-report", status="final", category=[concept(HL7 + "v2-0074", "LAB", "Laboratory")],
-            code=concept(LOINC, "51990-0", "Basic metabolic panel - Blood"), subject=who, encounter=met, effectiveDateTime=start, result=labs,
+            code=concept(LOINC, "51990-0", "Basic metabolic panel - Blood"), subject=who, encounter=met, effectiveDateTime=start,
+            result=labs,
         )  # fmt: skip
         self.add(
             "Procedure",
@@ -236,7 +237,8 @@ class Maker:
         payer, hospital = pointing("Organization", "payer"), pointing("Organization", "hospital")
         claim = self.add(
             "Claim", f"{v}-claim", status="active", type=kind, use="claim", patient=who, created=day, provider=hospital,
-            priority=concept(HL7 + "processpriority", "normal"), insurance=[{"sequence": 1, "focal": True, "coverage": {"display": "Northhaven Mutual"}}],
+            priority=concept(HL7 + "processpriority", "normal"),
+            insurance=[{"sequence": 1, "focal": True, "coverage": {"display": "Northhaven Mutual"}}],
             item=[{**service, "encounter": [met]}], total=total,
         )  # fmt: skip
         self.add(

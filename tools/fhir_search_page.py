@@ -1,7 +1,7 @@
 """Writes docs/reference/fhir-search.md: every R4 search parameter of every type, offered or left out with the reason.
 
-    python -m tools.fhir_search_page            writes the page
-    python -m tools.fhir_search_page --check    exit status 1 when the committed page is another
+python -m tools.fhir_search_page            writes the page
+python -m tools.fhir_search_page --check    exit status 1 when the committed page is another
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ def page() -> str:
     parts = [
         HEAD + "## Left out\n\n| type | parameter | reason |\n|---|---|---|\n" + reasons + "\n",
         "## What can be asked\n\n| kind | modifiers | prefixes | `_sort` |\n|---|---|---|---|\n" + "\n".join(kinds()) + "\n",
-        "A modifier of another kind is refused with 400. `:in` and `:not-in` need a value set, `:above` and `:below` of tokens a code system,\n"
-        "whose codes the definitions hold. A quantity is compared in the unit it was given in.\n",
+        "A modifier of another kind is refused with 400. `:in` and `:not-in` need a value set, `:above` and `:below` of tokens a code\n"
+        "system, whose codes the definitions hold. A quantity is compared in the unit it was given in.\n",
         f"## Of every type\n\n{common}. `createdAt` is HealthLake's: when the first version was written.\n",
         f"## By type\n\n{number} parameters of {len(definitions.resource_types())} types.\n",
         *(f"**{kind}**: {wrapped(names) if (names := own(kind)) else 'none of its own'}\n" for kind in definitions.resource_types()),

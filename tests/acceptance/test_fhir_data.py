@@ -15,17 +15,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
+from benchmarks.servers import REGION, Server, serving
 
 from opentrail.client.fhir import fhir
 from opentrail.services.healthlake.engine import synthetic
-from tests.servers import MAIN, Server, serve
 
 FOLDER = Path(os.environ.get("OPENTRAIL_SHARED", "../shared")) / "data" / "fhir"
 EVERY = int(os.environ.get("OPENTRAIL_FHIR_EVERY", "100"))
-REGION = "us-east-1"
-
 Json = dict[str, Any]
 
 
@@ -46,7 +43,7 @@ def sources() -> Iterator[tuple[str, Iterator[bytes]]]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("data")) as running:
+    with serving(tmp_path_factory.mktemp("real") / "data") as running:
         yield running
 
 
@@ -54,15 +51,13 @@ class Ward:
     """A data store of the server."""
 
     def __init__(self, server: Server) -> None:
-        key, secret = server.keys[MAIN]
-        self.session = boto3.Session(key, secret, region_name=REGION)
-        client = self.session.client("healthlake", endpoint_url=server.url)
-        self.endpoint = client.create_fhir_datastore(DatastoreTypeVersion="R4")["DatastoreEndpoint"]
+        self.credentials = server.credentials
+        self.endpoint = server.client("healthlake").create_fhir_datastore(DatastoreTypeVersion="R4")["DatastoreEndpoint"]
 
     def batch(self, entries: list[Json]) -> list[Json]:
         """The entries of the answer to a batch."""
         bundle = {"resourceType": "Bundle", "type": "batch", "entry": entries}
-        status, answer = fhir(self.session.get_credentials().get_frozen_credentials(), REGION, "POST", self.endpoint, bundle)
+        status, answer = fhir(self.credentials, REGION, "POST", self.endpoint, bundle)
         assert status == 200, answer
         return answer["entry"]  # type: ignore[no-any-return]
 

@@ -104,7 +104,7 @@ def test_an_update_changes_what_it_names(story: Story) -> None:
     assert found == answer["DatastoreProperties"]
     assert (found["DatastoreName"], found["NlpConfiguration"], found["DatastoreStatus"]) == (name, {"Status": "DISABLED"}, "ACTIVE")
     assert found["BackupStatusInfo"]["Configuration"] == {"Status": "DISABLED"}
-    assert found["IdentityProviderConfiguration"] == {"AuthorizationStrategy": "AWS_AUTH"}
+    assert found["IdentityProviderConfiguration"]["AuthorizationStrategy"] == "AWS_AUTH"
     for wrong, error in (
         ({"DatastoreId": id}, "ValidationException"),
         ({"DatastoreId": id, "NlpConfiguration": {"Status": "ENABLED"}}, "ValidationException"),

@@ -8,9 +8,8 @@ _MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
 _SET = (
     "AnalyticsConfiguration.*", "NlpConfiguration.*", "ProfileConfiguration.DefaultProfiles[]", "BackupConfiguration.*",
     "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
-    "IdentityProviderConfiguration.IdpLambdaArn",
 )  # fmt: skip
-_UNSET = ("IdentityProviderConfiguration.Metadata",)
+_UNSET = ("IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn")
 _FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation"))
 
 FHIR_OPERATIONS = (

@@ -5,22 +5,17 @@ A value that would promise what is not done is refused by name; the value that s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
 
 from opentrail.calls.operation import Input
 from opentrail.kernel.errors import ServiceError
+from opentrail.services.healthlake import providers
 
 Json = dict[str, Any]
-
-
-def _identity(given: Json) -> str:
-    if given["AuthorizationStrategy"] != "AWS_AUTH":
-        return "only AWS_AUTH is supported"
-    fine = given.get("FineGrainedAuthorizationEnabled")
-    return "FineGrainedAuthorizationEnabled needs SMART on FHIR, which is not supported" if fine else ""
+Settings = dict[str, Json | None]
 
 
 def _off(what: str) -> Callable[[Json], str]:
@@ -28,7 +23,6 @@ def _off(what: str) -> Callable[[Json], str]:
 
 
 CHECKS: dict[str, Callable[[Json], str]] = {
-    "IdentityProviderConfiguration": _identity,
     "AnalyticsConfiguration": lambda given: "a data store has no tables for analytics; leave it out",
     "NlpConfiguration": _off("notes are not read by natural-language processing"),
     "ProfileConfiguration": lambda given: "profiles cannot be loaded into a data store" if given.get("DefaultProfiles") else "",
@@ -37,9 +31,10 @@ CHECKS: dict[str, Callable[[Json], str]] = {
 """Member -> why its value is not supported; empty when it is."""
 
 
-def checked(input: Input) -> Json:
-    """The given settings, by member. Raises ServiceError (ValidationException) for one that is not supported."""
-    found: Json = {}
+def checked(input: Input, issuers: Collection[str]) -> Settings:
+    """The given settings, by member; None for one that goes back to what a data store has without it. `issuers` are the origins of
+    the token issuers that the operator trusts. Raises ServiceError (ValidationException) for a value that is not supported."""
+    found: Settings = {}
     for member, check in CHECKS.items():
         if (value := getattr(input, member)) is None:
             continue
@@ -47,11 +42,18 @@ def checked(input: Input) -> Json:
         if why := check(given):
             raise ServiceError("ValidationException", "{member}: {why}.", member=member, why=why)
         found[member] = given
+    if (identity := input.IdentityProviderConfiguration) is not None:
+        found["IdentityProviderConfiguration"] = providers.checked(identity, issuers)
     return found
 
 
+def merged(before: Json, changed: Settings) -> Json:
+    """The settings after a change."""
+    return {key: value for key, value in {**before, **changed}.items() if value is not None}
+
+
 def shown(configuration: Json) -> Json:
-    """The settings as DatastoreProperties has them."""
+    """The settings as DatastoreProperties has them, the identity provider left out."""
     kept = {key: value for key, value in configuration.items() if key in CHECKS and key != "BackupConfiguration"}
     if "PreloadDataConfig" in configuration:
         kept["PreloadDataConfig"] = configuration["PreloadDataConfig"]

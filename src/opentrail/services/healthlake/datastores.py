@@ -17,7 +17,7 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.healthlake import configuration, jobs, store
+from opentrail.services.healthlake import configuration, jobs, providers, store
 from opentrail.store.sql import Snapshot, Tx
 
 MOST = 10
@@ -86,7 +86,8 @@ def prepare_create(call: Call, input: Input) -> Plan:
     """CreateFHIRDatastore, first half: everything that needs no look at what is there."""
     if (encryption := input.SseConfiguration) is not None and encryption.KmsEncryptionConfig.CmkType != "AWS_OWNED_KMS_KEY":
         raise invalid("SseConfiguration: only AWS_OWNED_KMS_KEY is supported.")
-    settings = {"DatastoreTypeVersion": input.DatastoreTypeVersion, **configuration.checked(input)}
+    issuers = call.tools.settings.token_issuers
+    settings = configuration.merged({"DatastoreTypeVersion": input.DatastoreTypeVersion}, configuration.checked(input, issuers))
     if (preload := input.PreloadDataConfig) is not None:
         settings["PreloadDataConfig"] = {"PreloadDataType": preload.PreloadDataType}
     try:
@@ -150,6 +151,7 @@ def _properties(call: Call, found: store.Datastore) -> dict[str, Any]:
         "DatastoreTypeVersion": "R4",
         "DatastoreEndpoint": endpoint(call, found.id),
         **configuration.shown(msgspec.json.decode(found.configuration)),
+        "IdentityProviderConfiguration": providers.described(found),
     }
     if found.name is not None:
         properties["DatastoreName"] = found.name
@@ -186,7 +188,7 @@ def list_all(snapshot: Snapshot, call: Call, input: Input) -> Output:
 
 def prepare_update(call: Call, input: Input) -> Change:
     """UpdateFHIRDatastore, first half. Raises ServiceError when nothing is to change."""
-    settings = configuration.checked(input)
+    settings = configuration.checked(input, call.tools.settings.token_issuers)
     if input.DatastoreName is None and not settings:
         raise invalid("UpdateFHIRDatastore needs a member to change.")
     return Change(input.DatastoreId, input.DatastoreName, settings)
@@ -197,7 +199,7 @@ def update(tx: Tx, call: Call, change: Change) -> Output:
     found = own(tx, call, change.id)
     call.touch(TYPE, store_arn(found))
     _active(found)
-    settings = msgspec.json.encode({**msgspec.json.decode(found.configuration), **change.settings}).decode()
+    settings = msgspec.json.encode(configuration.merged(msgspec.json.decode(found.configuration), change.settings)).decode()
     now = found._replace(name=change.name if change.name is not None else found.name, configuration=settings)
     store.update_datastore(tx, now)
     return {"DatastoreProperties": _properties(call, now)}

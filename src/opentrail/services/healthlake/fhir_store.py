@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from opentrail.services.healthlake.engine import compartments, writes
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.search.rows import IndexRows
-from opentrail.services.healthlake.engine.search.run import Found, Read, run_many, run_search
+from opentrail.services.healthlake.engine.search.run import Found, Keep, Read, run_many, run_search
 from opentrail.services.healthlake.engine.search.sql import After, Statement, compile_ids
 from opentrail.store.sql import Snapshot, Sql, Tx
 
@@ -180,11 +180,11 @@ def run(snapshot: Snapshot, statement: Statement) -> list[tuple[Any, ...]]:
     return reader(snapshot)(statement.text, statement.values)
 
 
-def search(snapshot: Snapshot, store: int, wanted: Sequence[Search], after: After) -> Found:
-    """One page of a search of one type or several."""
+def search(snapshot: Snapshot, store: int, wanted: Sequence[Search], after: After, keep: Keep | None = None) -> Found:
+    """One page of a search of one type or several; `keep` takes out what may not be included."""
     if len(wanted) == 1:
-        return run_search(reader(snapshot), wanted[0], store, after)
-    return run_many(reader(snapshot), wanted, store, after)
+        return run_search(reader(snapshot), wanted[0], store, after, keep)
+    return run_many(reader(snapshot), wanted, store, after, keep)
 
 
 def types_in(snapshot: Snapshot, store: int) -> list[str]:

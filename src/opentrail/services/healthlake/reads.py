@@ -13,7 +13,7 @@ from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.kernel import paging
-from opentrail.services.healthlake import fhir_store, naming, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.changes import etag, version_headers
 from opentrail.services.healthlake.drafts import rows_of
 from opentrail.services.healthlake.engine import compartments, values
@@ -35,6 +35,7 @@ def _newest(snapshot: Snapshot, call: Call, input: FhirInput) -> tuple[store.Dat
     newest = fhir_store.current(snapshot, found.key, type, id)
     if newest is None:
         raise requests.unknown(type, id)
+    access.check_read(snapshot, call, found, type, id)
     return found, type, id, newest
 
 
@@ -76,9 +77,9 @@ def _has_it(input: FhirInput, newest: fhir_store.Current) -> bool:
 
 def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """VersionReadResource: one version, 410 when that version is the deletion."""
-    found, type, id, _ = _newest(snapshot, call, input)
+    found, type, id, newest = _newest(snapshot, call, input)
     one = fhir_store.version(snapshot, found.key, type, id, requests.version_number(input.versionId or ""))
-    if one is None:
+    if one is None or not access.shown_versions(snapshot, call, found, newest.version, [one]):
         raise refuse(404, "not-found", "The resource has no version {}.", content(input.versionId))
     if one.body is None:
         raise requests.gone(one.updated)
@@ -97,8 +98,8 @@ class Page(NamedTuple):
 
 def history_of_one(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """GetHistoryByResourceId, deletions included."""
-    found, type, id, _ = _newest(snapshot, call, input)
-    return _told(call, found, history(snapshot, call, found, type, id, input.parameters, input.base))
+    found, type, id, newest = _newest(snapshot, call, input)
+    return _told(call, found, history(snapshot, call, found, type, id, input.parameters, input.base, newest.version))
 
 
 def history_of_type(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
@@ -118,8 +119,10 @@ def _told(call: Call, found: store.Datastore, page: Page) -> Output:
     return {"status": 200, "body": page.body}
 
 
-def history(snapshot: Snapshot, call: Call, found: store.Datastore, type: str, id: str, asked: requests.Pairs, base: str) -> Page:
-    """A page of versions, newest first; the next page starts behind its last version."""
+def history(
+    snapshot: Snapshot, call: Call, found: store.Datastore, type: str, id: str, asked: requests.Pairs, base: str, newest: int = 0
+) -> Page:
+    """A page of versions, newest first; the next page starts behind its last version. `newest`: the current version of the one resource."""
     given = requests.only(asked, "_since", "_at", "_count", "_format", "_pretty", "page")
     size, since, at = requests.page_size(asked, MOST), _instant(given, "_since"), _instant(given, "_at")
     bound = (found.id, type, id)
@@ -134,6 +137,7 @@ def history(snapshot: Snapshot, call: Call, found: store.Datastore, type: str, i
         place: Place = (last.updated, last.type, last.id, last.version)
         token = paging.issue(call.tools.sealer, "GetHistory", bound, place)
         links.append({"relation": "next", "url": f"{address}?{urlencode({**again, 'page': token})}"})
+    page = access.shown_versions(snapshot, call, found, newest, page)
     bundle = {"resourceType": "Bundle", "id": call.id, "type": "history", "link": links, "entry": [_entry(base, one) for one in page]}
     patients = dict.fromkeys(patient for one in page for patient in compartments.patients(one.type, one.id, rows_of(one.body)))
     return Page(msgspec.json.encode(bundle), [f"{one.type}/{one.id}/_history/{one.version}" for one in page], list(patients))

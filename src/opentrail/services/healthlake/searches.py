@@ -15,7 +15,7 @@ from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.kernel import paging
-from opentrail.services.healthlake import fhir_store, naming, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.engine import compartments, definitions
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
 from opentrail.services.healthlake.engine.search.parse import ANY, Handling, parse_search
@@ -109,9 +109,9 @@ def first_place(call: Call, pairs: Pairs, handling: Handling) -> Place:
 
 def page(snapshot: Snapshot, call: Call, found: store.Datastore, scope: Scope, place: Place, base: str) -> Page:
     """One page of a search."""
-    searches = _searches(snapshot, found, scope, place, base)
+    searches = [access.narrowed(call, one) for one in _searches(snapshot, found, scope, place, base)]
     after = After(tuple(place.keys), place.pk) if place.pk else START
-    got = fhir_store.search(snapshot, found.key, searches, after)
+    got = fhir_store.search(snapshot, found.key, searches, after, access.keeps(snapshot, call, found))
     rows = [*got.matches, *got.included]
     patients = fhir_store.patients_of(snapshot, [(one.pk, one.type, one.id) for one in rows])
     body = msgspec.json.encode(_bundle(call, found, scope, place, base, searches[0], got))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Service, right
 from opentrail.services.healthlake import (
@@ -10,9 +11,12 @@ from opentrail.services.healthlake import (
     changes,
     datastores,
     deletions,
+    discovery,
+    interactions,
     operations,
     reads,
     searches,
+    tokens,
     transactions,
 )
 from opentrail.services.healthlake.audit import AUDIT
@@ -79,6 +83,7 @@ OPERATIONS = (
     *(_reads(f"LookupCodeSystemWith{verb}", operations.lookup) for verb in ("Get", "Post")),
     *(_reads(f"TranslateConceptMapWith{verb}", operations.translate) for verb in ("Get", "Post")),
     _reads("GetCapabilities", capabilities.capabilities),
+    Operation("GetSmartConfiguration", lambda call, input: (), read=answered(discovery.smart_configuration), public=True, point=True),
 )
 
 SERVICE = Service(
@@ -89,4 +94,5 @@ SERVICE = Service(
     signing_names=("healthlake",),
     action_prefix="healthlake",
     fhir=True,
+    bearers=Bearers(tokens.place, tokens.issuer, tokens.admit, interactions.allow),
 )

@@ -23,7 +23,7 @@ Row = dict[str, Any]
 
 
 def put_events(tx: Tx, call: Call, input: Input) -> Output:
-    """PutEvents."""
+    """PutEvents. Of several events of one group with the same eventId the first counts."""
     tracker = store.user(tx, input.trackingId)
     if tracker is None or (tracker.kind, tracker.account, tracker.region) != (event_trackers.KIND, call.account, call.region):
         raise resources.invalid("The trackingId is that of no event tracker.")
@@ -34,10 +34,11 @@ def put_events(tx: Tx, call: Call, input: Input) -> Output:
         raise resources.invalid("The dataset group {group} has no Interactions dataset.", group=group)
     schema = datasets.schema_of(tx, found[0])
     user = input.userId or streams.user_of(tx, group, input.sessionId)
-    rows = [_event_row(schema, one) for one in input.eventList]
-    written = [
-        Streamed(f"{call.id}-{number}", group, user, input.sessionId, row["TIMESTAMP"], _text(row)) for number, row in enumerate(rows)
-    ]
+    written = []
+    for number, event in enumerate(input.eventList):
+        row = _event_row(schema, event)
+        id = f"{group}/{event.eventId}" if event.eventId else f"{call.id}-{number}"
+        written.append(Streamed(id, group, user, input.sessionId, row["TIMESTAMP"], _text(row)))
     streams.add(tx, written)
     return {}
 

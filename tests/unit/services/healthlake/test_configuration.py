@@ -8,7 +8,7 @@ import pytest
 
 from opentrail.contract import operation
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.healthlake.configuration import CHECKS, checked, shown
+from opentrail.services.healthlake.configuration import CHECKS, checked, merged, shown
 
 
 def input(**members: Any) -> Any:
@@ -18,14 +18,13 @@ def input(**members: Any) -> Any:
 @pytest.mark.parametrize(
     ("member", "value"),
     [
-        ("IdentityProviderConfiguration", {"AuthorizationStrategy": "AWS_AUTH"}),
         ("NlpConfiguration", {"Status": "DISABLED"}),
         ("BackupConfiguration", {"Status": "DISABLED"}),
         ("ProfileConfiguration", {"DefaultProfiles": []}),
     ],
 )
 def test_what_is_taken_is_shown(member: str, value: dict[str, Any]) -> None:
-    found = checked(input(**{member: value}))
+    found = checked(input(**{member: value}), ())
     assert found == {member: value}
     told = shown({"DatastoreTypeVersion": "R4", **found})
     assert told.pop("SseConfiguration") == {"KmsEncryptionConfig": {"CmkType": "AWS_OWNED_KMS_KEY"}}
@@ -46,11 +45,18 @@ def test_what_is_taken_is_shown(member: str, value: dict[str, Any]) -> None:
 )
 def test_what_is_not_done_is_refused_by_name(member: str, value: dict[str, Any]) -> None:
     with pytest.raises(ServiceError) as refused:
-        checked(input(**{member: value}))
+        checked(input(**{member: value}), ())
     assert refused.value.code == "ValidationException"
     assert refused.value.for_record().startswith(member + ": ")
 
 
 def test_nothing_given_is_nothing_set() -> None:
-    assert checked(input()) == {}
-    assert set(CHECKS) == {name for name in input().__struct_fields__ if name.endswith("Configuration")}
+    assert checked(input(), ()) == {}
+    known = {name for name in input().__struct_fields__ if name.endswith("Configuration")}
+    assert known == {*CHECKS, "IdentityProviderConfiguration"}
+
+
+def test_going_back_to_iam_takes_the_identity_provider_away() -> None:
+    change = checked(input(IdentityProviderConfiguration={"AuthorizationStrategy": "AWS_AUTH"}), ())
+    assert change == {"IdentityProviderConfiguration": None}
+    assert merged({"DatastoreTypeVersion": "R4", "IdentityProviderConfiguration": {}}, change) == {"DatastoreTypeVersion": "R4"}

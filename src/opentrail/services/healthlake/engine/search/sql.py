@@ -18,6 +18,7 @@ from opentrail.services.healthlake.engine.search.conditions import AFTER_ALL, Bo
 from opentrail.services.healthlake.engine.search.query import (
     Chain,
     Created,
+    Either,
     Filter,
     Has,
     HasId,
@@ -70,7 +71,7 @@ def promise(f: Filter) -> int:
         return 35
     if isinstance(f, Updated):
         return 70
-    if isinstance(f, Missing | Created) or f.modifier in NEGATIVE:
+    if isinstance(f, Missing | Created | Either) or f.modifier in NEGATIVE:
         return LAST
     return _match_promise(f)
 
@@ -154,6 +155,8 @@ def condition(f: Filter, kind: str, r: str, bound: Bound, depth: int) -> str:
         return f"EXISTS (SELECT 1 FROM fhir_history h WHERE {first} AND {when})"
     if isinstance(f, Missing):
         return _missing(f, r, bound)
+    if isinstance(f, Either):
+        return c.any_of([f"({' AND '.join(condition(one, kind, r, bound, depth) for one in option)})" for option in f.options])
     if isinstance(f, Match):
         a = f"e{depth}"
         found = f"EXISTS (SELECT 1 FROM fhir_{c.table(f)} {a} WHERE {a}.pk={r}.pk AND {c.matching(a, f, bound, probe=True)})"
