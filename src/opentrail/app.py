@@ -12,7 +12,7 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,8 +43,8 @@ from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import jobs as healthlake_jobs
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.iam import service as iam
+from opentrail.services.personalize import jobs as personalize_jobs
 from opentrail.services.personalize import service as personalize
-from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
 from opentrail.services.sns import service as sns
@@ -56,7 +56,7 @@ from opentrail.store.lane import Lane
 from opentrail.store.turns import Turns, TurnServer
 from opentrail.work.executor import ProcessExecutor
 from opentrail.work.follower import Following
-from opentrail.work.jobs import Jobs
+from opentrail.work.jobs import Jobs, Kind
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
 from opentrail.work.runner import Runner, Worker
@@ -235,6 +235,7 @@ def serve_work(settings: Settings) -> int:
     while not ended and not stopping.wait(1.0):
         ended = any(health.ended for health in runner.health())
     clean = runner.stop() and not ended
+    parts.engines.stop()
     parts.close()
     return 0 if clean else 1
 
@@ -252,6 +253,9 @@ def workers(parts: Parts) -> list[Worker]:
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
+    def doing(service: str, kinds: Mapping[str, Kind]) -> Jobs:
+        return Jobs(service, kinds, parts.main.read, turns.write, calls, parts.engines, clock, settings.folder / "jobs")
+
     return [
         worker(Following(index.follower(), parts.main), parts.history),
         worker(merging.Merging(clock, settings.journal_days), parts.history),
@@ -261,20 +265,9 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
-        worker(
-            Jobs(
-                healthlake_jobs.QUEUE,
-                healthlake_jobs.kinds(calls.plain),
-                parts.main.read,
-                turns.write,
-                calls,
-                parts.engines,
-                clock,
-                settings.folder / "jobs",
-            ),
-            parts.history,
-        ),
-        worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
+        worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
+        worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
+        worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
     ]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.servers import program
 
-from tests.servers import program
 from tests.unit.services.healthlake.engine.validation.test_profiles import FILES, GOOD, URL, package
 from tests.wire.fhir_data import filled, send
 from tests.wire.story import Story
