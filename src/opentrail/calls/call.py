@@ -110,6 +110,7 @@ class Call:
     """The file of a streamed body, removed after the call unless an operation moved it."""
     touched: list[Touched] = field(default_factory=list)
     """The resources of the record."""
+    _known: set[Touched] = field(default_factory=set)
 
     @property
     def target(self) -> Target:
@@ -163,4 +164,9 @@ class Call:
 
     def touch(self, type: str, *arns: str) -> None:
         """Names resources that this call reads or changes, for the record; each once, however often they are named."""
-        self.touched.extend(one for arn in dict.fromkeys(arns) if (one := Touched(type, arn)) not in self.touched)
+        if len(self._known) != len(self.touched):
+            self._known = set(self.touched)
+        for arn in arns:
+            if (one := Touched(type, arn)) not in self._known:
+                self._known.add(one)
+                self.touched.append(one)

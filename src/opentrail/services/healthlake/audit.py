@@ -5,7 +5,12 @@ from __future__ import annotations
 from opentrail.calls.operation import NOTHING, Audit
 
 _MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
-_FHIR = Audit(keep=("datastoreId", "resourceType", "resourceId", "versionId", "operation"))
+_SET = (
+    "AnalyticsConfiguration.*", "NlpConfiguration.*", "ProfileConfiguration.DefaultProfiles[]", "BackupConfiguration.*",
+    "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
+)  # fmt: skip
+_UNSET = ("IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn")
+_FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation"))
 
 FHIR_OPERATIONS = (
     "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",
@@ -22,23 +27,20 @@ NOT_OFFERED = (
     "DescribeFHIRExportJob", "DescribeFHIRImportJob", "GetDataTransformationProfile", "ListDataTransformationJobs",
     "ListDataTransformationProfileVersions", "ListDataTransformationProfiles", "ListFHIRExportJobs", "ListFHIRImportJobs",
     "PublishDataTransformationProfile", "RestoreFHIRDatastore", "StartDataTransformationJob", "StartFHIRExportJob",
-    "StartFHIRImportJob", "UpdateDataTransformationProfile", "UpdateFHIRDatastore", "UpdateProfileWithAgent",
+    "StartFHIRImportJob", "UpdateDataTransformationProfile", "UpdateProfileWithAgent",
 )  # fmt: skip
 
 AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
     **dict.fromkeys(FHIR_OPERATIONS, _FHIR),
     "CreateFHIRDatastore": Audit(
-        keep=(
-            "DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "Tags[].Key",
-            "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
-        ),
+        keep=("DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "PreloadDataConfig.*", "Tags[].Key", *_SET),
         hide=("Tags[].Value",),
-        drop=(
-            "PreloadDataConfig", "IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn",
-            "AnalyticsConfiguration", "NlpConfiguration", "ProfileConfiguration", "BackupConfiguration",
-        ),
+        drop=_UNSET,
         keep_output=_MADE,
+    ),
+    "UpdateFHIRDatastore": Audit(
+        keep=("DatastoreId", "DatastoreName", *_SET), drop=_UNSET, drop_output=("DatastoreProperties",)
     ),
     "DescribeFHIRDatastore": Audit(keep=("DatastoreId",), drop_output=("DatastoreProperties",)),
     "ListFHIRDatastores": Audit(
