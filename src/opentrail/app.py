@@ -19,7 +19,6 @@ from pathlib import Path
 from opentrail import upkeep
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
-from opentrail.gateway.asgi import asgi
 from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.resolve import Routes
@@ -31,6 +30,7 @@ from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.trust import own_issuer
 from opentrail.services.cloudtrail import service as cloudtrail
 from opentrail.services.cloudtrail.delivery import plan as delivery_plan
 from opentrail.services.cloudtrail.delivery import put as delivery_put
@@ -124,34 +124,29 @@ async def _serve_web(settings: Settings) -> int:
     parts = Parts(settings, web=True)
     gateway = make_gateway(parts)
     server = Server(
-        asgi(gateway),
-        settings.host,
-        settings.port,
+        gateway,
         Path(settings.tls_certificate) if settings.tls_certificate else None,
         Path(settings.tls_key) if settings.tls_key else None,
-        int(_PATIENCE),
     )
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gateway.loop.add_signal_handler(number, stopping.set)
     settle_memory()
-    serving = asyncio.create_task(server.serve())
+    await server.start(settings.host, settings.port)
     keeping = asyncio.create_task(upkeep.run(gateway, lambda: prunable(parts)))
     turns = TurnServer(gateway.lane, parts.turns_file)
     await turns.start()
-    await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    clean = stopping.is_set()
+    await stopping.wait()
     keeping.cancel()
     await turns.stop()
-    server.should_exit = True
-    await asyncio.wait({serving}, timeout=_PATIENCE + 1)
+    await server.stop(_PATIENCE)
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)
     gateway.engine_pool.shutdown(wait=False, cancel_futures=True)
     parts.engines.stop()
     parts.close()
-    return 0 if clean else 1
+    return 0
 
 
 def settle_memory() -> None:
@@ -250,7 +245,7 @@ def workers(parts: Parts) -> list[Worker]:
 
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
-    calls = RemoteCalls(settings.url, service_credentials(parts), clock)
+    calls = RemoteCalls(settings.url, service_credentials(parts), clock, own_issuer(settings))
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 

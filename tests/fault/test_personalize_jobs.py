@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.fault.server import Server, serving
+from benchmarks.servers import Server, serving
 
 ROWS = "USER_ID,ITEM_ID,TIMESTAMP\n" + "".join(f"u{n % 3_001},i{n * n % 1_999},{1_600_000_000 + n}\n" for n in range(150_000))
 SCHEMA = {

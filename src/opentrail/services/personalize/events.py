@@ -94,7 +94,7 @@ def _named(kind: str) -> Callable[[Snapshot, Call, Input], Resource]:
 
 
 def _event_rows(schema: Schema, input: Input) -> list[tuple[str, str | None, str, Row]]:
-    return [("", input.userId, input.sessionId, _event_row(schema, one)) for one in input.eventList]
+    return [(one.eventId or "", input.userId, input.sessionId, _event_row(schema, one)) for one in input.eventList]
 
 
 def _event_row(schema: Schema, event: Any) -> Row:
@@ -104,7 +104,7 @@ def _event_row(schema: Schema, event: Any) -> Row:
 
 
 def _action_rows(schema: Schema, input: Input) -> list[tuple[str, str | None, str, Row]]:
-    return [("", one.userId, one.sessionId, _action_row(schema, one)) for one in input.actionInteractions]
+    return [(one.eventId or "", one.userId, one.sessionId, _action_row(schema, one)) for one in input.actionInteractions]
 
 
 def _action_row(schema: Schema, event: Any) -> Row:
@@ -123,16 +123,15 @@ def _interaction(schema: Schema, event: Any, given: Row) -> Row:
 
 
 def _add(tx: Tx, call: Call, plan: Plan, dataset: Resource) -> None:
-    scope, number = data.scope(dataset), 0
-    sessions: dict[tuple[str | None, str], list[Row]] = {}
-    for _, user, session, row in plan.rows:
-        sessions.setdefault((user, session), []).append(row)
+    """Of several events of one dataset with the same eventId the first counts."""
+    scope = data.scope(dataset)
+    sessions: dict[tuple[str | None, str], list[tuple[str, Row]]] = {}
+    for number, (event, user, session, row) in enumerate(plan.rows):
+        id = f"{scope}/{event}" if event else f"{call.id}-{number}"
+        sessions.setdefault((user, session), []).append((id, row))
     for (user, session), rows in sessions.items():
         whose = user or streams.user_of(tx, scope, session)
-        streams.add(
-            tx, [Streamed(f"{call.id}-{number + at}", scope, whose, session, row["TIMESTAMP"], _text(row)) for at, row in enumerate(rows)]
-        )
-        number += len(rows)
+        streams.add(tx, [Streamed(id, scope, whose, session, row["TIMESTAMP"], _text(row)) for id, row in rows])
 
 
 def _put(tx: Tx, call: Call, plan: Plan, dataset: Resource) -> None:

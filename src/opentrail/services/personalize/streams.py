@@ -23,7 +23,7 @@ PAGE = 10_000
 
 _ADD = Sql(
     "INSERT INTO personalize_event (id, dataset_group, user_id, session_id, time, body)"
-    " VALUES (:id, :dataset_group, :user_id, :session_id, :time, :body)"
+    " VALUES (:id, :dataset_group, :user_id, :session_id, :time, :body) ON CONFLICT (id) DO NOTHING"
 )
 _JOIN = Sql(
     "UPDATE personalize_event SET user_id = :user WHERE dataset_group = :dataset_group AND session_id = :session AND user_id IS NULL"
