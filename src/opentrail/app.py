@@ -77,6 +77,14 @@ SERVICES: tuple[Service, ...] = (
     sns.SERVICE,
 )
 
+
+def offered(settings: Settings) -> tuple[Service, ...]:
+    """The services as these settings want them."""
+    if not settings.fhir_data_events:
+        return SERVICES
+    return tuple(healthlake.with_data_events(one) if one is healthlake.SERVICE else one for one in SERVICES)
+
+
 FOLLOWERS = (history.NAME, delivery_plan.NAME)
 
 _PATIENCE = 30.0
@@ -168,6 +176,7 @@ def settle_memory() -> None:
 def make_gateway(parts: Parts) -> Gateway:
     """The gateway of a web process, with its lane running. Belongs on the event loop."""
     settings, loop = parts.settings, asyncio.get_running_loop()
+    services = offered(settings)
     calls = InnerCalls()
 
     def counted(calls: int, position: int) -> None:
@@ -175,8 +184,8 @@ def make_gateway(parts: Parts) -> Gateway:
         telemetry.journal_position.set(position)
 
     gateway = Gateway(
-        services={service.name: service for service in SERVICES},
-        routes=Routes(SERVICES, fhir=next(service.name for service in SERVICES if service.fhir)),
+        services={service.name: service for service in services},
+        routes=Routes(services, fhir=next(service.name for service in services if service.fhir)),
         tools=Tools(
             clock=parts.clock,
             ids=parts.ids,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from opentrail.calls.call import Answer, Call
-from opentrail.calls.operation import Audit, Service
+from opentrail.calls.call import Answer, Call, Touched
+from opentrail.calls.operation import NOTHING, Audit, Service
 from opentrail.gateway.protocols import encode, encode_error
 from opentrail.gateway.state import Gateway
 from opentrail.journal.append import Fresh
@@ -20,7 +20,7 @@ from opentrail.journal.read import DATA, MANAGEMENT
 from opentrail.kernel import telemetry
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.record.build import Action, Facts, build
-from opentrail.record.keep import projector
+from opentrail.record.keep import projector, recased
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
 from opentrail.store.lane import Ticket
 from opentrail.store.sql import Unstorable
@@ -73,19 +73,19 @@ async def _enter_lane(gateway: Gateway, call: Call, outcome: Outcome) -> None:
         return
     records = conclude(gateway, call, outcome)
     if records:
-        await gateway.lane.submit(Ticket(None, records, sum(len(fresh.record) for fresh in records), since))
+        await gateway.lane.submit(Ticket(None, records, sum(fresh.size for fresh in records), since))
 
 
 def _perform(gateway: Gateway, call: Call, outcome: Outcome, tx: LaneTx) -> Sequence[Fresh]:
     """The lane's part of a call that changes state: apply, encode, build the record. May be run again."""
     assert outcome.perform is not None
-    touched, facts = list(call.touched), dict(call.facts)
+    touched, facts, disclosed = list(call.touched), dict(call.facts), list(call.disclosed)
     outcome.error = None
     try:
         outcome.output = outcome.perform(tx)
         return _concluded(gateway, call, outcome)
     except (Broken, Full, Again):
-        call.touched[:], call.facts = touched, facts
+        call.touched[:], call.facts, call.disclosed = touched, facts, disclosed
         raise
     except Exception as error:  # the frame: what the call wrote is undone, and its failure recorded in the same batch
         tx.undo()
@@ -129,10 +129,11 @@ def _concluded(gateway: Gateway, call: Call, outcome: Outcome, keep: bool = True
     owners = {resource[2] for resource in facts.resources if resource[2]} - {facts.recipient}
     if owners:
         facts.shared_event_id = gateway.tools.ids.uuid()
-    records = [Fresh(int(facts.time), facts.recipient, facts.region, category, build(facts))]
+    disclosed = tuple(call.disclosed)
+    records = [Fresh(int(facts.time), facts.recipient, facts.region, category, build(facts), disclosed)]
     for owner in sorted(owners):
         facts.recipient, facts.foreign, facts.event_id = owner, True, gateway.tools.ids.uuid()
-        records.append(Fresh(int(facts.time), owner, facts.region, category, build(facts)))
+        records.append(Fresh(int(facts.time), owner, facts.region, category, build(facts), disclosed))
     return records
 
 
@@ -152,15 +153,34 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
         request_id=call.id,
         event_id=gateway.tools.ids.uuid(),
         recipient=account,
-        request=keeps[0](call.input) if call.input is not None and keep and not denied else None,
+        request=_kept(call, keeps[0]) if call.input is not None and keep and not denied else None,
         response=keeps[1](outcome.output) if error is None and outcome.output else None,
         additional=call.facts or None,
         error_code=error.code if error is not None else "",
         error_message=error.for_record() if error is not None else "",
-        resources=[(touched.arn, touched.type, touched.account or account) for touched in call.touched],
+        resources=[(touched.arn, touched.type, touched.account or account) for touched in call.touched or _aimed_at(call, denied)],
         host=request.header("host"),
         tls=request.scheme == "https",
     )
+
+
+def _kept(call: Call, keeps: Callable[[Any], dict[str, Any] | None]) -> dict[str, Any] | None:
+    """What the record keeps of the input."""
+    found = keeps(call.input)
+    audit = call.target.service.audit.get(call.target.name, NOTHING)
+    if found and audit.ids and call.tools.settings.hash_resource_ids:
+        for name in map(recased, audit.ids):
+            if name in found:
+                found[name] = call.tools.sealer.pseudonym(found[name])
+    return found
+
+
+def _aimed_at(call: Call, denied: bool) -> list[Touched]:
+    """The resources of a data event that was denied, which reached none: trails select data events by them."""
+    operation = call.target.operation
+    if not denied or operation is None or not operation.data_type or call.input is None:
+        return []
+    return [Touched(operation.data_type, right.resource) for right in operation.rights(call, call.input) if right.resource != "*"]
 
 
 @lru_cache(maxsize=2048)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentrail.calls.operation import NOTHING, Audit
 
 _MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
-_FHIR = Audit(keep=("datastoreId", "resourceType", "resourceId", "versionId", "operation"))
+_FHIR = Audit(keep=("datastoreId", "resourceType", "resourceId", "versionId", "operation"), ids=("resourceId",))
 
 FHIR_OPERATIONS = (
     "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",

@@ -159,10 +159,13 @@ class World:
         fresh = [entry for entry in entries if entry.position > origin]
         if fresh and self._following.acquire():
             follower = index.follower()
-            prepared = follower.prepare(fresh)
+            with self.main.read() as snapshot:
+                taken, gathered = follower.gather(snapshot, fresh)
+            prepared = follower.prepare(gathered)
             with self._following.write() as tx:
                 follower.take(tx, prepared)
-                self._following.move(tx, origin, fresh[-1].position)
+                self._following.move(tx, origin, fresh[taken - 1].position)
+            self.follow(fresh[taken:])
 
     def merge(self) -> bool:
         """One step of the task that merges the index; whether more may wait."""

@@ -40,7 +40,7 @@ def entries(count: int, seed: int = 1, data: float = 0.1) -> list[Entry]:
 
 
 def built(some: list[Entry]) -> Stored:
-    segment = build(some)
+    segment = build(some, {})
     assert segment is not None
     return segment
 
