@@ -56,7 +56,7 @@ from opentrail.store.databases import open_database
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
 from opentrail.store.turns import Turns, TurnServer
-from opentrail.work.engines import ProcessEngines
+from opentrail.work.executor import ProcessExecutor
 from opentrail.work.follower import Following
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
@@ -103,7 +103,7 @@ class Parts:
         self.main = open_database(settings, "main", writable=web)
         self.history = open_database(settings, "history", writable=not web)
         self.delivery = open_database(settings, "delivery", writable=not web)
-        self.engines = ProcessEngines(settings.engine_workers)
+        self.engines = ProcessExecutor(settings.engine_workers)
 
     @property
     def blobs(self) -> Path:
@@ -262,7 +262,7 @@ def workers(parts: Parts) -> list[Worker]:
 
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
-    calls = RemoteCalls(settings.url, service_credentials(parts))
+    calls = RemoteCalls(settings.url, service_credentials(parts), clock)
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 

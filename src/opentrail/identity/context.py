@@ -49,7 +49,7 @@ def principal_keys(principal: Principal) -> dict[str, str]:
         return keys
     keys = {
         "aws:principalisawsservice": "false",
-        "aws:viaawsservice": "true" if principal.invoked_by else "false",
+        "aws:viaawsservice": "false",  # true for forwarded calls alone, which nothing here makes; a service in a role acts by itself
         "aws:principaltype": _TYPES[principal.kind],
         "aws:principalaccount": principal.account,
         "aws:userid": principal.principal_id,

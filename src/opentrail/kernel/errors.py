@@ -40,6 +40,9 @@ class ServiceError(Exception):
         self.template = template
         self.arguments = arguments
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.__dict__)
+
     def for_caller(self) -> str:
         """The text with every argument, each cut to `SHOWN` characters."""
         return self._render(lambda content: str(content.value)[:SHOWN])
@@ -53,6 +56,13 @@ class ServiceError(Exception):
             return self.template
         shown = {name: show(value) if isinstance(value, Content) else str(value)[: 4 * SHOWN] for name, value in self.arguments.items()}
         return self.template.format_map(shown)
+
+
+def _restored(kind: type[ServiceError], state: Mapping[str, Any]) -> ServiceError:
+    """An error that came from another process."""
+    error = kind.__new__(kind, state["code"])
+    error.__dict__.update(state)
+    return error
 
 
 class Unavailable(ServiceError):

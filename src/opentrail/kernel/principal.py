@@ -53,9 +53,12 @@ class Principal:
     source_arn: str = ""
     source_account: str = ""
     invoked_by: str = ""
-    """The service that forwards this caller's call, if one does."""
+    """The service that acts in this role session, if one does."""
+    role: str = ""
+    """For AWSService: the ARN of a role in which the service is to work, once it has assumed it."""
 
 
-def service_principal(service: str, account: str, source_arn: str) -> Principal:
-    """The service itself as a caller, working for `account` because of the resource `source_arn`."""
-    return Principal("AWSService", account=account, service=service, source_arn=source_arn, source_account=account)
+def service_principal(service: str, account: str, source_arn: str, role: str = "") -> Principal:
+    """The service itself as a caller, working for `account` because of the resource `source_arn`; with `role`, in that role, which it
+    assumes first (its trust policy must name the service)."""
+    return Principal("AWSService", account=account, service=service, source_arn=source_arn, source_account=account, role=role)

@@ -87,14 +87,14 @@ def _classed(data: bool, recipient: str, shared: str) -> bytes:
 def build(facts: Facts) -> bytes:
     """The record's JSON, UTF-8."""
     action = facts.action
-    by_service = facts.principal.kind == "AWSService"
+    service = facts.principal.service or facts.principal.invoked_by
     pieces = [
         b'{"eventVersion":"1.11","userIdentity":',
         (render_foreign if facts.foreign else render)(facts.principal),
         b',"eventTime":"',
         stamp(facts.time).encode(),
         _named(action, facts.region),
-        _source(facts.principal.service, facts.principal.service) if by_service else _source(facts.source_ip, facts.user_agent),
+        _source(service, service) if service else _source(facts.source_ip, facts.user_agent),
     ]
     if facts.error_code:
         pieces += (b',"errorCode":', _encode(facts.error_code[:TEXT_LIMIT]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import botocore.session
@@ -15,6 +16,7 @@ from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import Content, ServiceError, Unavailable
 from opentrail.kernel.principal import Principal
 
@@ -31,14 +33,18 @@ CONNECT, READ = 3.0, 30.0
 """Seconds to wait for a connection, and for an answer: one dead endpoint delays the others by this much at most."""
 
 _KEPT = 256
+_ROLE = 1800.0
+"""Seconds after which a role is assumed anew; its sessions last an hour."""
 
 
 class RemoteCalls:
     """`Calls` over the wire. Thread safe. Retrying is the caller's part: each `make` is one request."""
 
-    def __init__(self, endpoint: str, credentials: Callable[[Principal], Credentials]) -> None:
+    def __init__(self, endpoint: str, credentials: Callable[[Principal], Credentials], clock: Clock) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
+        self._clock = clock
+        self._roles: dict[Principal, tuple[float, Credentials]] = {}
         self._session = botocore.session.Session()
         self._clients: dict[tuple[str, str, str], tuple[Credentials, BaseClient]] = {}
         self._guard = threading.Lock()
@@ -68,8 +74,8 @@ class RemoteCalls:
             raise Unavailable("{service} cannot be reached: {reason}", service=service, reason=type(error).__name__) from error
 
     def _client(self, principal: Principal, region: str, service: str) -> BaseClient:
-        credentials = self._credentials(principal)
-        place = (principal.source_arn or principal.service, region, service)
+        credentials = self._in_role(principal, region) if principal.role else self._credentials(principal)
+        place = (f"{principal.source_arn or principal.service} {principal.role}", region, service)
         with self._guard:
             held = self._clients.get(place)
             if held is None or held[0] != credentials:
@@ -77,6 +83,18 @@ class RemoteCalls:
                     self._clients.clear()
                 held = self._clients[place] = (credentials, self._new_client(credentials, region, service))
         return held[1]
+
+    def _in_role(self, principal: Principal, region: str) -> Credentials:
+        """Credentials of the role that the service works in. Raises ServiceError when it may not assume it."""
+        until, held = self._roles.get(principal, (0.0, None))
+        if held is None or until < self._clock.now():
+            input = {"RoleArn": principal.role, "RoleSessionName": principal.service.partition(".")[0]}
+            issued = self.make(replace(principal, role=""), region, "sts", "AssumeRole", input)["Credentials"]
+            held = Credentials(issued["AccessKeyId"], issued["SecretAccessKey"], issued["SessionToken"])
+            if len(self._roles) >= _KEPT:
+                self._roles.clear()
+            self._roles[principal] = self._clock.now() + _ROLE, held
+        return held
 
     def _new_client(self, credentials: Credentials, region: str, service: str) -> BaseClient:
         return self._session.create_client(

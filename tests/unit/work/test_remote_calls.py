@@ -12,6 +12,7 @@ import pytest
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.kernel.principal import service_principal
 from opentrail.work.remote_calls import Credentials, RemoteCalls
+from tests.unit.services.cloudtrail.deliveries import HandClock
 
 TRAIL = "arn:aws:cloudtrail:eu-west-1:123456789012:trail/t"
 PRINCIPAL = service_principal("cloudtrail.amazonaws.com", "123456789012", TRAIL)
@@ -33,7 +34,7 @@ class Noting(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    do_PUT = do_GET = _answer
+    do_PUT = do_GET = do_HEAD = do_POST = _answer
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing."""
@@ -54,7 +55,9 @@ def server() -> Iterator[Any]:
 
 def calls(server: Any) -> RemoteCalls:
     return RemoteCalls(
-        f"http://127.0.0.1:{server.server_port}", lambda principal: Credentials("AKID", "secret", f"for {principal.source_arn}")
+        f"http://127.0.0.1:{server.server_port}",
+        lambda principal: Credentials("AKID", "secret", f"for {principal.source_arn}"),
+        HandClock(),
     )
 
 
@@ -96,6 +99,34 @@ def test_each_call_is_one_request(server: Any) -> None:
 
 
 def test_nobody_there_is_unavailable(server: Any) -> None:
-    made = RemoteCalls("http://127.0.0.1:1", lambda principal: Credentials("AKID", "secret", ""))
+    made = RemoteCalls("http://127.0.0.1:1", lambda principal: Credentials("AKID", "secret", ""), HandClock())
     with pytest.raises(Unavailable):
         put(made)
+
+
+ASSUMED = (
+    b"<AssumeRoleResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>"
+    b"<SecretAccessKey>s</SecretAccessKey><SessionToken>the role's</SessionToken><Expiration>2026-01-01T00:00:00Z</Expiration></Credentials>"
+    b"</AssumeRoleResult></AssumeRoleResponse>"
+)
+
+
+def test_a_service_in_a_role_assumes_it_once_and_calls_with_its_session(server: Any) -> None:
+    role = "arn:aws:iam::123456789012:role/reader"
+    in_role = service_principal("healthlake.amazonaws.com", "123456789012", TRAIL, role)
+    made = calls(server)
+    server.answer = (200, ASSUMED)
+    for _ in range(2):
+        made.make(in_role, "eu-west-1", "s3", "HeadBucket", {"Bucket": "b"})
+    (_, _, first, body), second, third = server.requests
+    assert b"RoleSessionName=healthlake" in body
+    assert first["X-Amz-Security-Token"] == f"for {TRAIL}"
+    assert {headers["X-Amz-Security-Token"] for _, _, headers, _ in (second, third)} == {"the role's"}
+
+
+def test_a_role_that_may_not_be_assumed_is_the_calls_error(server: Any) -> None:
+    server.answer = (403, b"<ErrorResponse><Error><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>")
+    in_role = service_principal("healthlake.amazonaws.com", "123456789012", TRAIL, "arn:aws:iam::123456789012:role/reader")
+    with pytest.raises(ServiceError) as raised:
+        calls(server).make(in_role, "eu-west-1", "s3", "HeadBucket", {"Bucket": "b"})
+    assert raised.value.code == "AccessDenied"

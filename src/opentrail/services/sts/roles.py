@@ -61,7 +61,9 @@ def assume_role(snapshot: Snapshot, call: Call, input: Input) -> Output:
     issuer = Issuer("Role", role.id, role.arn, role.account, role.name)
     session = Session(call.now, call.now + duration, False, issuer, _source_identity(call, input.SourceIdentity), policies, tags)
     arn = f"arn:aws:sts::{role.account}:assumed-role/{role.name}/{input.RoleSessionName}"
-    principal = Principal("AssumedRole", role.account, f"{role.id}:{input.RoleSessionName}", arn, session=session)
+    principal = Principal(
+        "AssumedRole", role.account, f"{role.id}:{input.RoleSessionName}", arn, session=session, invoked_by=call.caller.service
+    )
     # The role's account gets a record of its own when it is not the caller's.
     call.touched.append(Touched("AWS::IAM::Role", role.arn, role.account))
     named = {"SourceIdentity": session.source_identity} if session.source_identity else {}

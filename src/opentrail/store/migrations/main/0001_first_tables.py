@@ -240,6 +240,20 @@ def upgrade() -> None:
         sa.UniqueConstraint("account", "folded", name=op.f("uq_identity_users_account_folded")),
     )
     op.create_table(
+        "job",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("service", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("crashes", sa.BigInteger(), nullable=False),
+        sa.Column("stopping", sa.SmallInteger(), nullable=False),
+        sa.Column("checkpoint", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_job")),
+    )
+    with op.batch_alter_table("job", schema=None) as batch_op:
+        batch_op.create_index("ix_job_service_created_id", ["service", "created", "id"], unique=False)
+
+    op.create_table(
         "journal",
         sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("time", sa.BigInteger(), nullable=False),
