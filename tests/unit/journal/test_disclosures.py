@@ -57,7 +57,9 @@ def test_a_short_list_is_whole() -> None:
     assert listed([]) == ({"count": 0, "items": []}, b"")
 
 
-@given(st.lists(st.text(st.characters(exclude_characters='\n"\\', exclude_categories=("Cs", "Cc")), max_size=64), max_size=700), st.booleans())
+@given(
+    st.lists(st.text(st.characters(exclude_characters='\n"\\', exclude_categories=("Cs", "Cc")), max_size=64), max_size=700), st.booleans()
+)
 def test_a_list_has_its_start_and_the_hash_of_all(items: list[str], beside: bool) -> None:
     found, text = listed(iter(items), UNDER, beside)
     kept = found["items"]
@@ -84,7 +86,17 @@ def test_a_list_names_resources_as_event_history_asks(journal: Database) -> None
     with journal.read() as view:
         for one in (held[0], held[-1]):
             assert all(disclosures.names(view, 4, record, name) for name in (f"{UNDER}/{one}", f"Patient/{one}", one))
-        wrong = (held[0][:-1], held[0][1:], f"{UNDER}{held[0]}", f"Group/{held[0]}", f"x/Patient/{held[0]}", f"/{held[0]}", "", "Patient/", UNDER)
+        wrong = (
+            held[0][:-1],
+            held[0][1:],
+            f"{UNDER}{held[0]}",
+            f"Group/{held[0]}",
+            f"x/Patient/{held[0]}",
+            f"/{held[0]}",
+            "",
+            "Patient/",
+            UNDER,
+        )
         assert not any(disclosures.names(view, 4, record, name) for name in wrong)
         assert not disclosures.names(view, 4, plain, held[0])
 

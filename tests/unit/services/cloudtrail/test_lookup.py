@@ -286,7 +286,9 @@ def test_plain_ids_find_records_with_hashed_and_with_plain_ids(world: World, ind
 def test_a_list_of_many_is_indexed_whole_in_batches_of_their_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index, "MOST_NAMES", 1_000)
     long = [tuple(f"{stem}{number}" for number in range(900)) for stem in "abc"]
-    world.record(*(fresh(number, int(NOW) - 10 + number, patients=patients) for number, patients in enumerate(long)), fresh(3, int(NOW) - 1))
+    world.record(
+        *(fresh(number, int(NOW) - 10 + number, patients=patients) for number, patients in enumerate(long)), fresh(3, int(NOW) - 1)
+    )
     entries = world.entries()
     with world.main.read() as snapshot:
         assert [index.gather(snapshot, entries[start:])[0] for start in range(4)] == [1, 1, 2, 1]
