@@ -100,8 +100,9 @@ class Audit:
     """Members whose presence is kept and whose value is replaced by HIDDEN_DUE_TO_SECURITY_REASONS."""
     times: tuple[str, ...] = ()
     """Kept members that hold seconds since 1970, which records write as `Jul 10, 2023 12:24:29 PM`."""
-    ids: tuple[str, ...] = ()
-    """Kept top-level members that hold ids of resources: hashed with the setting `hash_resource_ids`."""
+    hash_ids: Callable[[dict[str, Any], Callable[[str], str]], None] | None = None
+    """With the setting `hash_resource_ids`: replaces, in the parameters that are kept, the ids of resources whose ids it hashes by
+    what the given function makes of an id or name."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Record names of top-level members where they are not the member's name with a small first letter."""
 

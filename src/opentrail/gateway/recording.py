@@ -20,7 +20,7 @@ from opentrail.journal.read import DATA, MANAGEMENT
 from opentrail.kernel import telemetry
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.record.build import Action, Facts, build
-from opentrail.record.keep import projector, recased
+from opentrail.record.keep import projector
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
 from opentrail.store.lane import Ticket
 from opentrail.store.sql import Unstorable
@@ -168,10 +168,8 @@ def _kept(call: Call, keeps: Callable[[Any], dict[str, Any] | None]) -> dict[str
     """What the record keeps of the input."""
     found = keeps(call.input)
     audit = call.target.service.audit.get(call.target.name, NOTHING)
-    if found and audit.ids and call.tools.settings.hash_resource_ids:
-        for name in map(recased, audit.ids):
-            if name in found:
-                found[name] = call.tools.sealer.pseudonym(found[name])
+    if found and audit.hash_ids is not None and call.tools.settings.hash_resource_ids:
+        audit.hash_ids(found, call.tools.sealer.pseudonym_in)
     return found
 
 
