@@ -122,7 +122,6 @@ def build(facts: Facts) -> bytes:
 
 
 def _resource(arn: str, type: str, account: str) -> dict[str, str]:
-    found = {"accountId": account} if account else {}
-    if type:
-        found["type"] = type
-    return found | {"ARN": arn}
+    if account and type:
+        return {"accountId": account, "type": type, "ARN": arn}
+    return {**({"accountId": account} if account else {}), **({"type": type} if type else {}), "ARN": arn}

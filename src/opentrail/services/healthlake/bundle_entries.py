@@ -84,11 +84,12 @@ def tell(call: Call, found: store.Datastore, results: Iterable[Result]) -> None:
         call, found, (resource for one in every for resource in one.resources), (patient for one in every for patient in one.patients)
     )
     if changed := dict.fromkeys(patient for one in every if one.changed for patient in one.patients):
-        call.disclose("patientsChanged", (naming.recorded(call, id) for id in changed))
+        call.disclose("patientsChanged", naming.recorded(call, changed))
 
 
 def _line(call: Call, method: str, name: str, status: int) -> str:
-    return f"{method} {naming.recorded_name(call, name) if '/' in name else name} {status}"
+    (shown,) = naming.recorded_names(call, [name]) if "/" in name else [name]
+    return f"{method} {shown} {status}"
 
 
 class _Request(msgspec.Struct, frozen=True):

@@ -18,28 +18,30 @@ MOST_NAMED = 600
 """Resources that a record names at most, so that it stays below CloudTrail's 256 KB; a page of a search rarely has a hundred."""
 
 
-def recorded(call: Call, id: str) -> str:
-    """A resource's id as records show it."""
-    return call.tools.sealer.pseudonym(id) if call.tools.settings.hash_resource_ids else id
+def recorded(call: Call, ids: Iterable[str]) -> Iterable[str]:
+    """Resources' ids as records show them."""
+    return map(call.tools.sealer.pseudonym, ids) if call.tools.settings.hash_resource_ids else ids
 
 
-def recorded_name(call: Call, name: str) -> str:
-    """`Type/id`, with whatever follows behind another slash, as records show it."""
-    type, _, rest = name.partition("/")
-    id, slash, more = rest.partition("/")
-    return f"{type}/{recorded(call, id)}{slash}{more}"
+def recorded_names(call: Call, names: Iterable[str]) -> Iterable[str]:
+    """`Type/id`, with whatever follows behind another slash, as records show them."""
+    if not call.tools.settings.hash_resource_ids:
+        return names
+    parts = ((*name.split("/", 2), "")[:3] for name in names)
+    return (f"{type}/{call.tools.sealer.pseudonym(id)}{more and '/'}{more}" for type, id, more in parts)
 
 
 def touch(call: Call, found: store.Datastore, type: str, id: str) -> None:
     """Names one resource."""
-    call.touch(RESOURCE, f"{datastores.store_arn(found)}/{type}/{recorded(call, id)}")
+    place = datastores.store_arn(found)
+    call.touch(RESOURCE, *(f"{place}/{name}" for name in recorded_names(call, [f"{type}/{id}"])))
 
 
 def touch_patients(call: Call, found: store.Datastore, patients: Iterable[str]) -> list[str]:
     """Names the patients, each once, as far as the record has room; returns all of them."""
     every = list(dict.fromkeys(patients))
     place, room = datastores.store_arn(found), max(0, MOST_NAMED - len(call.touched))
-    call.touch(RESOURCE, *(f"{place}/Patient/{recorded(call, id)}" for id in every[:room]))
+    call.touch(RESOURCE, *(f"{place}/Patient/{id}" for id in recorded(call, every[:room])))
     return every
 
 
@@ -52,11 +54,11 @@ def tell_patients(call: Call, found: store.Datastore, patients: Iterable[str]) -
 
 def returned(call: Call, found: store.Datastore, resources: Iterable[str], patients: Iterable[str]) -> None:
     """Says which resources (`Type/id`, perhaps with a version) a page or bundle returned, and which patients they concern."""
-    call.disclose("returned", (recorded_name(call, one) for one in resources))
+    call.disclose("returned", recorded_names(call, resources))
     _list_patients(call, found, touch_patients(call, found, patients))
 
 
 def _list_patients(call: Call, found: store.Datastore, every: list[str]) -> None:
     """The list beside the record is what finds patients whom `resources` has no room for."""
     under, unnamed = f"{datastores.store_arn(found)}/Patient", len(call.touched) >= MOST_NAMED
-    call.disclose("patients", (recorded(call, id) for id in every), under, beside=unnamed)
+    call.disclose("patients", recorded(call, every), under, beside=unnamed)
