@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from opentrail.calls.call import Answer, Call, Touched
-from opentrail.calls.operation import NOTHING, Audit, Service
+from opentrail.calls.operation import Audit, HashIds, Service
 from opentrail.gateway.protocols import encode, encode_error
 from opentrail.gateway.state import Gateway
 from opentrail.journal.append import Fresh
@@ -28,6 +28,7 @@ from opentrail.store.sql import Unstorable
 log = logging.getLogger("opentrail.gateway")
 
 Perform = Callable[[LaneTx], Mapping[str, Any]]
+Projector = Callable[[Any], dict[str, Any] | None]
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 
 
@@ -153,30 +154,31 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
         request_id=call.id,
         event_id=gateway.tools.ids.uuid(),
         recipient=account,
-        request=_kept(call, keeps[0]) if call.input is not None and keep and not denied else None,
+        request=_kept(call, keeps[0], keeps[2]) if call.input is not None and keep and not denied else None,
         response=keeps[1](outcome.output) if error is None and outcome.output else None,
         additional=call.facts or None,
         error_code=error.code if error is not None else "",
         error_message=error.for_record() if error is not None else "",
-        resources=[(touched.arn, touched.type, touched.account or account) for touched in call.touched or _aimed_at(call, denied)],
+        resources=[
+            (touched.arn, touched.type, touched.account or account) for touched in call.touched or (_aimed_at(call) if denied else ())
+        ],
         host=request.header("host"),
         tls=request.scheme == "https",
     )
 
 
-def _kept(call: Call, keeps: Callable[[Any], dict[str, Any] | None]) -> dict[str, Any] | None:
+def _kept(call: Call, keeps: Projector, hash_ids: HashIds | None) -> dict[str, Any] | None:
     """What the record keeps of the input."""
     found = keeps(call.input)
-    audit = call.target.service.audit.get(call.target.name, NOTHING)
-    if found and audit.hash_ids is not None and call.tools.settings.hash_resource_ids:
-        audit.hash_ids(found, call.tools.sealer.pseudonym_in)
+    if found and hash_ids is not None and call.tools.settings.hash_resource_ids:
+        hash_ids(found, call.tools.sealer.pseudonym_in)
     return found
 
 
-def _aimed_at(call: Call, denied: bool) -> list[Touched]:
+def _aimed_at(call: Call) -> list[Touched]:
     """The resources of a data event that was denied, which reached none: trails select data events by them."""
     operation = call.target.operation
-    if not denied or operation is None or not operation.data_type or call.input is None:
+    if operation is None or not operation.data_type or call.input is None:
         return []
     return [Touched(operation.data_type, right.resource) for right in operation.rights(call, call.input) if right.resource != "*"]
 
@@ -193,10 +195,11 @@ _READS = ("Get", "List", "Describe", "Head", "Lookup", "Search", "Detect", "Infe
 
 
 @lru_cache(maxsize=2048)
-def _keeps(service: Service, name: str) -> tuple[Callable[[Any], dict[str, Any] | None], Callable[[Any], dict[str, Any] | None]]:
-    """What records keep of an operation's input and output. Without an entry: nothing."""
+def _keeps(service: Service, name: str) -> tuple[Projector, Projector, HashIds | None]:
+    """What records keep of an operation's input and output, and how they hash ids of the input. Without an entry: nothing."""
     audit = service.audit.get(name, Audit())
     return (
         projector(audit.keep, audit.hide, audit.rename, audit.times),
         projector(audit.keep_output, times=audit.times),
+        audit.hash_ids,
     )

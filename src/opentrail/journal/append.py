@@ -27,7 +27,7 @@ class Fresh(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes to write."""
-        return len(self.record) + sum(len(one.text) for one in self.disclosed)
+        return len(self.record) + (sum(len(one.text) for one in self.disclosed) if self.disclosed else 0)
 
 
 Later = Sequence[tuple[Sql, dict[str, Value]]]
