@@ -18,7 +18,7 @@ from pathlib import Path
 
 from opentrail import upkeep
 from opentrail.calls.operation import Service
-from opentrail.calls.tools import Tools
+from opentrail.calls.tools import Calls, Tools
 from opentrail.gateway.asgi import asgi
 from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
@@ -168,6 +168,22 @@ def settle_memory() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def make_tools(parts: Parts, calls: Calls) -> Tools:
+    """What operations and jobs may use."""
+    return Tools(
+        clock=parts.clock,
+        ids=parts.ids,
+        sealer=parts.sealer,
+        settings=parts.settings,
+        calls=calls,
+        read=parts.main.read,
+        history=parts.history.read,
+        delivery=parts.delivery.read,
+        blobs=parts.blobs,
+        engines=parts.engines,
+    )
+
+
 def make_gateway(parts: Parts) -> Gateway:
     """The gateway of a web process, with its lane running. Belongs on the event loop."""
     settings, loop = parts.settings, asyncio.get_running_loop()
@@ -181,18 +197,7 @@ def make_gateway(parts: Parts) -> Gateway:
     gateway = Gateway(
         services={service.name: service for service in services},
         routes=Routes(services, fhir=next(service.name for service in services if service.fhir)),
-        tools=Tools(
-            clock=parts.clock,
-            ids=parts.ids,
-            sealer=parts.sealer,
-            settings=settings,
-            calls=calls,
-            read=parts.main.read,
-            history=parts.history.read,
-            delivery=parts.delivery.read,
-            blobs=parts.blobs,
-            engines=parts.engines,
-        ),
+        tools=make_tools(parts, calls),
         database=parts.main,
         lane=Lane(parts.main.writer(), append, counted),
         space=Space(settings.folder, settings.min_free_mb),

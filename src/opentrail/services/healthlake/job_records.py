@@ -7,7 +7,7 @@ after a crash tells every piece once. Event history finds these records by patie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from opentrail.calls.call import Call, Request
@@ -20,25 +20,38 @@ from opentrail.services.healthlake import datastores, naming, store
 from opentrail.store.sql import Tx
 
 SERVICE = "healthlake.amazonaws.com"
-EXPORT, IMPORT = Action(SERVICE, "ExportFHIRResources", read_only=True, data=False), Action(SERVICE, "ImportFHIRResources", False, False)
+EXPORT, IMPORT = "export", "import"
+"""Kinds of jobs."""
+
+ACTIONS = {
+    EXPORT: Action(SERVICE, "ExportFHIRResources", read_only=True, data=False),
+    IMPORT: Action(SERVICE, "ImportFHIRResources", read_only=False, data=False),
+}
 """What the records are called."""
+
+Tell = Callable[[Tx, Principal, store.Datastore, str, str, Sequence[str], Sequence[str]], None]
 
 MOST = 10_000
 """Resources that one record tells at most: their lists are written in a few milliseconds."""
 
 
+def telling(tools: Tools) -> Tell:
+    """`tell` with its tools, as jobs are given it."""
+    return lambda tx, by, found, kind, job, resources, patients: tell(tx, tools, by, found, kind, job, resources, patients)
+
+
 def tell(
-    tx: Tx, tools: Tools, by: Principal, found: store.Datastore, action: Action, job: str, resources: Sequence[str], patients: Sequence[str]
+    tx: Tx, tools: Tools, by: Principal, found: store.Datastore, kind: str, job: str, resources: Sequence[str], patients: Sequence[str]
 ) -> None:
-    """Records that the job `job`, which `by` started, showed (EXPORT) or changed (IMPORT) these resources (`Type/id`, at most MOST),
-    which concern these patients (ids). MUST be the last statement of the transaction: it locks the journal's head."""
+    """Records that the job with the id `job`, which `by` started, showed (EXPORT) or changed (IMPORT) these resources (`Type/id`, at
+    most MOST), which concern these patients (ids). MUST be the last statement of the transaction: it locks the journal's head."""
     assert len(resources) <= MOST, "a piece of a job is bounded"
     call = Call(Request("JOB", "/", "", {}, b"", SERVICE, tools.clock.now()), tools, tools.ids.uuid())
     call.touch(datastores.TYPE, datastores.store_arn(found))
     call.facts["jobId"] = job
     naming.returned(call, found, resources, patients)
     facts = Facts(
-        action=action,
+        action=ACTIONS[kind],
         principal=replace(by, invoked_by=SERVICE),
         time=call.now,
         region=found.region,

@@ -31,9 +31,9 @@ def world(make_database: MakeDatabase, tmp_path: Any) -> World:
     return World(make_database("main"), make_database("history"), make_database("delivery"), tmp_path)
 
 
-def tell(world: World, action: Any, resources: list[str], patients: list[str]) -> None:
+def tell(world: World, kind: str, resources: list[str], patients: list[str]) -> None:
     with world.main.write() as tx:
-        job_records.tell(tx, world.tools, NURSE, STORE, action, "job-1", resources, patients)
+        job_records.telling(world.tools)(tx, NURSE, STORE, kind, "job-1", resources, patients)
 
 
 def found(world: World, patient: str) -> list[dict[str, Any]]:
