@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Service, right
@@ -96,3 +98,17 @@ SERVICE = Service(
     fhir=True,
     bearers=Bearers(tokens.place, tokens.issuer, tokens.admit, interactions.allow),
 )
+
+SHOWS = frozenset(
+    {
+        *("ReadResource", "VersionReadResource", "GetHistoryByResourceId", "GetHistoryByResourceType", "GetFullHistory"),
+        *("SearchWithGet", "SearchWithPost", "SearchEverything"),
+    }
+)
+"""The reads and searches that show resources."""
+
+
+def with_data_events(service: Service) -> Service:
+    """The service whose reads and searches of resources are data events of the data store, not management events."""
+    of_type = {name: replace(one, data_type=datastores.TYPE) if name in SHOWS else one for name, one in service.operations.items()}
+    return replace(service, operations=of_type)
