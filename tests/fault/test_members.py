@@ -142,7 +142,7 @@ class Probed:
 
 def modelled() -> list[tuple[str, str]]:
     """The offered operations that a model describes and that take input, deletions last."""
-    found = [(service, name) for service, name in live.offered() if service != "healthlake" or name not in live.FHIR]
+    found = [(service, name) for service, name in live.offered() if name in model(service).operation_names]
     return sorted((one for one in found if model(one[0]).operation_model(one[1]).input_shape is not None), key=live.settled)
 
 
