@@ -12,7 +12,7 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -43,6 +43,8 @@ from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
+from opentrail.services.comprehendmedical.batch import Batch
+from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import service as personalize
@@ -58,6 +60,7 @@ from opentrail.store.lane import Lane
 from opentrail.store.turns import Turns, TurnServer
 from opentrail.work.executor import ProcessExecutor
 from opentrail.work.follower import Following
+from opentrail.work.jobs import Jobs, Kind
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
 from opentrail.work.runner import Runner, Worker
@@ -243,6 +246,7 @@ def serve_work(settings: Settings) -> int:
     while not ended and not stopping.wait(1.0):
         ended = any(health.ended for health in runner.health())
     clean = runner.stop() and not ended
+    parts.engines.stop()
     parts.close()
     return 0 if clean else 1
 
@@ -260,6 +264,10 @@ def workers(parts: Parts) -> list[Worker]:
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
+    def jobs(service: str, kinds: Mapping[str, Kind]) -> Worker:
+        place = settings.folder / "jobs"
+        return worker(Jobs(service, kinds, parts.main.read, turns.write, calls, parts.engines, clock, place), parts.history)
+
     return [
         worker(Following(index.follower(), parts.main), parts.history),
         worker(merging.Merging(clock, settings.journal_days), parts.history),
@@ -270,6 +278,7 @@ def workers(parts: Parts) -> list[Worker]:
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
         worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
+        jobs(comprehendmedical.SERVICE.name, dict.fromkeys(BATCH_KINDS, Batch(settings.folder / "vocabularies"))),
     ]
 
 

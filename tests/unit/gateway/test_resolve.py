@@ -127,4 +127,6 @@ def test_an_object_may_have_the_name_of_a_cbor_address() -> None:
 
 def test_a_service_whose_model_does_not_list_cbor_is_not_called_in_it() -> None:
     with pytest.raises(UnknownCall):
-        resolve(request("POST", "/service/CloudTrail_20131101/operation/ListTrails", signed="cloudtrail", smithy_protocol="rpc-v2-cbor"), ROUTES)
+        resolve(
+            request("POST", "/service/CloudTrail_20131101/operation/ListTrails", signed="cloudtrail", smithy_protocol="rpc-v2-cbor"), ROUTES
+        )

@@ -65,7 +65,9 @@ def _loaded(body: bytes, code: str) -> Any:
     try:
         value = decoder.decode()
     except (cbor2.CBORDecodeError, RecursionError, ValueError):
-        raise ServiceError(code, "The request body is not CBOR as this protocol has it: {levels} levels, no tag but 1.", levels=DEPTH) from None
+        raise ServiceError(
+            code, "The request body is not CBOR as this protocol has it: {levels} levels, no tag but 1.", levels=DEPTH
+        ) from None
     if stream.read(1):
         raise ServiceError(code, "The request body goes on behind its end.")
     if not isinstance(value, dict):
@@ -73,7 +75,7 @@ def _loaded(body: bytes, code: str) -> Any:
     return value
 
 
-def _members(value: dict[Any, Any], immutable: bool) -> dict[str, Any]:
+def _members(value: Mapping[Any, Any], immutable: bool) -> dict[str, Any]:
     if not all(isinstance(key, str) for key in value):
         raise _Refused("a key that is no text")
     return {key: held for key, held in value.items() if held not in _NULL}

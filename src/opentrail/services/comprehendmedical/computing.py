@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from opentrail.services.comprehendmedical.engine import detect, library
+from opentrail.kernel.errors import ServiceError
+from opentrail.services.comprehendmedical.engine import detect, library, snomed
 from opentrail.services.comprehendmedical.engine.library import Library, Vocabularies
 
 
@@ -38,3 +39,11 @@ def icd10cm(text: str, loaded: Path | None) -> dict[str, Any]:
 def rxnorm(text: str, loaded: Path | None) -> dict[str, Any]:
     """The answer of InferRxNorm."""
     return detect.infer_rxnorm(text, _library(), _vocabularies(loaded).rxnorm)
+
+
+def snomedct(text: str, loaded: Path | None) -> dict[str, Any]:
+    """The answer of InferSNOMEDCT. Raises ServiceError while no release is loaded."""
+    codes = _vocabularies(loaded).snomed
+    if codes is None:
+        raise ServiceError("InvalidRequestException", snomed.MISSING)
+    return detect.infer_snomedct(text, _library(), codes)
