@@ -45,7 +45,9 @@ from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.comprehendmedical.batch import Batch
 from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
+from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
+from opentrail.services.healthlake.note_reading import NoteReading
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import service as personalize
 from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
@@ -278,6 +280,7 @@ def workers(parts: Parts) -> list[Worker]:
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
         worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
+        jobs(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}),
         jobs(comprehendmedical.SERVICE.name, dict.fromkeys(BATCH_KINDS, Batch(settings.folder / "vocabularies"))),
     ]
 

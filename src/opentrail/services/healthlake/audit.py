@@ -29,11 +29,11 @@ AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
     **dict.fromkeys(FHIR_OPERATIONS, _FHIR),
     "CreateFHIRDatastore": Audit(
-        keep=("DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "Tags[].Key"),
+        keep=("DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "NlpConfiguration.*", "Tags[].Key"),
         hide=("Tags[].Value",),
         drop=(
-            "PreloadDataConfig", "IdentityProviderConfiguration", "AnalyticsConfiguration", "NlpConfiguration",
-            "ProfileConfiguration", "BackupConfiguration",
+            "PreloadDataConfig", "IdentityProviderConfiguration", "AnalyticsConfiguration", "ProfileConfiguration",
+            "BackupConfiguration",
         ),
         keep_output=_MADE,
     ),

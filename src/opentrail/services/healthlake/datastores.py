@@ -15,7 +15,7 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.healthlake import store
+from opentrail.services.healthlake import notes, store
 from opentrail.store.sql import Snapshot, Tx
 
 MOST = 10
@@ -26,7 +26,6 @@ NOT_YET = (
     "PreloadDataConfig",
     "IdentityProviderConfiguration",
     "AnalyticsConfiguration",
-    "NlpConfiguration",
     "ProfileConfiguration",
     "BackupConfiguration",
 )
@@ -83,6 +82,11 @@ def prepare_create(call: Call, input: Input) -> Plan:
             raise invalid("{member} is not supported yet.", member=member)
     if (encryption := input.SseConfiguration) is not None and encryption.KmsEncryptionConfig.CmkType != "AWS_OWNED_KMS_KEY":
         raise invalid("SseConfiguration: only AWS_OWNED_KMS_KEY is supported.")
+    settings: dict[str, Any] = {"DatastoreTypeVersion": input.DatastoreTypeVersion}
+    if input.NlpConfiguration is not None:
+        settings["NlpConfiguration"] = {"Status": input.NlpConfiguration.Status}
+        if why := notes.unsupported(settings["NlpConfiguration"]):
+            raise invalid("NlpConfiguration: {why}.", why=why)
     try:
         given = tags.check((tag.Key, tag.Value) for tag in input.Tags or ())
     except tags.BadTags as error:
@@ -91,8 +95,8 @@ def prepare_create(call: Call, input: Input) -> Plan:
         id=call.tools.ids.hex(32),
         name=input.DatastoreName,
         token=input.ClientToken,
-        token_input=hashlib.sha256(msgspec.json.encode((input.DatastoreName, input.DatastoreTypeVersion, given))).hexdigest(),
-        configuration=msgspec.json.encode({"DatastoreTypeVersion": input.DatastoreTypeVersion}).decode(),
+        token_input=hashlib.sha256(msgspec.json.encode((input.DatastoreName, settings, given))).hexdigest(),
+        configuration=msgspec.json.encode(settings).decode(),
         tags=given,
     )
 
@@ -141,6 +145,8 @@ def _properties(call: Call, found: store.Datastore) -> dict[str, Any]:
         "DatastoreEndpoint": endpoint(call, found.id),
         "SseConfiguration": {"KmsEncryptionConfig": {"CmkType": "AWS_OWNED_KMS_KEY"}},
     }
+    if nlp := msgspec.json.decode(found.configuration).get("NlpConfiguration"):
+        properties["NlpConfiguration"] = nlp
     if found.name is not None:
         properties["DatastoreName"] = found.name
     return properties
