@@ -50,6 +50,7 @@ from opentrail.services.personalize import service as personalize
 from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
+from opentrail.services.s3.blobs import SPOOL
 from opentrail.services.sns import service as sns
 from opentrail.services.sts import service as sts
 from opentrail.store.database import Database
@@ -126,6 +127,8 @@ def serve_web(settings: Settings) -> int:
 
 async def _serve_web(settings: Settings) -> int:
     parts = Parts(settings, web=True)
+    if not settings.database:
+        clear_spool(parts.blobs)
     gateway = make_gateway(parts)
     server = Server(
         asgi(gateway),
@@ -156,6 +159,12 @@ async def _serve_web(settings: Settings) -> int:
     parts.engines.stop()
     parts.close()
     return 0 if clean else 1
+
+
+def clear_spool(folder: Path) -> None:
+    """Removes what a web process that was killed left half received: it may be patients' text. On SQLite no other process spools."""
+    for file in (folder / SPOOL).glob("*"):
+        file.unlink(missing_ok=True)
 
 
 def settle_memory() -> None:

@@ -59,7 +59,7 @@ class Ward:
             "DataAccessRoleArn": self.role, "LanguageCode": "en", "JobName": "ward 5", "ClientRequestToken": self.token, **more,
         }  # fmt: skip
 
-    def keys(self) -> list[str]:
+    def found(self) -> list[str]:
         return [one["Key"] for one in self.s3.list_objects_v2(Bucket=self.bucket).get("Contents", [])]
 
     def read(self, key: str) -> Any:
@@ -89,7 +89,7 @@ def whole(story: Story, word: str, folder: str) -> None:
     assert (found["JobStatus"], found["JobName"], found["ManifestFilePath"]) == ("COMPLETED", "ward 5", f"{place}Manifest")
     assert found["OutputDataConfig"] == {"S3Bucket": ward.bucket, "S3Key": place}
     assert found["SubmitTime"] <= found["EndTime"] < found["ExpirationTime"]
-    assert [key.removeprefix(place) for key in ward.keys() if key.startswith("out/")] == [
+    assert [key.removeprefix(place) for key in ward.found() if key.startswith("out/")] == [
         "2024/b.txt.out", "Manifest", "a.txt.out", "success", "unprocessed",
     ]  # fmt: skip
     answer = ward.read(f"{place}a.txt.out")
@@ -110,8 +110,8 @@ def whole(story: Story, word: str, folder: str) -> None:
 def stopped(story: Story, word: str) -> None:
     """A job that is stopped before or while it works."""
     ward = Ward(story)
-    for number in range(40):
-        ward.put(f"in/{number:03}", NOTE * 20)
+    for number in range(20):
+        ward.put(f"in/{number:03}", NOTE * 8)
     id = story.call("comprehendmedical", f"Start{word}Job", ward.input(), response={"jobId": JOB_ID})["JobId"]
     story.call("comprehendmedical", f"Stop{word}Job", {"JobId": id}, response={"jobId": id})
     assert ended(story, word, id)["JobStatus"] == "STOPPED"
