@@ -19,7 +19,6 @@ from pathlib import Path
 from opentrail import upkeep
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
-from opentrail.gateway.asgi import asgi
 from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.resolve import Routes
@@ -31,6 +30,7 @@ from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.trust import own_issuer
 from opentrail.services.cloudtrail import service as cloudtrail
 from opentrail.services.cloudtrail.delivery import plan as delivery_plan
 from opentrail.services.cloudtrail.delivery import put as delivery_put
@@ -46,8 +46,8 @@ from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.healthlake.note_reading import NoteReading
 from opentrail.services.iam import service as iam
+from opentrail.services.personalize import jobs as personalize_jobs
 from opentrail.services.personalize import service as personalize
-from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
 from opentrail.services.s3.blobs import SPOOL
@@ -131,34 +131,29 @@ async def _serve_web(settings: Settings) -> int:
         clear_spool(parts.blobs)
     gateway = make_gateway(parts)
     server = Server(
-        asgi(gateway),
-        settings.host,
-        settings.port,
+        gateway,
         Path(settings.tls_certificate) if settings.tls_certificate else None,
         Path(settings.tls_key) if settings.tls_key else None,
-        int(_PATIENCE),
     )
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gateway.loop.add_signal_handler(number, stopping.set)
     settle_memory()
-    serving = asyncio.create_task(server.serve())
+    await server.start(settings.host, settings.port)
     keeping = asyncio.create_task(upkeep.run(gateway, lambda: prunable(parts)))
     turns = TurnServer(gateway.lane, parts.turns_file)
     await turns.start()
-    await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    clean = stopping.is_set()
+    await stopping.wait()
     keeping.cancel()
     await turns.stop()
-    server.should_exit = True
-    await asyncio.wait({serving}, timeout=_PATIENCE + 1)
+    await server.stop(_PATIENCE)
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)
     gateway.engine_pool.shutdown(wait=False, cancel_futures=True)
     parts.engines.stop()
     parts.close()
-    return 0 if clean else 1
+    return 0
 
 
 def clear_spool(folder: Path) -> None:
@@ -263,16 +258,15 @@ def workers(parts: Parts) -> list[Worker]:
 
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
-    calls = RemoteCalls(settings.url, service_credentials(parts), clock)
+    calls = RemoteCalls(settings.url, service_credentials(parts), clock, own_issuer(settings))
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
-    def jobs(service: str, kinds: Mapping[str, Kind]) -> Worker:
-        place = settings.folder / "jobs"
-        return worker(Jobs(service, kinds, parts.main.read, turns.write, calls, parts.engines, clock, place), parts.history)
+    def doing(service: str, kinds: Mapping[str, Kind]) -> Jobs:
+        return Jobs(service, kinds, parts.main.read, turns.write, calls, parts.engines, clock, settings.folder / "jobs")
 
     return [
         worker(Following(index.follower(), parts.main), parts.history),
@@ -283,9 +277,10 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
-        worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
-        jobs(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}),
-        jobs(comprehendmedical.SERVICE.name, dict.fromkeys(BATCH_KINDS, Batch(settings.folder / "vocabularies"))),
+        worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
+        worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
+        worker(doing(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}), parts.history),
+        worker(doing(comprehendmedical.SERVICE.name, dict.fromkeys(BATCH_KINDS, Batch(settings.folder))), parts.history),
     ]
 
 

@@ -15,7 +15,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from opentrail.services.comprehendmedical.engine import snomed
+from opentrail.services.comprehendmedical import vocabularies
 from tests.servers import MAIN
 from tests.wire.covers import covers
 from tests.wire.story import REGION, Like, Story, policy
@@ -166,12 +166,10 @@ def release(story: Story, tmp_path: Path) -> Iterator[None]:
     names = ["Chest pain", *(f"Coloured rash {number}" for number in range(12))]
     lines = [f"{1000 + at}\t1\t{name} (finding)\t{name}" for at, name in enumerate(names)]
     (tmp_path / "gps").write_text("\n".join(["conceptId\tactive\tFSN\tPT", *lines]))
-    folder = Path(story.live.server.settings.data_dir) / "vocabularies"
-    folder.mkdir(exist_ok=True)
-    file = folder / f"snomed{snomed.SUFFIX}"
-    file.write_bytes(snomed.packed(snomed.read_release(tmp_path / "gps"), "20250301"))
+    data = Path(story.live.server.settings.data_dir)
+    vocabularies.load("snomed", tmp_path / "gps", "2025-03-01", data)
     yield
-    file.unlink()
+    (vocabularies.folder(data) / "snomed.npz").unlink()
 
 
 @covers(
@@ -187,6 +185,8 @@ def test_snomedct_jobs(story: Story, release: None) -> None:
 
 
 def test_snomedct_jobs_without_a_release_name_the_command(story: Story) -> None:
+    data = Path(story.live.server.settings.data_dir)
+    (vocabularies.folder(data) / "snomed.npz").unlink(missing_ok=True)
     refused = story.call("comprehendmedical", "StartSNOMEDCTInferenceJob", Ward(story).input(), error="InvalidRequestException")
     assert "opentrail vocab load snomed" in refused["Error"]["Message"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from typing import NamedTuple
 
 from opentrail.store.sql import Sql, Tx, Value
@@ -35,7 +35,7 @@ _INSERT = Sql(
 
 def extend(root: bytes, record: bytes) -> bytes:
     """The running hash after one more record: SHA-256(root || SHA-256(0x00 || record))."""
-    return hashlib.sha256(root + hashlib.sha256(b"\0" + record).digest()).digest()
+    return sha256(root + sha256(b"\0" + record).digest()).digest()
 
 
 def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
@@ -56,8 +56,9 @@ def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
             tx.run(statement, position=position + 1, **values)
         for fresh in records:
             position += 1
-            root = extend(root, fresh.record)
-            rows.append({"position": position, **fresh._asdict()})
+            root = sha256(root + sha256(b"\0" + fresh.record).digest()).digest()  # extend, without its call
+            time, account, region, category, record = fresh
+            rows.append({"position": position, "time": time, "account": account, "region": region, "category": category, "record": record})
     if rows:
         tx.run(_ROOT, root=root)
         tx.many(_INSERT, rows)

@@ -28,6 +28,7 @@ from opentrail.services.comprehendmedical.documents import INTERNAL, NOT_READ, P
 from opentrail.services.comprehendmedical.jobs import PRINCIPAL, job_arn
 from opentrail.services.comprehendmedical.kinds import KINDS
 from opentrail.services.comprehendmedical.store import File, Job
+from opentrail.services.comprehendmedical.vocabularies import folder
 from opentrail.store.sql import Tx
 from opentrail.work.executor import Running, WorkerDied
 from opentrail.work.jobs import Run
@@ -74,17 +75,17 @@ class Going(NamedTuple):
 
 
 class Batch:
-    """Jobs of every kind (work.jobs.Kind). `loaded` is the folder of loaded code systems, which may come to be."""
+    """Jobs of every kind (work.jobs.Kind). `data` is the data folder."""
 
-    def __init__(self, loaded: Path) -> None:
-        self._loaded = loaded
+    def __init__(self, data: Path) -> None:
+        self._loaded = folder(data)
 
     def work(self, run: Run) -> Iterator[None]:
         """See work.jobs.Kind."""
         job = self._begun(run)
         if job is None:
             return
-        yield from Doing(run, job, self._loaded if self._loaded.is_dir() else None).all()
+        yield from Doing(run, job, self._loaded).all()
 
     def _begun(self, run: Run) -> Job | None:
         """The job, which is now IN_PROGRESS. None: it was stopped before."""
@@ -111,7 +112,7 @@ def _id(run: Run) -> str:
 class Doing:
     """One job at work."""
 
-    def __init__(self, run: Run, job: Job, loaded: Path | None) -> None:
+    def __init__(self, run: Run, job: Job, loaded: Path) -> None:
         self._run, self._job, self._loaded = run, job, loaded
         self._places = job.places
         self._state = msgspec.json.decode(run.job.checkpoint, type=State)

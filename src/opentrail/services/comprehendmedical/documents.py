@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from opentrail.kernel.errors import ServiceError
+from opentrail.services.comprehendmedical.engine.snomed import MISSING
 from opentrail.services.comprehendmedical.kinds import KINDS
 from opentrail.work.runner import attempt
 
@@ -44,10 +45,12 @@ def _read(part: Part, raw: bytes) -> Read:
         text = raw.decode()
     except UnicodeDecodeError:
         return Read(code="InvalidEncodingException", message="The document is not UTF-8.")
-    answers: list[bytes] = []
-    failure = attempt(lambda: answers.append(msgspec.json.encode(KINDS[part.kind].compute(text, part.loaded))))
+    answers: list[dict[str, Any] | None] = []
+    failure = attempt(lambda: answers.append(KINDS[part.kind].compute(text, part.loaded)))
+    if failure is None and answers[0] is not None:
+        return Read(msgspec.json.encode(answers[0]), len(text))
     if failure is None:
-        return Read(answers[0], len(text))
+        return Read(code="InvalidRequestException", message=MISSING)
     if isinstance(failure, ServiceError):
         return Read(code=failure.code, message=failure.for_record())
     return Read(code=INTERNAL, message=NOT_READ, fault=type(failure).__name__)

@@ -16,9 +16,9 @@ from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Output, Right, right
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.comprehendmedical import store
-from opentrail.services.comprehendmedical.engine import snomed
+from opentrail.services.comprehendmedical import store, vocabularies
 from opentrail.services.comprehendmedical.engine.library import MODEL_VERSION
+from opentrail.services.comprehendmedical.engine.snomed import MISSING
 from opentrail.services.comprehendmedical.kinds import KINDS, SNOMEDCT, JobKind
 from opentrail.services.comprehendmedical.store import Job
 from opentrail.store.sql import Snapshot, Tx
@@ -81,8 +81,8 @@ class Family:
         role = arn.parse(input.DataAccessRoleArn)
         if role is None or role.account != call.account:
             raise invalid("DataAccessRoleArn must be a role of the account {account}.", account=call.account)
-        if self._kind.word == SNOMEDCT and not (call.tools.settings.folder / "vocabularies" / f"snomed{snomed.SUFFIX}").exists():
-            raise invalid(snomed.MISSING)
+        if self._kind.word == SNOMEDCT and vocabularies.chosen("snomed", vocabularies.folder(call.tools.settings.folder))[0] is None:
+            raise invalid(MISSING)
         id, output = call.tools.ids.hex(32), input.OutputDataConfig
         prefix = (output.S3Key or "").rstrip("/")
         settings = store.Settings(

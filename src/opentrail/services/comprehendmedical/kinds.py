@@ -10,8 +10,8 @@ from opentrail.services.comprehendmedical import computing
 
 GB = 1024**3
 
-Compute = Callable[[str, Path | None], dict[str, Any]]
-"""A text and the folder of loaded code systems -> the answer of the operation on one text."""
+Compute = Callable[[str, Path | None], dict[str, Any] | None]
+"""A text and the folder of loaded code systems -> the answer of the operation on one text; None when the code system is not there."""
 
 
 class JobKind(NamedTuple):

@@ -16,6 +16,7 @@ OPERATIONS = (
     _on_text("DetectEntitiesV2", texts.detect_entities),
     _on_text("DetectPHI", texts.detect_phi),
     _on_text("InferICD10CM", texts.infer_icd10cm),
+    _on_text("InferSNOMEDCT", texts.infer_snomedct),
     _on_text("InferRxNorm", texts.infer_rxnorm),
     *(operation for family in jobs.FAMILIES for operation in family.operations()),
 )

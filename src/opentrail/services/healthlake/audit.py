@@ -29,11 +29,14 @@ AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
     **dict.fromkeys(FHIR_OPERATIONS, _FHIR),
     "CreateFHIRDatastore": Audit(
-        keep=("DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "NlpConfiguration.*", "Tags[].Key"),
+        keep=(
+            "DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "NlpConfiguration.*", "Tags[].Key",
+            "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
+        ),
         hide=("Tags[].Value",),
         drop=(
-            "PreloadDataConfig", "IdentityProviderConfiguration", "AnalyticsConfiguration", "ProfileConfiguration",
-            "BackupConfiguration",
+            "PreloadDataConfig", "IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn",
+            "AnalyticsConfiguration", "ProfileConfiguration", "BackupConfiguration",
         ),
         keep_output=_MADE,
     ),

@@ -15,7 +15,7 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.healthlake import notes, store
+from opentrail.services.healthlake import notes, providers, store
 from opentrail.store.sql import Snapshot, Tx
 
 MOST = 10
@@ -24,7 +24,6 @@ MOST = 10
 TYPE = "AWS::HealthLake::FHIRDatastore"
 NOT_YET = (
     "PreloadDataConfig",
-    "IdentityProviderConfiguration",
     "AnalyticsConfiguration",
     "ProfileConfiguration",
     "BackupConfiguration",
@@ -91,6 +90,10 @@ def prepare_create(call: Call, input: Input) -> Plan:
         given = tags.check((tag.Key, tag.Value) for tag in input.Tags or ())
     except tags.BadTags as error:
         raise invalid("Tags: {rule}.", rule=error) from error
+    wanted = input.IdentityProviderConfiguration
+    identity = providers.checked(wanted, call.tools.settings.token_issuers) if wanted is not None else None
+    if identity:
+        settings["IdentityProviderConfiguration"] = identity
     return Plan(
         id=call.tools.ids.hex(32),
         name=input.DatastoreName,
@@ -143,6 +146,7 @@ def _properties(call: Call, found: store.Datastore) -> dict[str, Any]:
         "DatastoreTypeVersion": "R4",
         "DatastoreEndpoint": endpoint(call, found.id),
         "SseConfiguration": {"KmsEncryptionConfig": {"CmkType": "AWS_OWNED_KMS_KEY"}},
+        "IdentityProviderConfiguration": providers.described(found),
     }
     if nlp := msgspec.json.decode(found.configuration).get("NlpConfiguration"):
         properties["NlpConfiguration"] = nlp

@@ -121,7 +121,7 @@ class World:
     def restart(self) -> None:
         """As after a crash of the process."""
         executor: Any = Here()
-        kinds = dict.fromkeys(KINDS, Batch(self.folder / "vocabularies"))
+        kinds = dict.fromkeys(KINDS, Batch(self.folder))
         self.task = Jobs(
             jobs.SERVICE, kinds, self.database.read, self.database.write, self.shelf, executor, Clock(), self.folder / "jobs"
         )  # fmt: skip
