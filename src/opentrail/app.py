@@ -40,13 +40,18 @@ from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
+from opentrail.services.comprehendmedical.batch import Batch
+from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
 from opentrail.services.healthlake import jobs as healthlake_jobs
+from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
+from opentrail.services.healthlake.note_reading import NoteReading
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import jobs as personalize_jobs
 from opentrail.services.personalize import service as personalize
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
+from opentrail.services.s3.blobs import SPOOL
 from opentrail.services.sns import service as sns
 from opentrail.services.sts import service as sts
 from opentrail.store.database import Database
@@ -131,6 +136,8 @@ def serve_web(settings: Settings) -> int:
 
 async def _serve_web(settings: Settings) -> int:
     parts = Parts(settings, web=True)
+    if not settings.database:
+        clear_spool(parts.blobs)
     gateway = make_gateway(parts)
     server = Server(
         gateway,
@@ -156,6 +163,12 @@ async def _serve_web(settings: Settings) -> int:
     parts.engines.stop()
     parts.close()
     return 0
+
+
+def clear_spool(folder: Path) -> None:
+    """Removes what a web process that was killed left half received: it may be patients' text. On SQLite no other process spools."""
+    for file in (folder / SPOOL).glob("*"):
+        file.unlink(missing_ok=True)
 
 
 def settle_memory() -> None:
@@ -282,6 +295,8 @@ def workers(parts: Parts) -> list[Worker]:
         worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
         worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
         worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
+        worker(doing(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}), parts.history),
+        worker(doing(comprehendmedical.SERVICE.name, dict.fromkeys(BATCH_KINDS, Batch(settings.folder))), parts.history),
     ]
 
 

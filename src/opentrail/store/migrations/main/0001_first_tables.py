@@ -11,6 +11,38 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "comprehendmedical_file",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("characters", sa.BigInteger(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("job", "key", name=op.f("pk_comprehendmedical_file")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "comprehendmedical_job",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("submitted", sa.Double(), nullable=False),
+        sa.Column("ended", sa.Double(), nullable=True),
+        sa.Column("message", sa.String(), nullable=True),
+        sa.Column("manifest", sa.String(), nullable=True),
+        sa.Column("settings", sa.String(), nullable=False),
+        sa.Column("token", sa.String(), nullable=False),
+        sa.Column("token_input", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_comprehendmedical_job")),
+    )
+    with op.batch_alter_table("comprehendmedical_job", schema=None) as batch_op:
+        batch_op.create_index("ix_comprehendmedical_job_place", ["account", "region", "kind", "submitted", "id"], unique=False)
+        batch_op.create_index("uq_comprehendmedical_job_token", ["account", "region", "kind", "token"], unique=True)
+
+    op.create_table(
         "disclosure",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
