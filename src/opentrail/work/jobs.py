@@ -22,7 +22,7 @@ from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.store.sql import Snapshot, Sql, Tx
 from opentrail.work.executor import Executor, Running, WorkerDied
-from opentrail.work.lease import Lease
+from opentrail.work.lease import Lease, LeaseLost
 from opentrail.work.runner import attempt
 
 log = logging.getLogger("opentrail.work")
@@ -44,7 +44,7 @@ _NEXT = Sql(f"SELECT {_COLUMNS} FROM job WHERE service = :service ORDER BY creat
 _COUNT = Sql("SELECT count(*) FROM job WHERE service = :service AND kind = :kind")
 _STOP = Sql("UPDATE job SET stopping = 1 WHERE id = :id")
 _CRASHED = Sql("UPDATE job SET crashes = crashes + 1 WHERE id = :id")
-_CHECKPOINT = Sql("UPDATE job SET checkpoint = :checkpoint WHERE id = :id")
+_CHECKPOINT = Sql("UPDATE job SET checkpoint = :checkpoint WHERE id = :id AND checkpoint = :before")
 _END = Sql("DELETE FROM job WHERE id = :id")
 
 _LOOK = 0.25
@@ -110,8 +110,10 @@ class Run:
         """A folder of this job's own, there when the work begins; what is in it survives a crash of the process."""
 
     def keep(self, tx: Tx, checkpoint: bytes) -> None:
-        """Writes the point from which the work goes on after a crash, in the transaction of what was done up to there."""
-        tx.run(_CHECKPOINT, id=self.job.id, checkpoint=checkpoint)
+        """Writes the point from which the work goes on after a crash, in the transaction of what was done up to there. Raises
+        LeaseLost when it is no longer where this run left it: another process has taken the job over, or it was forgotten."""
+        if tx.run(_CHECKPOINT, id=self.job.id, checkpoint=checkpoint, before=self.job.checkpoint) != 1:
+            raise LeaseLost(self.job.id)
         self.job = self.job._replace(checkpoint=checkpoint)
 
     def wait(self, running: Running[T]) -> Generator[None, None, T]:
@@ -126,8 +128,9 @@ class Run:
             running.stop()
 
     def end(self, tx: Tx) -> None:
-        """Ends the job, in the transaction that writes its result."""
-        tx.run(_END, id=self.job.id)
+        """Ends the job, in the transaction that writes its result. Raises LeaseLost when it has ended before."""
+        if tx.run(_END, id=self.job.id) != 1:
+            raise LeaseLost(self.job.id)
 
 
 class Kind(Protocol):
