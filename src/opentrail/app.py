@@ -44,6 +44,10 @@ from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
+from opentrail.services.healthlake.bulk import QUEUES, tell
+from opentrail.services.healthlake.exporting import Export
+from opentrail.services.healthlake.importing import Import
+from opentrail.services.healthlake.job_store import EXPORT, IMPORT
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import service as personalize
 from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
@@ -58,6 +62,7 @@ from opentrail.store.lane import Lane
 from opentrail.store.turns import Turns, TurnServer
 from opentrail.work.executor import ProcessExecutor
 from opentrail.work.follower import Following
+from opentrail.work.jobs import Jobs, Kind
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
 from opentrail.work.runner import Runner, Worker
@@ -269,7 +274,17 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
+        *(worker(task, parts.history) for task in healthlake_jobs(parts, calls, turns)),
         worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
+    ]
+
+
+def healthlake_jobs(parts: Parts, calls: RemoteCalls, turns: Turns) -> list[Jobs]:
+    """HealthLake's imports and exports; each kind has a line of its own."""
+    queues: list[tuple[str, Kind]] = [(IMPORT, Import(tell)), (EXPORT, Export(tell))]
+    scratch = parts.settings.folder / "jobs"
+    return [
+        Jobs(QUEUES[name], {name: kind}, parts.main.read, turns.write, calls, parts.engines, parts.clock, scratch) for name, kind in queues
     ]
 
 

@@ -150,7 +150,6 @@ class _Connection:
             raise translated(error) from error
         return [tuple(row) for row in rows] if rows else []
 
-
     def copy(self, text: str, rows: bytes) -> None:
         """Runs a COPY FROM STDIN with these rows."""
         try:

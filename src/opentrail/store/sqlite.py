@@ -37,7 +37,7 @@ _ROWS = 128
 @lru_cache(maxsize=1024)
 def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
     values = f"({','.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([values] * rows)}"  # noqa: S608 - names of our own tables
+    return f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([values] * rows)}"
 
 
 class SqliteDatabase:

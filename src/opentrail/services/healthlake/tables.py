@@ -53,9 +53,7 @@ job = Table(
 """An import or export job, also after its end; while it runs, the work role's own row (work.tables.job) holds how far it has come.
 `kind` is import or export, `wanted` the JSON of what was asked for, `report` that of the counts at the end."""
 
-job_files = Table(
-    "healthlake_job_files", MAIN, Column("job", String, primary_key=True), Column("files", LargeBinary, nullable=False)
-)
+job_files = Table("healthlake_job_files", MAIN, Column("job", String, primary_key=True), Column("files", LargeBinary, nullable=False))
 """The objects that an import job found when it began, in the order in which it reads them; gone with its end."""
 
 _TEXT: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
