@@ -16,14 +16,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from granian.constants import Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
-
 from opentrail import upkeep
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
 from opentrail.gateway.asgi import asgi
+from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.resolve import Routes
 from opentrail.gateway.state import Gateway
@@ -123,7 +120,8 @@ class Parts:
 
 def serve_web(settings: Settings) -> int:
     """The web role: serves until SIGTERM, then lets every call end and the lane write what waits."""
-    return asyncio.run(_serve_web(settings))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(_serve_web(settings))
 
 
 async def _serve_web(settings: Settings) -> int:
@@ -131,14 +129,11 @@ async def _serve_web(settings: Settings) -> int:
     gateway = make_gateway(parts)
     server = Server(
         asgi(gateway),
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.ASGINL,
-        websockets=False,
-        log_enabled=False,
-        http1_settings=HTTP1Settings(header_read_timeout=15_000, max_buffer_size=128 * 1024),
-        ssl_cert=Path(settings.tls_certificate) if settings.tls_certificate else None,
-        ssl_key=Path(settings.tls_key) if settings.tls_key else None,
+        settings.host,
+        settings.port,
+        Path(settings.tls_certificate) if settings.tls_certificate else None,
+        Path(settings.tls_key) if settings.tls_key else None,
+        int(_PATIENCE),
     )
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -152,8 +147,8 @@ async def _serve_web(settings: Settings) -> int:
     clean = stopping.is_set()
     keeping.cancel()
     await turns.stop()
-    server.stop()  # type: ignore[no-untyped-call]
-    await asyncio.wait({serving}, timeout=_PATIENCE)
+    server.should_exit = True
+    await asyncio.wait({serving}, timeout=_PATIENCE + 1)
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)

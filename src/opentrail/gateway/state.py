@@ -18,7 +18,7 @@ from opentrail.store.database import Database
 from opentrail.store.epoch import stored_epoch
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
-from opentrail.store.sql import Snapshot
+from opentrail.store.sql import Row, Snapshot, Sql, Value
 from opentrail.store.sqlite import SqliteDatabase
 
 T = TypeVar("T")
@@ -47,6 +47,35 @@ class Cached:
         self._values[key] = value
 
 
+class Glance:
+    """The view of short reads on the event loop, on SQLite alone: shows every answered call's writes, and asks the database for
+    settled rows once an epoch."""
+
+    def __init__(self, database: SqliteDatabase, lane: Lane, cached: Cached) -> None:
+        self._database, self._lane, self._cached = database, lane, cached
+
+    def one(self, statement: Sql, /, **values: Value) -> Row | None:
+        """See Snapshot."""
+        if statement.settled:
+            return self._settled(statement, values, lambda view: view.one(statement, **values))
+        return self._database.kept(self._lane.commits).one(statement, **values)
+
+    def all(self, statement: Sql, /, **values: Value) -> list[Row]:
+        """See Snapshot."""
+        if statement.settled:
+            return self._settled(statement, values, lambda view: view.all(statement, **values))
+        return self._database.kept(self._lane.commits).all(statement, **values)
+
+    def _settled(self, statement: Sql, values: Mapping[str, Value], ask: Callable[[Snapshot], T]) -> T:
+        epoch = self._lane.epoch  # before the view: what it shows is at least as new
+        key = (statement, *values.items())
+        found: tuple[T] | None = self._cached.get(epoch, key)
+        if found is None:
+            found = (ask(self._database.kept(self._lane.commits)),)
+            self._cached.put(epoch, key, found)
+        return found[0]
+
+
 @dataclass(slots=True)
 class Gateway:
     """One web process's gateway. `pool` reads and prepares; `inner_pool` does so for service-made calls, which a preparing
@@ -70,6 +99,7 @@ class Gateway:
     cached: Cached = field(default_factory=Cached)
     memory: Memory = field(default_factory=Memory)
     strangers: Strangers = field(default_factory=Strangers)
+    _glance: Glance | None = None
 
     def admits(self, changes: bool) -> str:
         """Why no call (or none that changes state) is served now; empty while all is well."""
@@ -92,8 +122,10 @@ class Gateway:
 
     def glance(self, reads: Callable[[Snapshot], T]) -> T:
         """Runs a short function on the event loop, on SQLite alone, over a view that shows every answered call's writes."""
-        assert isinstance(self.database, SqliteDatabase), "PostgreSQL is asked in reader threads"
-        return reads(self.database.kept(self.lane.commits))
+        if self._glance is None:
+            assert isinstance(self.database, SqliteDatabase), "PostgreSQL is asked in reader threads"
+            self._glance = Glance(self.database, self.lane, self.cached)
+        return reads(self._glance)
 
     def let_go(self) -> None:
         """Closes the view that `glance` keeps; the loop asks for it every second."""

@@ -68,13 +68,25 @@ class Ticket:
 
 
 class Turn:
-    """The write turn, lent to another process of this installation. `grant` tells it; `done` is set when it is given back."""
+    """The write turn, lent to another process of this installation. `grant` tells it."""
 
-    __slots__ = ("done", "grant")
+    __slots__ = ("_done", "_same", "grant")
 
     def __init__(self, grant: Callable[[], object]) -> None:
         self.grant = grant
-        self.done = threading.Event()
+        self._done = threading.Event()
+        self._same = False
+
+    def give_back(self, changed: bool) -> None:
+        """Ends the turn; only the first word counts. `changed` when settled rows may be others now."""
+        if not self._done.is_set():
+            self._same = not changed
+            self._done.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Waits for the end. Whether settled rows may be others now."""
+        self._done.wait(timeout)
+        return not self._same
 
 
 class Lane:
@@ -138,8 +150,9 @@ class Lane:
         if turn is None:
             return False
         turn.grant()
-        turn.done.wait(TURN_LIMIT)
+        changed = turn.wait(TURN_LIMIT)
         self.commits += 1
+        self.epoch += changed
         return True
 
     def withdraw(self, ticket: Ticket) -> bool:

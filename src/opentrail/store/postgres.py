@@ -203,10 +203,14 @@ class PostgresTx(PostgresView):
         self.later: list[tuple[Sql, dict[str, Value]]] = []
 
     def run(self, statement: Sql, /, **values: Value) -> int:
+        if statement.settled:
+            self.rights_changed()
         self._connection.execute(statement, values)
         return self._connection.changed_rows
 
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
+        if statement.settled:
+            self.rights_changed()
         for chunk, values in in_chunks(statement, rows):
             self._connection.execute(chunk, values)
 

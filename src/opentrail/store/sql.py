@@ -24,12 +24,17 @@ Value = str | int | float | bytes | None
 
 
 class Sql:
-    """One statement: `text` with `:name` parameters, `numbered` the same with PostgreSQL's $1 .. $n, `names` their order."""
+    """One statement: `text` with `:name` parameters, `numbered` the same with PostgreSQL's $1 .. $n, `names` their order.
 
-    __slots__ = ("names", "numbered", "text")
+    A `settled` statement concerns rows that change rarely and are read by many calls: what it reads is cached under the state
+    epoch, which one that writes moves. Of a table with a settled reading statement every writing one MUST be settled.
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("names", "numbered", "settled", "text")
+
+    def __init__(self, text: str, settled: bool = False) -> None:
         self.text = text
+        self.settled = settled
         names: list[str] = []
 
         def number(match: re.Match[str]) -> str:

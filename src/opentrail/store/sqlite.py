@@ -194,12 +194,14 @@ class SqliteTx(_Statements):
         self.later: list[tuple[Sql, dict[str, Value]]] = []
 
     def run(self, statement: Sql, /, **values: Value) -> int:
+        self.changed |= statement.settled
         try:
             return self._connection.execute(statement.text, values).rowcount
         except sqlite3.Error as error:
             raise translated(error) from error
 
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
+        self.changed |= statement.settled
         try:
             for chunk, values in in_chunks(statement, rows):
                 self._connection.execute(chunk.text, values)

@@ -4,7 +4,7 @@ A job asks over a Unix socket in the data folder, waits for its turn, writes one
 gives the turn back. The lane lends one turn at a time and never two in a row while a call waits. SQLite's own lock stands
 behind it: a holder that stays too long is waited for, not written beside. On PostgreSQL the transaction lock does the same.
 
-One byte each way: `?` asks, `!` grants, `.` gives back; a closed connection gives back, too.
+One byte each way: `?` asks, `!` grants, `.` gives back, `+` does when settled rows changed; a closed connection gives back, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SLICE = 0.010
 """Seconds that one turn should last: jobs size their chunks by it."""
 
 _WAIT = 60.0
-ASK, GRANT, BACK = b"?", b"!", b"."
+ASK, GRANT, BACK, CHANGED = b"?", b"!", b".", b"+"
 
 
 class TurnServer:
@@ -58,14 +58,15 @@ class TurnServer:
             while not self._stopping and await self._asked(reader, writer):
                 turn = Turn(lambda: loop.call_soon_threadsafe(writer.write, GRANT))
                 self._lane.lend(turn)
-                if await reader.read(1) != BACK:
+                answer = await reader.read(1)
+                turn.give_back(changed=answer != BACK)
+                if answer not in (BACK, CHANGED):
                     break
-                turn.done.set()
         except ConnectionError:
             pass
         finally:
             if turn is not None:
-                turn.done.set()
+                turn.give_back(changed=True)
             writer.close()
 
     async def _asked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -96,18 +97,21 @@ class Turns:
         """
         with self._guard:
             self._ask()
+            changed = True
             try:
                 writer = self._database.writer()
                 try:
                     writer.begin(writes=True)
-                    yield writer.enter()
+                    tx = writer.enter()
+                    yield tx
                     writer.leave()
                     writer.commit()
+                    changed = tx.changed
                 except BaseException:
                     writer.rollback()
                     raise
             finally:
-                self._give_back()
+                self._give_back(changed)
 
     def _ask(self) -> None:
         if self._file is None:
@@ -126,10 +130,10 @@ class Turns:
             self._drop()
             raise Broken("no turn could be had: the web role ended")
 
-    def _give_back(self) -> None:
+    def _give_back(self, changed: bool) -> None:
         if self._socket is not None:
             try:
-                self._socket.sendall(BACK)
+                self._socket.sendall(CHANGED if changed else BACK)
             except OSError:
                 self._drop()
 

@@ -8,13 +8,14 @@ from opentrail.services.common import tags
 from opentrail.store.sql import Snapshot, Sql, Tx
 
 _TURN = Sql("INSERT INTO trail_turn (account, taken) VALUES (:account, 1) ON CONFLICT (account) DO UPDATE SET taken = trail_turn.taken + 1")
-_BY_ARN = Sql("SELECT configuration FROM trail WHERE arn = :arn")
-_OF_ACCOUNT = Sql("SELECT configuration FROM trail WHERE account = :account ORDER BY name, home_region")
+_BY_ARN = Sql("SELECT configuration FROM trail WHERE arn = :arn", settled=True)
+_OF_ACCOUNT = Sql("SELECT configuration FROM trail WHERE account = :account ORDER BY name, home_region", settled=True)
 _PUT = Sql(
     "INSERT INTO trail (arn, account, home_region, name, configuration) VALUES (:arn, :account, :home_region, :name, :configuration)"
-    " ON CONFLICT (arn) DO UPDATE SET configuration = excluded.configuration"
+    " ON CONFLICT (arn) DO UPDATE SET configuration = excluded.configuration",
+    settled=True,
 )
-_DELETE = Sql("DELETE FROM trail WHERE arn = :arn")
+_DELETE = Sql("DELETE FROM trail WHERE arn = :arn", settled=True)
 
 
 def take_turn(tx: Tx, account: str) -> None:
@@ -38,7 +39,6 @@ def put(tx: Tx, trail: TrailConfiguration) -> None:
     configuration = versions.encode(trail)
     tx.run(_PUT, arn=trail.arn, account=trail.account, home_region=trail.home_region, name=trail.name, configuration=configuration)
     versions.add(tx, trail)
-    tx.rights_changed()
 
 
 def delete(tx: Tx, trail: TrailConfiguration) -> None:
@@ -46,4 +46,3 @@ def delete(tx: Tx, trail: TrailConfiguration) -> None:
     tx.run(_DELETE, arn=trail.arn)
     tags.clear(tx, trail.arn)
     versions.add(tx, trail, deleted=True)
-    tx.rights_changed()

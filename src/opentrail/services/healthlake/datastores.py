@@ -110,7 +110,6 @@ def create(tx: Tx, call: Call, plan: Plan) -> Output:
     made = store.datastore(tx, plan.id)
     assert made is not None
     tags.put(tx, store_arn(made), plan.tags)
-    tx.rights_changed()
     return _made(call, made)
 
 
@@ -183,7 +182,6 @@ def delete(tx: Tx, call: Call, input: Input) -> Output:
         raise ServiceError("ConflictException", "The data store is {state}.", state=found.status)
     store.set_status(tx, found.id, "DELETED")
     tags.clear(tx, store_arn(found))
-    tx.rights_changed()
     return _made(call, found._replace(status="DELETED"))
 
 

@@ -21,7 +21,7 @@ class Datastore(NamedTuple):
 
 
 _COLUMNS = "id, key, account, region, name, status, created, configuration"
-_STORE = Sql(f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE id = :id")
+_STORE = Sql(f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE id = :id", settled=True)
 _STORES = Sql(
     f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE account = :account AND region = :region AND status <> 'DELETED'"
     " ORDER BY created, id"
@@ -31,9 +31,10 @@ _TOKEN = Sql(f"SELECT {_COLUMNS}, token_input FROM healthlake_datastore WHERE ac
 _NEXT_KEY = Sql("SELECT COALESCE(MAX(key), 0) + 1 FROM healthlake_datastore")
 _INSERT = Sql(
     "INSERT INTO healthlake_datastore (id, key, account, region, name, status, created, token, token_input, configuration)"
-    " VALUES (:id, :key, :account, :region, :name, 'ACTIVE', :created, :token, :token_input, :configuration)"
+    " VALUES (:id, :key, :account, :region, :name, 'ACTIVE', :created, :token, :token_input, :configuration)",
+    settled=True,
 )
-_STATUS = Sql("UPDATE healthlake_datastore SET status = :status WHERE id = :id")
+_STATUS = Sql("UPDATE healthlake_datastore SET status = :status WHERE id = :id", settled=True)
 
 
 def datastore(snapshot: Snapshot, id: str) -> Datastore | None:

@@ -83,7 +83,6 @@ def apply_put(tx: Tx, call: Call, input: Input) -> Output:
     """PutBucketPolicy's second half."""
     bucket = names.known_bucket(tx, call, input)
     tx.run(store.SET_POLICY, name=bucket.name, policy=input.Policy)
-    tx.rights_changed()
     return {}
 
 
@@ -91,7 +90,6 @@ def apply_delete(tx: Tx, call: Call, input: Input) -> Output:
     """Removes a bucket's policy (DeleteBucketPolicy); that there is none is a success too."""
     bucket = names.known_bucket(tx, call, input)
     tx.run(store.SET_POLICY, name=bucket.name, policy=None)
-    tx.rights_changed()
     return {}
 
 

@@ -46,7 +46,6 @@ def apply_create(tx: Tx, call: Call, input: Input) -> Output:
             tx.run(store.NEW_BUCKET, **values)
         except Conflict:
             raise errors.operation_aborted() from None
-        tx.rights_changed()
         return {"Location": f"/{input.Bucket}", "BucketArn": names.bucket_arn(input.Bucket)}
     if standing.account == call.account:
         text = "Your previous request to create the named bucket succeeded and you already own it."
@@ -84,7 +83,6 @@ def apply_delete(tx: Tx, call: Call, input: Input) -> Output:
         raise _named(ServiceError("BucketNotEmpty", "The bucket you tried to delete is not empty", status=409), bucket.name)
     store.drop_uploads(tx, bucket.name, int(call.now))
     tx.run(store.DROP_BUCKET, name=bucket.name)
-    tx.rights_changed()
     return {}
 
 
@@ -153,7 +151,6 @@ def apply_put_tags(tx: Tx, call: Call, input: Input) -> Output:
     bucket = names.known_bucket(tx, call, input)
     tags = [(tag.Key, tag.Value) for tag in input.Tagging.TagSet]
     tx.run(store.SET_TAGS, name=bucket.name, tags=json.dumps(tags))
-    tx.rights_changed()
     return {}
 
 
@@ -161,7 +158,6 @@ def apply_delete_tags(tx: Tx, call: Call, input: Input) -> Output:
     """Removes a bucket's tags (DeleteBucketTagging)."""
     bucket = names.known_bucket(tx, call, input)
     tx.run(store.SET_TAGS, name=bucket.name, tags=None)
-    tx.rights_changed()
     return {}
 
 

@@ -56,16 +56,16 @@ class Part(NamedTuple):
     checksum: str
 
 
-_BUCKET = Sql("SELECT name, account, location, created, policy, tags FROM s3_bucket WHERE name = :name")
+_BUCKET = Sql("SELECT name, account, location, created, policy, tags FROM s3_bucket WHERE name = :name", settled=True)
 BUCKETS = Sql(
     "SELECT name, account, location, created, policy, tags FROM s3_bucket"
     " WHERE account = :account AND name > :after AND name >= :low AND name < :high AND (:region = '*' OR location IN (:region, :alias))"
     " ORDER BY name LIMIT :count"
 )
-NEW_BUCKET = Sql("INSERT INTO s3_bucket (name, account, location, created) VALUES (:name, :account, :location, :created)")
-DROP_BUCKET = Sql("DELETE FROM s3_bucket WHERE name = :name")
-SET_POLICY = Sql("UPDATE s3_bucket SET policy = :policy WHERE name = :name")
-SET_TAGS = Sql("UPDATE s3_bucket SET tags = :tags WHERE name = :name")
+NEW_BUCKET = Sql("INSERT INTO s3_bucket (name, account, location, created) VALUES (:name, :account, :location, :created)", settled=True)
+DROP_BUCKET = Sql("DELETE FROM s3_bucket WHERE name = :name", settled=True)
+SET_POLICY = Sql("UPDATE s3_bucket SET policy = :policy WHERE name = :name", settled=True)
+SET_TAGS = Sql("UPDATE s3_bucket SET tags = :tags WHERE name = :name", settled=True)
 
 _OBJECT = Sql("SELECT blob, size, etag, modified, headers, checksum FROM s3_object WHERE bucket = :bucket AND key = :key")
 ANY_OBJECT = Sql("SELECT 1 FROM s3_object WHERE bucket = :bucket LIMIT 1")
