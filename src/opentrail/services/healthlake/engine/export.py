@@ -40,8 +40,14 @@ def parse(given: Mapping[str, str], patients: bool = False, group: str = "") -> 
         if not definitions.is_resource_type(type):
             raise refuse(400, "value", "_type: {} is not a resource type of FHIR R4.", content(type))
     wanted = Asked(
-        types, _time(given, "_since", 0), _time(given, "_until", 1), _list(given, "_tag"), _list(given, "_security"), patients or bool(group), group
-    )  # fmt: skip
+        types=types,
+        since=_time(given, "_since", 0),
+        until=_time(given, "_until", 1),
+        tags=_list(given, "_tag"),
+        security=_list(given, "_security"),
+        patients=patients or bool(group),
+        group=group,
+    )
     if wanted.patients and types and not set(types) <= {"Patient", *compartments.types_in("Patient")}:
         raise refuse(400, "value", "_type: only types that are in a patient's compartment can be exported at this level.")
     return wanted
