@@ -152,13 +152,14 @@ def still_active(tx: Tx, id: str) -> None:
 
 
 def turn(run: Run, write: Callable[[Tx], object]) -> float:
-    """Writes in one turn, again when it lost against another transaction. Returns the seconds that it was held."""
+    """Writes in one turn, again when it lost against another transaction. Returns the seconds that the statements took."""
     for tried in range(_PATIENCE):
         try:
             with run.write() as tx:
                 began = run.clock.monotonic()
                 write(tx)
-            return run.clock.monotonic() - began
+                took = run.clock.monotonic() - began
+            return took
         except Again:
             if tried == _PATIENCE - 1:
                 raise

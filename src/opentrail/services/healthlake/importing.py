@@ -38,8 +38,10 @@ MOST_BYTES = 5 * 1024**3
 """Bytes of one file; only a few MB are held at a time."""
 TOLD = 2_000
 """Resources of one record of what was imported, at most so many and a slice more."""
-_LARGEST = 512
-_SAMPLE = 8
+FEWEST, MOST = 16, 512
+"""Resources of a slice."""
+_SHARE = 0.8
+"""Of the turn's time that a slice is to use."""
 _FOLDERS = (SUCCESS, FAILURE, FLAGGED)
 
 Steps = Generator[None, None, None]
@@ -169,17 +171,16 @@ def _begin(run: Run, reach: Buckets, source: Place) -> bytes:
 
 
 class Pace:
-    """How many resources a slice holds: as many as the turn has time for, judged by the slices before."""
+    """How many resources a slice holds: as many as the turn has time for, judged by the slices before. Never fewer than a few: a
+    machine that is slow for another reason would end with one durable commit a resource."""
 
     def __init__(self) -> None:
-        self.size = _SAMPLE
+        self.size = FEWEST
 
     def took(self, count: int, seconds: float) -> None:
-        """Learns from a slice."""
-        fitting = int(count * 0.8 * SLICE / max(seconds, 1e-6))
-        self.size = max(1, min(fitting, self.size * 2, _LARGEST)) if fitting > self.size else max(1, (fitting + self.size) // 2)
-        if seconds > SLICE:
-            self.size = max(1, min(self.size, fitting))
+        """Learns from a slice: what its statements took, without the commit, which takes its time for one resource as for many."""
+        fitting = int(count * _SHARE * SLICE / max(seconds, 1e-6))
+        self.size = max(FEWEST, min(fitting, 2 * self.size, MOST))
 
 
 class Seen:
