@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import resource
-import sqlite3
 import tempfile
 import threading
 import time

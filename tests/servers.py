@@ -68,8 +68,8 @@ def aws(server: Server, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def serve(folder: Path, database: str = "", flush: float = 2.0, digest: float = 3600.0) -> Iterator[Server]:
-    """A server with two accounts on a port of its own, stopped at the end."""
+def serve(folder: Path, database: str = "", flush: float = 2.0, digest: float = 3600.0, *flags: str) -> Iterator[Server]:
+    """A server with two accounts on a port of its own, stopped at the end; `flags` are further ones of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         listen = f"127.0.0.1:{probe.getsockname()[1]}"
@@ -78,7 +78,7 @@ def serve(folder: Path, database: str = "", flush: float = 2.0, digest: float = 
     )
     options = ["--data-dir", str(folder), "--listen", listen, "--account", f"{MAIN},{OTHER}", "--database", database]
     intervals = ["--flush-interval", f"{flush}s", "--digest-interval", f"{digest}s"]
-    process = subprocess.Popen([*PROGRAM, "serve", *options, *intervals], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*PROGRAM, "serve", *options, *intervals, *flags], stdout=subprocess.PIPE, text=True)
     try:
         for line in process.stdout or ():
             if line.startswith("OpenTrail serves"):

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from opentrail import upkeep
 from opentrail.calls.operation import Service
-from opentrail.calls.tools import Tools
+from opentrail.calls.tools import Calls, Tools
 from opentrail.gateway.asgi import asgi
 from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
@@ -41,9 +41,10 @@ from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.healthlake import service as healthlake
-from opentrail.services.healthlake.bulk import QUEUES, tell
+from opentrail.services.healthlake.bulk import QUEUES
 from opentrail.services.healthlake.exporting import Export
 from opentrail.services.healthlake.importing import Import
+from opentrail.services.healthlake.job_records import telling
 from opentrail.services.healthlake.job_store import EXPORT, IMPORT
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import service as personalize
@@ -78,6 +79,14 @@ SERVICES: tuple[Service, ...] = (
     s3.service(bucket_policies.check_document),
     sns.SERVICE,
 )
+
+
+def offered(settings: Settings) -> tuple[Service, ...]:
+    """The services as these settings want them."""
+    if not settings.fhir_data_events:
+        return SERVICES
+    return tuple(healthlake.with_data_events(one) if one is healthlake.SERVICE else one for one in SERVICES)
+
 
 FOLLOWERS = (history.NAME, delivery_plan.NAME)
 
@@ -165,9 +174,26 @@ def settle_memory() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def make_tools(parts: Parts, calls: Calls) -> Tools:
+    """What operations and jobs may use."""
+    return Tools(
+        clock=parts.clock,
+        ids=parts.ids,
+        sealer=parts.sealer,
+        settings=parts.settings,
+        calls=calls,
+        read=parts.main.read,
+        history=parts.history.read,
+        delivery=parts.delivery.read,
+        blobs=parts.blobs,
+        engines=parts.engines,
+    )
+
+
 def make_gateway(parts: Parts) -> Gateway:
     """The gateway of a web process, with its lane running. Belongs on the event loop."""
     settings, loop = parts.settings, asyncio.get_running_loop()
+    services = offered(settings)
     calls = InnerCalls()
 
     def counted(calls: int, position: int) -> None:
@@ -175,20 +201,9 @@ def make_gateway(parts: Parts) -> Gateway:
         telemetry.journal_position.set(position)
 
     gateway = Gateway(
-        services={service.name: service for service in SERVICES},
-        routes=Routes(SERVICES, fhir=next(service.name for service in SERVICES if service.fhir)),
-        tools=Tools(
-            clock=parts.clock,
-            ids=parts.ids,
-            sealer=parts.sealer,
-            settings=settings,
-            calls=calls,
-            read=parts.main.read,
-            history=parts.history.read,
-            delivery=parts.delivery.read,
-            blobs=parts.blobs,
-            engines=parts.engines,
-        ),
+        services={service.name: service for service in services},
+        routes=Routes(services, fhir=next(service.name for service in services if service.fhir)),
+        tools=make_tools(parts, calls),
         database=parts.main,
         lane=Lane(parts.main.writer(), append, counted),
         space=Space(settings.folder, settings.min_free_mb),
@@ -276,6 +291,7 @@ def workers(parts: Parts) -> list[Worker]:
 
 def healthlake_jobs(parts: Parts, calls: RemoteCalls, turns: Turns) -> list[Jobs]:
     """HealthLake's imports and exports; each kind has a line of its own."""
+    tell = telling(make_tools(parts, calls))
     queues: list[tuple[str, Kind]] = [(IMPORT, Import(tell)), (EXPORT, Export(tell))]
     scratch = parts.settings.folder / "jobs"
     return [

@@ -32,6 +32,7 @@ AMBIENT = {
     "client/demo.py": "a program of its own: waits for deliveries",
     "client/verify.py": "a program of its own: asks for keys up to now",
     "cli/lookup.py": "the edge: hands the time in",
+    "cli/report.py": "the edge: hands the time in",
     "cli/demo.py": "the edge: hands the tag in",
 }
 LONGEST = 400

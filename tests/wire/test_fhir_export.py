@@ -67,6 +67,14 @@ def test_a_data_store_is_exported(story: Story, ward: Ward) -> None:
     assert sorted(files) == [f"{type}/{type}-{made['JobId']}-1.ndjson" for type in ("Group", "Observation", "Organization", "Patient")]
     read = send(story, ward.store, "GET", "Patient/p1").data
     assert read in files[f"Patient/Patient-{made['JobId']}-1.ndjson"].splitlines()
+    told = [one for one in story.live.recent() if (one.get("additionalEventData") or {}).get("jobId") == made["JobId"]]
+    assert {one["eventName"] for one in told} == {"ExportFHIRResources"}
+    assert all(one["userIdentity"] == {**story.root.identity, "invokedBy": "healthlake.amazonaws.com"} for one in told)
+    shown = sorted(item for one in told for item in one["additionalEventData"]["returned"]["items"])
+    assert shown == [one for one in ALL if one != "Observation/o-p2"]
+    patient = [("AWS::HealthLake::FHIRResource", touched(ward.store, "Patient/p2")[1][1])]
+    naming = [one for one in told if (patient[0][0], patient[0][1]) in [(r["type"], r["ARN"]) for r in one["resources"]]]
+    assert len(naming) == 2, "the files of Group and Patient show p2; its observation was deleted before"
     asked = {"DatastoreId": ward.store, "JobId": made["JobId"]}
     story.call("healthlake", "DescribeFHIRExportJob", asked, resources=touched(ward.store))
     listed = story.call("healthlake", "ListFHIRExportJobs", {"DatastoreId": ward.store}, resources=touched(ward.store))

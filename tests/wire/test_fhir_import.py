@@ -192,6 +192,9 @@ def test_the_work_is_recorded_as_the_services_in_the_role(story: Story, ward: Wa
         assert one["userIdentity"]["sessionContext"]["sessionIssuer"]["arn"] == ward.role
         assert one["sourceIPAddress"] == "healthlake.amazonaws.com"
     assert "Lindqvist" not in json.dumps(records)
+    (told,) = [one for one in records if (one.get("additionalEventData") or {}).get("jobId") == job]
+    assert (told["eventName"], told["additionalEventData"]["returned"]["items"]) == ("ImportFHIRResources", ["Patient/canary-id"])
+    assert told["userIdentity"] == {**story.root.identity, "invokedBy": "healthlake.amazonaws.com"}
 
 
 def test_lists_are_filtered_and_paged(story: Story, ward: Ward) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from opentrail.cli import demo, env, lookup, serve, verify
+from opentrail.cli import demo, env, lookup, report, serve, verify
 
 app = typer.Typer(
     help="OpenTrail: the audit trail you own.",
@@ -13,5 +13,5 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve.serve, env.env, lookup.lookup, verify.verify, demo.demo):
+for command in (serve.serve, env.env, lookup.lookup, report.report, verify.verify, demo.demo):
     app.command()(command)

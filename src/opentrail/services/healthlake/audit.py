@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from opentrail.calls.operation import NOTHING, Audit
 
 _MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
-_FHIR = Audit(keep=("datastoreId", "resourceType", "resourceId", "versionId", "operation"))
+
+
+def hash_id(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
+    """Replaces the id of the resource in the path; that of a job stays."""
+    if "resourceId" in kept and ("resourceType" in kept or "compartmentType" in kept):
+        kept["resourceId"] = hashed(kept["resourceId"])
+
+
+_FHIR = Audit(keep=("datastoreId", "resourceType", "resourceId", "versionId", "operation"), hash_ids=hash_id)
 
 FHIR_OPERATIONS = (
     "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -34,18 +34,6 @@ MESSAGE = 2048
 _NOBODY = Principal("AWSAccount", "")
 _PATIENCE = 20
 """How often a turn is tried again that lost against another transaction."""
-
-
-class Tell(Protocol):
-    """Writes the record of what a piece of a job showed (export) or changed (import), in the transaction of its checkpoint."""
-
-    def __call__(
-        self, tx: Tx, by: Principal, found: store.Datastore, kind: str, job: str, resources: Sequence[str], patients: Sequence[str], /
-    ) -> None: ...
-
-
-def tell(tx: Tx, by: Principal, found: store.Datastore, kind: str, job: str, resources: Sequence[str], patients: Sequence[str], /) -> None:
-    """The `Tell` of a server that keeps no such records."""
 
 
 class JobFailed(ServiceError):

@@ -16,8 +16,9 @@ import msgspec
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.common.buckets import Buckets, Place
 from opentrail.services.healthlake import bulk, bulk_store, job_store, store
-from opentrail.services.healthlake.bulk import Tell, Wanted, turn
+from opentrail.services.healthlake.bulk import Wanted, turn
 from opentrail.services.healthlake.engine import bulk_layout, export
+from opentrail.services.healthlake.job_records import Tell
 from opentrail.store.sql import Tx
 from opentrail.work.jobs import Run
 

@@ -24,10 +24,11 @@ from msgspec.structs import replace
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.common.buckets import Buckets, Place, Stored
 from opentrail.services.healthlake import bulk, bulk_store, import_lines, job_store, store
-from opentrail.services.healthlake.bulk import JobFailed, Tell, Wanted, turn
+from opentrail.services.healthlake.bulk import JobFailed, Wanted, turn
 from opentrail.services.healthlake.engine import bulk_layout, ndjson
 from opentrail.services.healthlake.engine.bulk_layout import FAILURE, FLAGGED, SUCCESS, Counts
 from opentrail.services.healthlake.import_lines import Ready, Refused
+from opentrail.services.healthlake.job_records import Tell
 from opentrail.store.sql import Tx
 from opentrail.store.turns import SLICE
 from opentrail.work.jobs import Run

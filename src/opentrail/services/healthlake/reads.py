@@ -43,7 +43,7 @@ def read(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     headers = version_headers(newest.version, newest.updated)
     if _has_it(input, newest):
         return {"status": 304, "headers": headers}
-    naming.touch_patients(call, found, fhir_store.patients_of(snapshot, [(newest.pk, type, id)]))
+    naming.tell_patients(call, found, fhir_store.patients_of(snapshot, [(newest.pk, type, id)]))
     return {"status": 200, "body": newest.body, "headers": headers}
 
 
@@ -67,7 +67,7 @@ def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
         raise refuse(404, "not-found", "The resource has no version {}.", content(input.versionId))
     if one.body is None:
         raise requests.gone(one.updated)
-    naming.touch_patients(call, found, compartments.patients(type, id, rows_of(one.body)))
+    naming.tell_patients(call, found, compartments.patients(type, id, rows_of(one.body)))
     return {"status": 200, "body": one.body, "headers": version_headers(one.version, one.updated)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Prepare, Read, Service, right
 from opentrail.services.healthlake import (
@@ -102,3 +104,17 @@ SERVICE = Service(
     action_prefix="healthlake",
     fhir=True,
 )
+
+SHOWS = frozenset(
+    {
+        *("ReadResource", "VersionReadResource", "GetHistoryByResourceId", "GetHistoryByResourceType", "GetFullHistory"),
+        *("SearchWithGet", "SearchWithPost", "SearchEverything"),
+    }
+)
+"""The reads and searches that show resources."""
+
+
+def with_data_events(service: Service) -> Service:
+    """The service whose reads and searches of resources are data events of the data store, not management events."""
+    of_type = {name: replace(one, data_type=datastores.TYPE) if name in SHOWS else one for name, one in service.operations.items()}
+    return replace(service, operations=of_type)

@@ -11,6 +11,14 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "disclosure",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("items", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("position", "name", "part", name=op.f("pk_disclosure")),
+    )
+    op.create_table(
         "fhir_change",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
