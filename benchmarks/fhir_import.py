@@ -94,8 +94,10 @@ def bare(bodies: list[bytes], folder: Path) -> float:
     return spent / len(rows)
 
 
-def p(spans: list[float], share: float) -> float:
-    return spans[min(len(spans) - 1, int(len(spans) * share))] if spans else float("nan")
+def spread(spans: list[float]) -> str:
+    """The percentiles of sorted seconds."""
+    p50, p99 = (spans[int(len(spans) * share)] * 1e3 for share in (0.5, 0.99))
+    return f"p50 {p50:6.1f} ms  p99 {p99:6.1f} ms  worst {spans[-1] * 1e3:6.1f} ms of {len(spans)}"
 
 
 def main(count: int, postgres: str) -> None:
@@ -148,12 +150,14 @@ def main(count: int, postgres: str) -> None:
     for pid in sorted(after):
         print(f"process {pid} {names.get(pid, '')[:40]:40} {(after[pid] - before.get(pid, 0.0)) / done * 1e6:6.0f} us each")
     half = [mb for n, mb in resident if n >= done * 0.25]
-    print(f"{found['JobStatus']}: {done} imported, {int(report['TotalNumberOfResourcesWithCustomerError'])} refused, load {os.getloadavg()[0]:.1f}")
+    refused = int(report["TotalNumberOfResourcesWithCustomerError"])
+    each, alone_rate = spent / done * 1e6, 1 / alone
+    print(f"{found['JobStatus']}: {done} imported, {refused} refused, load {os.getloadavg()[0]:.1f}")
     print(f"wall                          {done / wall:8.0f} resources/s")
-    print(f"by CPU time, two cores        {2 * done / spent:8.0f} resources/s (goal: {GOAL}); {spent / done * 1e6:.0f} us each")
-    print(f"bare sqlite3 insert           {1 / alone:8.0f} resources/s on one core; {alone * 1e6:.0f} us each, {spent / done / alone:.2f} x that")
-    print(f"calls beside it  p50 {p(spans, 0.5) * 1e3:6.1f} ms  p99 {p(spans, 0.99) * 1e3:6.1f} ms  worst {spans[-1] * 1e3:6.1f} ms of {len(spans)} (goal: p99 {P99 * 1e3:.0f} ms)")
-    print(f"calls without it p50 {p(idle, 0.5) * 1e3:6.1f} ms  p99 {p(idle, 0.99) * 1e3:6.1f} ms  worst {idle[-1] * 1e3:6.1f} ms of {len(idle)}")
+    print(f"by CPU time, two cores        {2 * done / spent:8.0f} resources/s (goal: {GOAL}); {each:.0f} us each")
+    print(f"bare sqlite3 insert           {alone_rate:8.0f} resources/s on one core; the job costs {each / alone / 1e6:.2f} x that")
+    print(f"calls beside it  {spread(spans)} (goal: p99 {P99 * 1e3:.0f} ms)")
+    print(f"calls without it {spread(idle)}")
     print(f"resident memory  {half[0]:.0f} MB after a quarter, at most {max(half):.0f} MB, {half[-1]:.0f} MB at the end")
 
 

@@ -107,7 +107,7 @@ def test_hostile_lines_are_named_and_the_rest_is_stored(story: Story, ward: Ward
     assert {line: (status, code) for line, (status, code, _) in found.items()} == {
         2: (400, "structure"), 3: (400, "structure"), 4: (400, "required"), 5: (400, "value"), 6: (400, "duplicate"), 7: (400, "structure"),
         8: (400, "structure"), 9: (400, "structure"), 10: (400, "structure"), 11: (400, "structure"), 12: (413, "too-long"),
-        13: (400, "value"),
+        13: (400, "code-invalid"),
     }  # fmt: skip
     assert found[6][2] == "The id is that of line 1 of this file."
     assert failures(ward, job, "windows.ndjson") == {}

@@ -146,8 +146,7 @@ def turn(run: Run, write: Callable[[Tx], object]) -> float:
             with run.write() as tx:
                 began = run.clock.monotonic()
                 write(tx)
-                took = run.clock.monotonic() - began
-            return took
+                return run.clock.monotonic() - began
         except Again:
             if tried == _PATIENCE - 1:
                 raise
