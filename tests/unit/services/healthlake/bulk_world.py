@@ -125,10 +125,11 @@ class World:
         """One step of both queues; after a death, of the next work role."""
         nothing: Any = None
         try:
-            return any([task.step(nothing) for task in self.tasks])
+            more = [task.step(nothing) for task in self.tasks]
         except Dies:
             self.restart()
             return True
+        return any(more)
 
     def run(self, id: str = "j") -> JobRow:
         """Steps until nothing is left to do; the job as it ended."""

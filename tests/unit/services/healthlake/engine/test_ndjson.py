@@ -44,7 +44,7 @@ def test_a_line_far_beyond_the_limit_is_passed_over_and_never_held(texts: list[b
     found = list(parts(some, MOST, PART))
     number = body.removeprefix(b"\xef\xbb\xbf").split(b"\n").index(b"x" * 500) + 1
     assert Part(number, b"", too_long=True) in found
-    assert [line for line in lines(found[-1])][-1] == (number + 1, b"after")
+    assert list(lines(found[-1]))[-1] == (number + 1, b"after")
     assert max(len(part.data) for part in found) <= MOST + PART + size + 1
 
 
