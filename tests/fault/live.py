@@ -254,6 +254,9 @@ FHIR = {
     "TranslateConceptMapWithPost": ("POST", "ConceptMap/$translate", b'{"resourceType":"Parameters"}'),
     "GetCapabilities": ("GET", "metadata", b""),
     "GetSmartConfiguration": ("GET", ".well-known/smart-configuration", b""),
+    "StartFHIRExportJobWithPost": ("POST", "$export", b"{}"),
+    "DescribeFHIRExportJobWithGet": ("GET", f"export/{'a' * 32}", b""),
+    "CancelFHIRExportJobWithDelete": ("DELETE", f"export/{'a' * 32}", b""),
     "DescribeTransaction": ("GET", f"Transaction/{'a' * 32}", b""),
 }
 
