@@ -50,7 +50,8 @@ UNREACHED = {
     ("personalize", "CreateBatchSegmentJob"): "paths in a bucket", ("personalize", "CreateDatasetExportJob"): "a path in a bucket",
     ("personalize-runtime", "GetActionRecommendations"): "a campaign of actions", ("personalize-events", "PutActions"): "an Actions dataset",
     ("personalize-events", "PutActionInteractions"): "an Action_Interactions dataset", ("personalize-events", "PutItems"): "an Items dataset's ARN",
-    ("personalize-events", "PutUsers"): "a Users dataset",
+    ("personalize-events", "PutUsers"): "a Users dataset", ("comprehendmedical", "StartSNOMEDCTInferenceJob"): "a release of SNOMED CT",
+    ("healthlake", "StartFHIRExportJob"): "a bucket that the role may write", ("healthlake", "StartFHIRImportJob"): "a bucket of resources",
 }  # fmt: skip
 """What the shop lacks for these operations to be probed; their own wire tests call them."""
 
