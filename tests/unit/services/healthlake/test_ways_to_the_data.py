@@ -25,6 +25,8 @@ KEPT = {
     ("bundle_entries", "read", "current"): "after reads.read, for the record alone; histories in bundles are not for tokens",
     ("deletions", "delete", "first_ids"): "a condition: interactions wants a scope for the whole type",
     ("jobs", "_put", "current"): "a new data store is filled by nobody's call",
+    ("note_reading", "_found", "current"): "HealthLake itself reads the note, after it was written",
+    ("note_reading", "_held", "current"): "HealthLake itself reads the note, after it was written",
     ("changes", "prepare_patch", "current"): "access.check_before follows",
     ("changes", "change", "made_by"): "by a key that only who drew it knows",
     ("access", "_seen", "first_ids"): "the judgement itself",
