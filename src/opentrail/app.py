@@ -45,6 +45,11 @@ from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
 from opentrail.services.healthlake import jobs as healthlake_jobs
 from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
+from opentrail.services.healthlake.bulk import QUEUES
+from opentrail.services.healthlake.exporting import Export
+from opentrail.services.healthlake.importing import Import
+from opentrail.services.healthlake.job_records import telling
+from opentrail.services.healthlake.job_store import EXPORT, IMPORT
 from opentrail.services.healthlake.note_reading import NoteReading
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import jobs as personalize_jobs
@@ -277,6 +282,8 @@ def workers(parts: Parts) -> list[Worker]:
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
+    tell = telling(make_tools(parts, calls))
+
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
@@ -292,6 +299,8 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
+        worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell)}), parts.history),
+        worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell)}), parts.history),
         worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
         worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
         worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),

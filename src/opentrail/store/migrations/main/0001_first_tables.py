@@ -51,6 +51,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", "name", "part", name=op.f("pk_disclosure")),
     )
     op.create_table(
+        "fhir_change",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fhir_change")),
+    )
+    op.create_table(
         "fhir_composite",
         sa.Column("store", sa.Integer(), nullable=False),
         sa.Column("path", sa.Integer(), nullable=False),
@@ -78,6 +84,7 @@ def upgrade() -> None:
         sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("deleted", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("change", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_fhir_current")),
     )
     with op.batch_alter_table("fhir_current", schema=None) as batch_op:
@@ -108,6 +115,7 @@ def upgrade() -> None:
         sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("method", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("change", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("store", "type", "id", "version", name=op.f("pk_fhir_history")),
         sqlite_with_rowid=False,
     )
@@ -229,6 +237,32 @@ def upgrade() -> None:
         batch_op.create_index("ix_healthlake_datastore_place", ["account", "region", "created"], unique=False)
         batch_op.create_index("uq_healthlake_datastore_token", ["account", "region", "token"], unique=True)
 
+    op.create_table(
+        "healthlake_job",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("datastore", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("submitted", sa.Double(), nullable=False),
+        sa.Column("ended", sa.Double(), nullable=True),
+        sa.Column("wanted", sa.Text(), nullable=False),
+        sa.Column("token", sa.String(), nullable=True),
+        sa.Column("token_input", sa.String(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_healthlake_job")),
+    )
+    with op.batch_alter_table("healthlake_job", schema=None) as batch_op:
+        batch_op.create_index("ix_healthlake_job_list", ["datastore", "kind", "submitted", "id"], unique=False)
+        batch_op.create_index("uq_healthlake_job_token", ["datastore", "kind", "token"], unique=True)
+
+    op.create_table(
+        "healthlake_job_files",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("files", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("job", name=op.f("pk_healthlake_job_files")),
+    )
     op.create_table(
         "identity_access_keys",
         sa.Column("id", sa.String(), nullable=False),
