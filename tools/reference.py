@@ -112,6 +112,8 @@ GATEWAY = (
     ("NotImplemented", "501", "The operation is known from the model and not offered. Recorded, with this error code."),
     ("ServiceUnavailable", "503", "The journal cannot take the call, the disk is almost full, or too many calls wait. Nothing of the call "
      "happened; where that is not sure, the text says that the outcome is unknown."),
+    ("UnauthorizedException", "401", "A bearer token that is not accepted, in FHIR's protocol; the text says why. Recorded in the name "
+     "of its issuer, or of its holder where the signature proves who that is; counted where no token is taken."),
     ("InternalFailure", "500", "A fault of ours. Recorded; the server's log names the place under the same request id."),
 )  # fmt: skip
 

@@ -12,14 +12,13 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from opentrail import upkeep
 from opentrail.calls.operation import Service
-from opentrail.calls.tools import Tools
-from opentrail.gateway.asgi import asgi
+from opentrail.calls.tools import Calls, Tools
 from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.resolve import Routes
@@ -31,6 +30,7 @@ from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.trust import own_issuer
 from opentrail.services.cloudtrail import service as cloudtrail
 from opentrail.services.cloudtrail.delivery import plan as delivery_plan
 from opentrail.services.cloudtrail.delivery import put as delivery_put
@@ -40,12 +40,23 @@ from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
+from opentrail.services.comprehendmedical.batch import Batch
+from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
+from opentrail.services.healthlake import jobs as healthlake_jobs
+from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
+from opentrail.services.healthlake.bulk import QUEUES
+from opentrail.services.healthlake.exporting import Export
+from opentrail.services.healthlake.importing import Import
+from opentrail.services.healthlake.job_records import telling
+from opentrail.services.healthlake.job_store import EXPORT, IMPORT
+from opentrail.services.healthlake.note_reading import NoteReading
 from opentrail.services.iam import service as iam
+from opentrail.services.personalize import jobs as personalize_jobs
 from opentrail.services.personalize import service as personalize
-from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
+from opentrail.services.s3.blobs import SPOOL
 from opentrail.services.sns import service as sns
 from opentrail.services.sts import service as sts
 from opentrail.store.database import Database
@@ -55,6 +66,7 @@ from opentrail.store.lane import Lane
 from opentrail.store.turns import Turns, TurnServer
 from opentrail.work.executor import ProcessExecutor
 from opentrail.work.follower import Following
+from opentrail.work.jobs import Jobs, Kind
 from opentrail.work.progress import progress
 from opentrail.work.remote_calls import Credentials, RemoteCalls
 from opentrail.work.runner import Runner, Worker
@@ -73,6 +85,14 @@ SERVICES: tuple[Service, ...] = (
     s3.service(bucket_policies.check_document),
     sns.SERVICE,
 )
+
+
+def offered(settings: Settings) -> tuple[Service, ...]:
+    """The services as these settings want them."""
+    if not settings.fhir_data_events:
+        return SERVICES
+    return tuple(healthlake.with_data_events(one) if one is healthlake.SERVICE else one for one in SERVICES)
+
 
 FOLLOWERS = (history.NAME, delivery_plan.NAME)
 
@@ -121,36 +141,39 @@ def serve_web(settings: Settings) -> int:
 
 async def _serve_web(settings: Settings) -> int:
     parts = Parts(settings, web=True)
+    if not settings.database:
+        clear_spool(parts.blobs)
     gateway = make_gateway(parts)
     server = Server(
-        asgi(gateway),
-        settings.host,
-        settings.port,
+        gateway,
         Path(settings.tls_certificate) if settings.tls_certificate else None,
         Path(settings.tls_key) if settings.tls_key else None,
-        int(_PATIENCE),
     )
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gateway.loop.add_signal_handler(number, stopping.set)
     settle_memory()
-    serving = asyncio.create_task(server.serve())
+    await server.start(settings.host, settings.port)
     keeping = asyncio.create_task(upkeep.run(gateway, lambda: prunable(parts)))
     turns = TurnServer(gateway.lane, parts.turns_file)
     await turns.start()
-    await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    clean = stopping.is_set()
+    await stopping.wait()
     keeping.cancel()
     await turns.stop()
-    server.should_exit = True
-    await asyncio.wait({serving}, timeout=_PATIENCE + 1)
+    await server.stop(_PATIENCE)
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)
     gateway.engine_pool.shutdown(wait=False, cancel_futures=True)
     parts.engines.stop()
     parts.close()
-    return 0 if clean else 1
+    return 0
+
+
+def clear_spool(folder: Path) -> None:
+    """Removes what a web process that was killed left half received: it may be patients' text. On SQLite no other process spools."""
+    for file in (folder / SPOOL).glob("*"):
+        file.unlink(missing_ok=True)
 
 
 def settle_memory() -> None:
@@ -160,9 +183,26 @@ def settle_memory() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def make_tools(parts: Parts, calls: Calls) -> Tools:
+    """What operations and jobs may use."""
+    return Tools(
+        clock=parts.clock,
+        ids=parts.ids,
+        sealer=parts.sealer,
+        settings=parts.settings,
+        calls=calls,
+        read=parts.main.read,
+        history=parts.history.read,
+        delivery=parts.delivery.read,
+        blobs=parts.blobs,
+        engines=parts.engines,
+    )
+
+
 def make_gateway(parts: Parts) -> Gateway:
     """The gateway of a web process, with its lane running. Belongs on the event loop."""
     settings, loop = parts.settings, asyncio.get_running_loop()
+    services = offered(settings)
     calls = InnerCalls()
 
     def counted(calls: int, position: int) -> None:
@@ -170,20 +210,9 @@ def make_gateway(parts: Parts) -> Gateway:
         telemetry.journal_position.set(position)
 
     gateway = Gateway(
-        services={service.name: service for service in SERVICES},
-        routes=Routes(SERVICES, fhir=next(service.name for service in SERVICES if service.fhir)),
-        tools=Tools(
-            clock=parts.clock,
-            ids=parts.ids,
-            sealer=parts.sealer,
-            settings=settings,
-            calls=calls,
-            read=parts.main.read,
-            history=parts.history.read,
-            delivery=parts.delivery.read,
-            blobs=parts.blobs,
-            engines=parts.engines,
-        ),
+        services={service.name: service for service in services},
+        routes=Routes(services, fhir=next(service.name for service in services if service.fhir)),
+        tools=make_tools(parts, calls),
         database=parts.main,
         lane=Lane(parts.main.writer(), append, counted),
         space=Space(settings.folder, settings.min_free_mb),
@@ -238,6 +267,7 @@ def serve_work(settings: Settings) -> int:
     while not ended and not stopping.wait(1.0):
         ended = any(health.ended for health in runner.health())
     clean = runner.stop() and not ended
+    parts.engines.stop()
     parts.close()
     return 0 if clean else 1
 
@@ -248,12 +278,17 @@ def workers(parts: Parts) -> list[Worker]:
 
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
-    calls = RemoteCalls(settings.url, service_credentials(parts), clock)
+    calls = RemoteCalls(settings.url, service_credentials(parts), clock, own_issuer(settings))
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
+    tell = telling(make_tools(parts, calls))
+
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
+
+    def doing(service: str, kinds: Mapping[str, Kind]) -> Jobs:
+        return Jobs(service, kinds, parts.main.read, turns.write, calls, parts.engines, clock, settings.folder / "jobs")
 
     return [
         worker(Following(index.follower(), parts.main), parts.history),
@@ -264,7 +299,13 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
-        worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
+        worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell)}), parts.history),
+        worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell)}), parts.history),
+        worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
+        worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
+        worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
+        worker(doing(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}), parts.history),
+        worker(doing(comprehendmedical.SERVICE.name, dict.fromkeys(BATCH_KINDS, Batch(settings.folder))), parts.history),
     ]
 
 

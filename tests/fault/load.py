@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from benchmarks.servers import REGION
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-
-from tests.fault.server import REGION
 
 CLOUDTRAIL = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101"
 
@@ -74,6 +73,23 @@ def patient(datastore: str, method: str = "POST", id: str = "", family: str = "E
     body = b"" if method == "GET" else json.dumps(resource).encode()
     path = f"/datastore/{datastore}/r4/Patient" + (f"/{id}" if id else "")
     return Asked(method, path, "healthlake", body, {"content-type": "application/fhir+json"} if body else {})
+
+
+CROWD = tuple(f"crowd-{number:03}-{'x' * 50}" for number in range(100))
+"""Patients whose names are more than a record has room for."""
+
+
+def crowd(datastore: str) -> Asked:
+    """A transaction that makes them."""
+    resources = [{"resourceType": "Patient", "id": id, "name": [{"family": "Crowd"}]} for id in CROWD]
+    entries = [{"resource": one, "request": {"method": "PUT", "url": f"Patient/{one['id']}"}} for one in resources]
+    body = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
+    return Asked("POST", f"/datastore/{datastore}/r4/", "healthlake", body, {"content-type": "application/fhir+json"})
+
+
+def search(datastore: str) -> Asked:
+    """SearchWithGet of all of them."""
+    return Asked("GET", f"/datastore/{datastore}/r4/Patient?_count=100&_sort=_id&family=crowd", "healthlake", b"", {})
 
 
 def signed(asked: Asked, agent: str, url: str, credentials: Credentials) -> AWSRequest:
@@ -162,5 +178,6 @@ KINDS: Mapping[str, tuple[int, Callable[[Load, str], Asked]]] = {
     "user": (20, lambda load, agent: user(agent)),
     "object": (15, lambda load, agent: put_object(load.bucket, agent, agent.encode())),
     "patient": (15, lambda load, agent: patient(load.datastore)),
+    "search": (10, lambda load, agent: search(load.datastore)),
 }
 """Kinds of calls, how often each is made, and how."""

@@ -94,6 +94,21 @@ class Updated:
 
 
 @dataclass(frozen=True, slots=True)
+class Created:
+    """The first version of the resource was written at one of these times."""
+
+    values: tuple[DateValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InCompartment:
+    """The resource is in the compartment of a resource: `Patient`, `123`."""
+
+    compartment: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """A reference points to a resource that passes the filter made for its type."""
 
@@ -110,7 +125,14 @@ class Has:
     filter: "Filter"
 
 
-Filter = Match | Missing | HasId | Updated | Chain | Has
+@dataclass(frozen=True, slots=True)
+class Either:
+    """The resource passes every filter of one of the options; each has at least one."""
+
+    options: tuple[tuple["Filter", ...], ...]
+
+
+Filter = Match | Missing | HasId | Updated | Created | InCompartment | Chain | Has | Either
 
 
 @dataclass(frozen=True, slots=True)
