@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from benchmarks.servers import ACCOUNT, REGION, Server
 
+from opentrail.journal import disclosures
 from opentrail.journal.read import MANAGEMENT, after, head
 from opentrail.journal.verify import verify
-from tests.fault.load import Client, Told, patient
+from tests.fault.load import CROWD, Client, Told, crowd, patient
 
 BUCKET, TRAIL_BUCKET, TRAIL = "load-bucket", "trail-bucket", "fault-trail"
 TRAIL_ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{TRAIL}"
@@ -52,6 +53,9 @@ class World:
         selector = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": [objects]}
         cloudtrail.put_event_selectors(TrailName=TRAIL, EventSelectors=[selector])
         self.datastore = self.server.client("healthlake").create_fhir_datastore(DatastoreTypeVersion="R4")["DatastoreId"]
+        client = Client(self.server.url, self.server.credentials)
+        assert client.call("judge", "crowd", crowd(self.datastore)).done
+        client.close()
         cloudtrail.start_logging(Name=TRAIL)
         self.begun = self.seen = self.head()
 
@@ -79,11 +83,18 @@ class World:
             by_agent.setdefault(record.json["userAgent"], []).append(record)
         for call in told:
             check_recorded(call, by_agent.get(call.agent, []))
+        self.check_lists([by_agent[call.agent][0] for call in told if call.done and call.kind == "search"])
         mine = {call.agent for call in told}
         self.check_history([record for record in kept if record.category == MANAGEMENT and record.json["userAgent"] in mine])
         done = {agent for agent, records in by_agent.items() if agent in mine and "errorCode" not in records[0].json}
         self.check_effects(told, done)
         self.seen = kept[-1].position if kept else self.seen
+
+    def check_lists(self, searches: list[Kept]) -> None:
+        """The whole list of the patients that a search showed lies beside its record."""
+        with self.server.snapshot() as view:
+            for record in searches:
+                assert disclosures.items(view, record.position, "patients") == list(CROWD), record.position
 
     def check_history(self, kept: list[Kept]) -> None:
         """LookupEvents shows each of them exactly once."""
@@ -113,8 +124,9 @@ class World:
                 assert self.server.client("s3").get_object(Bucket=BUCKET, Key=call.agent)["Body"].read() == call.agent.encode()
         client.close()
 
-    def check_log_files(self, patience: float = 60.0) -> None:
-        """Every record that the trail selects, exactly once in its log files; and `opentrail verify` finds nothing wrong."""
+    def check_log_files(self, patience: float = 60.0) -> int:
+        """Every record that the trail selects, exactly once in its log files; and `opentrail verify` finds nothing wrong. How many
+        records the trail had to deliver."""
         wanted = {record.json["eventID"] for record in self.records(self.begun) if selected(record)}
         delivered = self.await_delivered(wanted, patience)
         doubles = [id for id, count in delivered.items() if count != 1]
@@ -122,6 +134,7 @@ class World:
         self.await_digests(patience)
         status, said = self.server.verify(TRAIL_ARN)
         assert status == 0, said
+        return len(wanted)
 
     def await_delivered(self, wanted: set[str], patience: float = 60.0) -> Counter[str]:
         """The ids in the log files, and how often each is there, once all that are wanted are."""

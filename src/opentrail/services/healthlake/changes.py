@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 
 import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import access, fhir_store, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.drafts import draft
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
 from opentrail.services.healthlake.engine.patch import FHIR_JSON, JSON_PATCH
@@ -39,7 +40,7 @@ def _plan(input: FhirInput, want: Want, key: str = "") -> Plan:
 
 
 def _resource(input: FhirInput, type: str) -> Json:
-    resource = requests.parse(input.body)
+    resource = requests.resource(input)
     if resource.get("resourceType") != type:
         raise refuse(400, "invalid", "resourceType must be {}, as in the path.", name(type))
     return resource
@@ -77,12 +78,16 @@ def prepare_update(call: Call, input: FhirInput) -> Plan:
 
 
 def prepare_patch(call: Call, input: FhirInput) -> Plan:
-    """PatchResource, first half: the result is worked out against what is there now, and again in `change` if that moved on."""
+    """PatchResource, first half: the result is worked out against what is there now, and again in `change` if that moved on.
+
+    A conditional patch is worked out in `change` alone.
+    """
     type = requests.check_type(input.resourceType)
-    if input.resourceId is None:
-        raise refuse(400, "not-supported", "A patch names its resource by id; conditional patches are not offered.")
-    id = requests.check_id(input.resourceId)
     patch = Patch(input.content_type, _document(input), requests.level(input.validation_level), requests.profiles(call))
+    if input.resourceId is None:
+        wanted = requests.criteria(type, input.parameters, input.base, requests.milliseconds(call))
+        return _plan(input, Want("patch", type, patch=patch, criteria=wanted, if_match=input.if_match))
+    id = requests.check_id(input.resourceId)
     want = Want("patch", type, id, patch=patch, if_match=input.if_match)
     with call.tools.read() as snapshot:
         found = store.datastore(snapshot, input.datastoreId)
@@ -106,8 +111,6 @@ def prepare_delete(call: Call, input: FhirInput) -> Plan:
     type = requests.check_type(input.resourceType)
     if input.resourceId is not None:
         return _plan(input, Want("delete", type, requests.check_id(input.resourceId), if_match=input.if_match))
-    if "_count" in dict(input.parameters):
-        raise refuse(400, "not-supported", "Deleting several resources at once by _count is not offered.")
     wanted = requests.criteria(type, input.parameters, input.base, requests.milliseconds(call))
     return _plan(input, Want("delete", type, criteria=wanted, if_match=input.if_match))
 
@@ -119,6 +122,9 @@ def change(tx: Tx, call: Call, plan: Plan) -> Output:
         again = refuse(409, "duplicate", "A resource was created with this idempotency key before.")
         raise refusal(again, f"{plan.base}/{made[0]}/{made[1]}")
     done = carry_out(tx, call, found, plan.want)
+    naming.tell_patients(call, found, done.patients)
+    if plan.want.action == "create" and done.status == 200:
+        call.facts["created"] = False
     if plan.key and done.status == 201:
         fhir_store.remember(tx, found.key, plan.key, done.type, done.id)
     return output(done, plan.base, plan.prefer)
@@ -147,4 +153,9 @@ def etag(number: int) -> str:
 
 def version_headers(number: int, updated: int) -> dict[str, str]:
     """ETag and Last-Modified of a version."""
-    return {"etag": etag(number), "last-modified": formatdate(updated / 1000, usegmt=True)}
+    return {"etag": etag(number), "last-modified": _date(updated // 1000)}
+
+
+@lru_cache(maxsize=4096)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -100,7 +100,7 @@ def settled(tx: Tx, call: Call, found: store.Datastore, want: Want, match: str) 
     """The want without its condition, given the one resource that the condition selects, or none."""
     if want.action == "create":
         return existing(tx, call, found, want.type, match) if match else replace(want, criteria=None)
-    if want.action == "delete":
+    if want.action in ("delete", "patch"):
         if not match:
             raise refuse(404, "not-found", "The condition selects no resource.")
         return replace(want, criteria=None, id=match)
