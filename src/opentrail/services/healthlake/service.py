@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Prepare, Read, Service, right
-from opentrail.services.healthlake import bundle_entries, bundles, capabilities, changes, datastores, operations, reads, searches
+from opentrail.services.healthlake import (
+    bundle_entries,
+    bundles,
+    capabilities,
+    changes,
+    datastores,
+    discovery,
+    interactions,
+    operations,
+    reads,
+    searches,
+    tokens,
+)
 from opentrail.services.healthlake.audit import AUDIT
 from opentrail.services.healthlake.outcomes import answered, prepared
 
@@ -64,6 +77,7 @@ OPERATIONS = (
     *(_reads(f"LookupCodeSystemWith{verb}", operations.lookup) for verb in ("Get", "Post")),
     *(_reads(f"TranslateConceptMapWith{verb}", operations.translate) for verb in ("Get", "Post")),
     _reads("GetCapabilities", capabilities.capabilities),
+    Operation("GetSmartConfiguration", lambda call, input: (), read=answered(discovery.smart_configuration), public=True, point=True),
 )
 
 SERVICE = Service(
@@ -74,6 +88,7 @@ SERVICE = Service(
     signing_names=("healthlake",),
     action_prefix="healthlake",
     fhir=True,
+    bearers=Bearers(tokens.place, tokens.issuer, tokens.admit, interactions.allow),
 )
 
 SHOWS = frozenset(
