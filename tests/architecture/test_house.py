@@ -12,6 +12,7 @@ NAMES_ALLOWED = {
     ("identity/sigv4.py", "s3"): "object stores sign paths and payloads in a way of their own (OBJECT_SIGNING)",
     ("services/common/buckets.py", "s3"): "the service whose objects it reads and writes",
     ("work/remote_calls.py", "sts"): "the service that gives a role's credentials",
+    ("gateway/inner.py", "sts"): "the service that gives a role's credentials",
 }
 CLIENTS = ("client", "cli", "console", "start")
 """Callers of the API: they name what they call."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from opentrail.calls.operation import NOTHING, Audit
 
 _MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
+_SET = (
+    "AnalyticsConfiguration.*", "NlpConfiguration.*", "ProfileConfiguration.DefaultProfiles[]", "BackupConfiguration.*",
+    "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
+)  # fmt: skip
+_UNSET = ("IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn")
 
 
 def hash_id(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
@@ -16,7 +22,7 @@ def hash_id(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
         kept["resourceId"] = hashed(kept["resourceId"])
 
 
-_FHIR = Audit(keep=("datastoreId", "resourceType", "resourceId", "versionId", "operation"), hash_ids=hash_id)
+_FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation"), hash_ids=hash_id)
 
 FHIR_OPERATIONS = (
     "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",
@@ -30,26 +36,29 @@ FHIR_OPERATIONS = (
 
 NOT_OFFERED = (
     "CreateDataTransformationProfile", "DeleteDataTransformationProfile", "DescribeDataTransformationJob",
-    "DescribeFHIRExportJob", "DescribeFHIRImportJob", "GetDataTransformationProfile", "ListDataTransformationJobs",
-    "ListDataTransformationProfileVersions", "ListDataTransformationProfiles", "ListFHIRExportJobs", "ListFHIRImportJobs",
-    "PublishDataTransformationProfile", "RestoreFHIRDatastore", "StartDataTransformationJob", "StartFHIRExportJob",
-    "StartFHIRImportJob", "UpdateDataTransformationProfile", "UpdateFHIRDatastore", "UpdateProfileWithAgent",
+    "GetDataTransformationProfile", "ListDataTransformationJobs", "ListDataTransformationProfileVersions",
+    "ListDataTransformationProfiles", "PublishDataTransformationProfile", "RestoreFHIRDatastore", "StartDataTransformationJob",
+    "UpdateDataTransformationProfile", "UpdateProfileWithAgent",
 )  # fmt: skip
+
+_JOB = ("JobId", "JobStatus", "DatastoreId")
+_LISTED = Audit(
+    keep=("DatastoreId", "MaxResults", "JobName", "JobStatus", "SubmittedBefore", "SubmittedAfter"),
+    times=("SubmittedBefore", "SubmittedAfter"),
+    drop=("NextToken",),
+)
 
 AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
     **dict.fromkeys(FHIR_OPERATIONS, _FHIR),
     "CreateFHIRDatastore": Audit(
-        keep=(
-            "DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "Tags[].Key",
-            "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
-        ),
+        keep=("DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "PreloadDataConfig.*", "Tags[].Key", *_SET),
         hide=("Tags[].Value",),
-        drop=(
-            "PreloadDataConfig", "IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn",
-            "AnalyticsConfiguration", "NlpConfiguration", "ProfileConfiguration", "BackupConfiguration",
-        ),
+        drop=_UNSET,
         keep_output=_MADE,
+    ),
+    "UpdateFHIRDatastore": Audit(
+        keep=("DatastoreId", "DatastoreName", *_SET), drop=_UNSET, drop_output=("DatastoreProperties",)
     ),
     "DescribeFHIRDatastore": Audit(keep=("DatastoreId",), drop_output=("DatastoreProperties",)),
     "ListFHIRDatastores": Audit(
@@ -59,6 +68,25 @@ AUDIT: dict[str, Audit] = {
         drop_output=("DatastorePropertiesList", "NextToken"),
     ),
     "DeleteFHIRDatastore": Audit(keep=("DatastoreId",), keep_output=_MADE),
+    "StartFHIRImportJob": Audit(
+        keep=(
+            "JobName", "InputDataConfig.S3Uri", "JobOutputDataConfig.S3Configuration.S3Uri",
+            "JobOutputDataConfig.S3Configuration.KmsKeyId", "DatastoreId", "DataAccessRoleArn", "ClientToken", "ValidationLevel",
+        ),
+        drop=("ProfileId", "InputFormat", "DriftDetectionEnabled", "ProvenanceEnabled"),
+        keep_output=_JOB,
+    ),
+    "DescribeFHIRImportJob": Audit(keep=("DatastoreId", "JobId"), drop_output=("ImportJobProperties",)),
+    "ListFHIRImportJobs": replace(_LISTED, drop_output=("ImportJobPropertiesList", "NextToken")),
+    "StartFHIRExportJob": Audit(
+        keep=(
+            "JobName", "OutputDataConfig.S3Configuration.S3Uri", "OutputDataConfig.S3Configuration.KmsKeyId", "DatastoreId",
+            "DataAccessRoleArn", "ClientToken",
+        ),
+        keep_output=_JOB,
+    ),
+    "DescribeFHIRExportJob": Audit(keep=("DatastoreId", "JobId"), drop_output=("ExportJobProperties",)),
+    "ListFHIRExportJobs": replace(_LISTED, drop_output=("ExportJobPropertiesList", "NextToken")),
     "TagResource": Audit(keep=("ResourceARN", "Tags[].Key"), hide=("Tags[].Value",)),
     "UntagResource": Audit(keep=("ResourceARN", "TagKeys[]")),
     "ListTagsForResource": Audit(keep=("ResourceARN",), drop_output=("Tags",)),
