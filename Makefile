@@ -19,7 +19,7 @@ check: $(VENV)/.test  ## linter, types and tests, as CI does
 	$(BIN)/mypy
 	$(BIN)/python -m tests
 
-bench: $(VENV)/.test  ## run the benchmarks
+bench: $(VENV)/.test  ## run every benchmark
 	$(BIN)/python -m benchmarks
 
 soak: $(VENV)/.test  ## long runs

@@ -13,7 +13,7 @@ CONNECTIONS = 64
 TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.DescribeTrails"
 
 
-def requests(server: servers.Running, count: int) -> list[bytes]:
+def requests(server: servers.Server | servers.Peer, count: int) -> list[bytes]:
     bodies = [f'{{"trailNameList":["trail-{n}"]}}'.encode() for n in range(count)]
     return load.signed(server.credentials, "us-east-1", "cloudtrail", server.url, TARGET, "1.1", bodies)
 

@@ -25,7 +25,7 @@ ASKED = 2_000
 MARGIN = 0.0006
 
 
-def signed(server: servers.Running, method: str, path: str, body: bytes = b"") -> bytes:
+def signed(server: servers.Server, method: str, path: str, body: bytes = b"") -> bytes:
     """A raw signed FHIR request."""
     headers = {"content-type": "application/fhir+json"} if body else {}
     request = AWSRequest(method, server.url + path, data=body, headers=headers)
@@ -92,7 +92,7 @@ def main(resources: int) -> None:
         print(f"read against a commit and 0.6 ms: {read / (bare + MARGIN):.2f} (goal: at most 1)")
 
 
-def only_store(server: servers.Running) -> str:
+def only_store(server: servers.Server) -> str:
     """The id of the data store that was made."""
     with sqlite3.connect(f"file:{server.folder / 'main.db'}?mode=ro", uri=True) as database:
         return str(database.execute("SELECT id FROM healthlake_datastore").fetchone()[0])

@@ -12,7 +12,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from benchmarks.servers import ACCOUNT, credentials
+from benchmarks.servers import ACCOUNT, profiles
 from opentrail import app, start
 from opentrail.calls.call import Request
 from opentrail.gateway import pipeline
@@ -39,7 +39,7 @@ def prepared(folder: Path) -> tuple[app.Parts, Credentials]:
     """A data folder and the parts of its web role."""
     settings = Settings(data_dir=str(folder), account=(ACCOUNT,))
     start.prepare(settings, lambda text: None)
-    return app.Parts(settings, web=True), credentials(folder / "credentials")
+    return app.Parts(settings, web=True), profiles(folder / "credentials")["default"]
 
 
 def requests(keys: Credentials, count: int) -> list[Sent]:
@@ -62,8 +62,8 @@ async def serve(gateway: Gateway, sent: Sequence[Sent]) -> Cost:
     async def connection() -> None:
         for request, body in todo:
 
-            async def receive(body: bytes = body) -> dict[str, object]:
-                return {"type": "http.request", "body": body, "more_body": False}
+            async def receive(body: bytes = body) -> tuple[bytes, bool]:
+                return body, False
 
             answer = await pipeline.serve(gateway, request, Source(receive, request))
             assert answer.status == 200

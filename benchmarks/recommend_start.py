@@ -11,6 +11,7 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
+from opentrail.services.personalize.engine.aims import Dataset
 from opentrail.services.personalize.engine.columns import open_table
 from opentrail.services.personalize.engine.csv_import import import_csv
 from opentrail.services.personalize.engine.filter_plan import Event
@@ -19,7 +20,7 @@ from opentrail.services.personalize.engine.models import load_model, save_model
 from opentrail.services.personalize.engine.recipes import find_recipe, read_settings
 from opentrail.services.personalize.engine.schemas import Field, Schema
 from opentrail.services.personalize.engine.serving import Ask, Campaign, recommend
-from opentrail.services.personalize.engine.training import Dataset, DeepFit, train
+from opentrail.services.personalize.engine.training import DeepFit, train
 
 SCHEMA = Schema("Interactions", None, (Field("USER_ID", "string"), Field("ITEM_ID", "string"), Field("TIMESTAMP", "long")))
 

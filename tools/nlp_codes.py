@@ -1,34 +1,30 @@
 """Compile the code systems of Comprehend Medical's engine: ICD-10-CM (with learned weights) and RxNorm.
 
-    python -m tools.nlp_codes DOWNLOADS
+    python -m tools.nlp_codes DOWNLOADS [--codes-only]
 
 DOWNLOADS as for nlp_vocab; the RxNorm prescribable extract is read from the data folder (OPENTRAIL_SHARED). Writes
-data/icd10cm.tsv.gz, data/icd10cm.json and data/rxnorm.tsv.gz.
+data/icd10cm.npz, data/icd10cm_ranker.npz and data/rxnorm.npz; the ranker of
+codes is trained anew (two minutes) unless `--codes-only`.
 """
 
 from __future__ import annotations
 
 import json
-import random
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from opentrail.services.comprehendmedical.engine import releases
-from opentrail.services.comprehendmedical.engine.icd10cm import FEATURES, Icd10Cm, plain
+from opentrail.services.comprehendmedical.engine import icd10cm, releases, rxnorm, stored
+from opentrail.services.comprehendmedical.engine.stored import Arrays
 from opentrail.services.comprehendmedical.engine.terms import words_of
+from tools.nlp_rank import learn, save
 from tools.nlp_vocab import DATA, unpickle
 from tools.train_nlp import shared_folder
 
 Term = tuple[str, str, str]
 TABULAR = "simple_icd_10_cm/data/icd10c-tabular-April-1-2026.xml"
-
-
-def tabular(downloads: Path) -> list[Term]:
-    """The terms of the packaged release."""
-    return releases.icd10cm_rows(downloads / TABULAR)
 
 
 def synonyms(downloads: Path, terms: Sequence[Term]) -> Iterator[Term]:
@@ -44,6 +40,17 @@ def synonyms(downloads: Path, terms: Sequence[Term]) -> Iterator[Term]:
         if kind in "ti" and isinstance(names, list):
             for name in names:
                 yield from ((code, "s", variant) for variant in groups[name] if "," not in variant and variant != bare)
+
+
+def common(terms: Sequence[Term]) -> Iterator[Term]:
+    """What clinicians call the commonest conditions, for the code that is given when nothing more is known (nlp_lexicon)."""
+    codes = {code for code, kind, _ in terms if kind == "t"}
+    for line in (Path(__file__).parent / "nlp_lexicon/icd10cm_common.tsv").read_text(encoding="utf-8").splitlines():
+        code, names = line.split("\t")
+        if code not in codes:
+            sys.stdout.write(f"nlp_lexicon/icd10cm_common.tsv: {code} is not in this release\n")
+        else:
+            yield from ((code, "s", name) for name in names.split("|"))
 
 
 def bridge(terms: Sequence[Term], rounds: int = 6, least: float = 0.08, most: int = 6) -> dict[str, list[tuple[str, float]]]:
@@ -74,39 +81,6 @@ def normal(row: dict[str, float]) -> dict[str, float]:
     """Shares that add up to less than one: rare words are not trusted wholly."""
     total = sum(row.values()) + 1.0
     return {word: share / total for word, share in row.items()}
-
-
-def learn(terms: Sequence[Term], extra: Sequence[Term], seed: int = 5, most: int = 2500) -> dict[str, float]:
-    """Weights that rank the right code first: a softmax over candidates, for inclusion terms left out of the index."""
-    chance = random.Random(seed)  # noqa: S311 (training data, not secrets)
-    included = [term for term in terms if term[1] == "i"]
-    chance.shuffle(included)
-    left = set(included[:most])
-    unspecified = [
-        (code, "t", plain(text)) for code, kind, text in terms if kind == "t" and "unspecified" in text.lower() and len(code) < 7
-    ]
-    chance.shuffle(unspecified)
-    asked = included[:most] + unspecified[: most // 4]
-    kept = [term for term in (*terms, *extra) if term not in left]
-    codes = Icd10Cm(kept, {}, bridge(kept))
-    examples = []
-    for code, _, text in asked:
-        top, columns = codes.seen(text)
-        truth = np.array([codes.codes[number] == code for number in top])
-        if truth.any():
-            examples.append((columns.astype(np.float64), truth))
-    weights = np.zeros(len(FEATURES))
-    speed = np.zeros(len(FEATURES))
-    for _ in range(400):
-        slope = np.zeros(len(FEATURES))
-        for columns, truth in examples:
-            totals = columns @ weights
-            shares = np.exp(totals - totals.max())
-            shares /= shares.sum()
-            slope += columns[truth][0] - shares @ columns
-        speed = 0.9 * speed + 0.8 * (slope / len(examples) - 1e-4 * weights)
-        weights += speed
-    return {name: round(float(weight), 4) for name, weight in zip(FEATURES, weights, strict=True)} | {"temper": 1.0}
 
 
 def rxnorm_rows(shared: Path) -> Iterator[tuple[str, str, str, str]]:
@@ -142,23 +116,24 @@ def extra_rows() -> Iterator[tuple[str, str, str, str]]:
         yield code, "IN", name, name.lower()
 
 
-def write(name: str, rows: Sequence[Sequence[str]]) -> None:
+def write(name: str, arrays: Arrays, form: str, version: str) -> None:
     """Write a vocabulary file."""
-    (DATA / name).write_bytes(releases.packed(rows))
-    sys.stdout.write(f"{name}: {len(rows)} rows, {(DATA / name).stat().st_size} bytes\n")
+    content = stored.packed({**arrays, "version": np.frombuffer(version.encode(), np.uint8)}, form)
+    (DATA / name).write_bytes(content)
+    sys.stdout.write(f"{name}: {len(content)} bytes\n")
 
 
 def main() -> None:
     """Compile both."""
     downloads = Path(sys.argv[1])
-    terms = tabular(downloads)
-    extra = list(dict.fromkeys(synonyms(downloads, terms)))
-    write("icd10cm.tsv.gz", [*terms, *extra])
-    learned = {"weights": learn(terms, extra), "bridge": bridge([*terms, *extra])}
-    (DATA / "icd10cm.json").write_text(json.dumps(learned, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
     rows = list(rxnorm_rows(shared_folder()))
     codes = {code for code, _, _, _ in rows}
-    write("rxnorm.tsv.gz", [*rows, *(row for row in extra_rows() if row[0] not in codes)])
+    write("rxnorm.npz", rxnorm.compiled([*rows, *(row for row in extra_rows() if row[0] not in codes)]), rxnorm.FORM, "2025-10-06")
+    terms, version = releases.icd10cm_rows(downloads / TABULAR)
+    extra = list(dict.fromkeys([*common(terms), *synonyms(downloads, terms)]))
+    write("icd10cm.npz", icd10cm.compiled([*terms, *extra]), icd10cm.FORM, f"{version} (April 1)")
+    if "--codes-only" not in sys.argv:
+        save(DATA / "icd10cm_ranker.npz", learn([*terms, *extra], bridge), bridge([*terms, *extra]))
 
 
 if __name__ == "__main__":

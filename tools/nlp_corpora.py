@@ -1,7 +1,6 @@
 """Readers of the training corpora: every one becomes sentences of (words, labels) with the fold it belongs to.
 
-Folds group what belongs together (an abstract, a case report, a trial) and are fixed by `folds`: fold = number of the
-group modulo `FOLDS`, groups in the order of the files; runs of sentences where a file does not tell its documents apart.
+Folds group what belongs together (an abstract, a case report, a trial); the list is benchmarks/nlp_folds.tsv (see `nlp_folds`).
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opentrail.services.comprehendmedical.engine.text import Token, split_sentences, tokenize
+from tools.nlp_folds import FOLDS as FOLDS
+from tools.nlp_folds import abstracts, fold_of, runs_of
 
-FOLDS = 5
 MACCROBAT = {
     "Sign_symptom": "DX",
     "Disease_disorder": "DX",
@@ -32,7 +32,6 @@ MACCROBAT = {
     "Time": "TIME",
     "Age": "AGE",
     "Severity": "ACUITY",
-    "Occupation": "PROF",
 }
 CHIA = {
     "Condition": "DX",
@@ -113,22 +112,28 @@ def merge_numbers(words: list[str], labels: list[str]) -> tuple[list[str], list[
     return out, kept
 
 
-def runs(sentences: Sequence[tuple[list[str], list[str]]]) -> list[Sentence]:
-    """Folds as `FOLDS` runs of consecutive sentences: documents stay whole but for those at a seam."""
-    size = -(-len(sentences) // FOLDS)
-    return [Sentence(tuple(words), tuple(labels), at // size) for at, (words, labels) in enumerate(sentences)]
-
-
 def bc5cdr(shared: Path) -> list[Sentence]:
     """Chemicals and diseases in abstracts (train and development parts)."""
-    folder = shared / "data/nlp/bc5cdr_iob"
-    return [one for part in ("train", "devel") for one in runs(columns(folder / f"BC5CDR-IOB.{part}.tsv"))]
+    found = []
+    for part in ("train", "devel"):
+        rows = columns(shared / f"data/nlp/bc5cdr_iob/BC5CDR-IOB.{part}.tsv")
+        for first, last, fold in runs_of(part):
+            found += [Sentence(tuple(words), tuple(labels), fold) for words, labels in rows[first : last + 1]]
+    return found
 
 
 def ncbi(shared: Path) -> list[Sentence]:
     """Diseases in abstracts (train and development parts)."""
-    folder = shared / "data/nlp/ncbi_disease"
-    return [one for part in ("train", "devel") for one in runs(columns(folder / f"{part}.tsv"))]
+    folder, folds = shared / "data/nlp/ncbi_disease", fold_of("ncbi")
+    found = []
+    for part in ("train", "devel"):
+        texts, name = abstracts(folder / f"NCBI{part}set_corpus.txt"), ""
+        for words, labels in columns(folder / f"{part}.tsv"):
+            bare = "".join(words)
+            if bare not in texts.get(name, ""):
+                name = next(one for one, text in texts.items() if bare in text)
+            found.append(Sentence(tuple(words), tuple(labels), folds[name]))
+    return found
 
 
 def brat(name: str, text: str, lines: Iterator[str] | Sequence[str]) -> Brat:
@@ -190,18 +195,13 @@ def cut(text: str, tokens: tuple[Token, ...], labels: Sequence[str], fold: int) 
 
 def maccrobat(shared: Path) -> list[Sentence]:
     """Case reports with the types that the service answers with."""
-    documents = maccrobat_documents(shared)
-    return [one for number, document in enumerate(documents) for one in labelled(document, MACCROBAT, number % FOLDS)]
+    return [one for document in maccrobat_documents(shared) for one in labelled(document, MACCROBAT, fold_of("maccrobat")[document.name])]
 
 
 def chia(shared: Path) -> list[Sentence]:
     """Eligibility criteria; both documents of a trial share a fold."""
-    found = []
-    trials: dict[str, int] = {}
-    for document in chia_documents(shared):
-        number = trials.setdefault(document.name.split("_")[0], len(trials))
-        found += labelled(document, CHIA, number % FOLDS)
-    return found
+    folds = fold_of("chia")
+    return [one for document in chia_documents(shared) for one in labelled(document, CHIA, folds[document.name.split("_")[0]])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +222,7 @@ def queries(shared: Path) -> list[Query]:
         row = json.loads(line)
         gold = [(*place, one["identifier_type"]) for one in row["phi"] for place in places(row["text"], one["value"])]
         theirs = [(one["begin_offset"], one["end_offset"], one["aws_type"]) for one in row["aws_detect_phi"]]
-        found.append(Query(row["text"], tuple(gold), tuple(theirs), number % FOLDS))
+        found.append(Query(row["text"], tuple(gold), tuple(theirs), fold_of("asq")[str(number)]))
     return found
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from defusedxml import ElementTree
 
+from opentrail.services.comprehendmedical.engine import gazetteer, stored
 from opentrail.services.comprehendmedical.engine.gazetteer import LONGEST, phrase_key
 
 DATA = Path(__file__).resolve().parent.parent / "src/opentrail/services/comprehendmedical/engine/data"
@@ -344,8 +345,8 @@ def gather(downloads: Path, shared: Path) -> dict[str, str]:
 
 def main() -> None:
     phrases = gather(Path(sys.argv[1]), Path(sys.argv[2]))
-    content = "".join(f"{key}\t{phrases[key]}\n" for key in sorted(phrases)).encode()
-    (DATA / "phrases.tsv.gz").write_bytes(gzip.compress(content, 9, mtime=0))
+    arrays = gazetteer.compiled({key: phrases[key] for key in sorted(phrases)})
+    (DATA / "phrases.npz").write_bytes(stored.packed(arrays, gazetteer.FORM))
 
 
 if __name__ == "__main__":

@@ -35,8 +35,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def commands() -> dict[str, Any]:
     """The commands of the program by name."""
-    group = typer.main.get_command(app)
-    return dict(group.commands)  # type: ignore[attr-defined]
+    found: dict[str, Any] = {}
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        found |= {f"{name} {part}": one for part, one in inner.items()} if inner else {name: command}
+    return found
 
 
 def flags(command: Any) -> dict[str, str]:
@@ -82,7 +85,8 @@ def cli() -> str:
         parts.append(table(("option", "default", "meaning"), rows) + "\n")
     parts.append(
         "## Exit status\n\n"
-        "0: done. 1: it failed, and standard error says why; for `verify`: something is wrong, and every finding is named.\n"
+        "0: done. 1: it failed, and standard error says why; for `verify`: something is wrong, and every finding is named;\n"
+        "for `redact`: a text could not be redacted.\n"
         "2: the command was not understood, a setting is wrong, or there is no server, trail or credentials to work with.\n"
     )
     return "".join(parts)
@@ -108,6 +112,8 @@ GATEWAY = (
     ("NotImplemented", "501", "The operation is known from the model and not offered. Recorded, with this error code."),
     ("ServiceUnavailable", "503", "The journal cannot take the call, the disk is almost full, or too many calls wait. Nothing of the call "
      "happened; where that is not sure, the text says that the outcome is unknown."),
+    ("UnauthorizedException", "401", "A bearer token that is not accepted, in FHIR's protocol; the text says why. Recorded in the name "
+     "of its issuer, or of its holder where the signature proves who that is; counted where no token is taken."),
     ("InternalFailure", "500", "A fault of ours. Recorded; the server's log names the place under the same request id."),
 )  # fmt: skip
 

@@ -8,17 +8,16 @@ labels of `bc5cdr` (channel k0) and `chia` (channel k1).
 
 from __future__ import annotations
 
-import gzip
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine import gazetteer, model
+from opentrail.services.comprehendmedical.engine import clusters, gazetteer, model
 from opentrail.services.comprehendmedical.engine.decode import batch_of
-from opentrail.services.comprehendmedical.engine.features import Clusters, load_clusters, sentence_features
+from opentrail.services.comprehendmedical.engine.features import Clusters, sentence_features
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.model import Model
 from opentrail.services.comprehendmedical.engine.tagger import stack_tags
@@ -47,14 +46,13 @@ def shared_folder() -> Path:
 
 def dictionaries() -> tuple[Gazetteer, Clusters]:
     """The compiled dictionaries that the features use."""
-    return gazetteer.load(DATA / "phrases.tsv.gz"), load_clusters(DATA / "clusters.tsv.gz")
+    return gazetteer.load(DATA / "phrases.npz"), clusters.load(DATA / "clusters.npz")
 
 
 def sentences(head: str, shared: Path) -> list[Sentence]:
     """The training sentences of a head."""
     if head == "phi":
-        with gzip.open(DATA / "phrases.tsv.gz", "rt", encoding="utf-8") as lines:
-            return nlp_phi.training_texts(shared, dict(line.rstrip("\n").split("\t") for line in lines))
+        return nlp_phi.training_texts(shared, dictionaries()[0].kinds)
     readers = {"bc5cdr": nlp_corpora.bc5cdr, "chia": nlp_corpora.chia, "ncbi": nlp_corpora.ncbi, "clinical": nlp_corpora.maccrobat}
     return readers[head](shared)
 
@@ -69,18 +67,24 @@ def stacked(lower: Model, found: Sequence[Sentence], dictionary: Gazetteer) -> l
     return rows
 
 
-def train_head(head: str, found: Sequence[Sentence], lower: Model | None, dictionary: Gazetteer, clusters: Clusters) -> Trained:
-    """Train one head on the given sentences."""
-    rows = stacked(lower, found, dictionary) if lower else [[] for _ in found]
-    features = [sentence_features(one.words, dictionary.tags(one.words), clusters, row) for one, row in zip(found, rows, strict=True)]
+def featured(head: str, found: Sequence[Sentence], lower: Model | None, dictionary: Gazetteer, groups: Clusters) -> list[list[list[str]]]:
+    """The features of every sentence, as the head sees them."""
+    rows = stacked(lower, found, dictionary) if lower and head in SECOND else [[] for _ in found]
+    known: dict[str, Mapping[int, list[str]]] = {}
+    return [sentence_features(one.words, dictionary.tags(one.words), groups, row, known) for one, row in zip(found, rows, strict=True)]
+
+
+def train_head(head: str, found: Sequence[Sentence], features: Sequence[Sequence[Sequence[str]]]) -> Trained:
+    """Train one head on sentences with their features."""
     return train(features, [mended(one.labels) for one in found], OPTIONS[head])
 
 
 def train_from(head: str, shared: Path, lower: Path | None = None) -> Trained:
     """Train a head on all its data, in a process of its own."""
-    dictionary, clusters = dictionaries()
-    below = model.load(lower, clusters) if lower else None
-    return train_head(head, sentences(head, shared), below, dictionary, clusters)
+    dictionary, groups = dictionaries()
+    below = model.load(lower, groups) if lower else None
+    found = sentences(head, shared)
+    return train_head(head, found, featured(head, found, below, dictionary, groups))
 
 
 def main() -> None:

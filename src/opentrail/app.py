@@ -12,14 +12,13 @@ import logging
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from opentrail import upkeep
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Calls, Tools
-from opentrail.gateway.asgi import asgi
 from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.resolve import Routes
@@ -31,6 +30,7 @@ from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.trust import own_issuer
 from opentrail.services.cloudtrail import service as cloudtrail
 from opentrail.services.cloudtrail.delivery import plan as delivery_plan
 from opentrail.services.cloudtrail.delivery import put as delivery_put
@@ -47,8 +47,8 @@ from opentrail.services.healthlake.importing import Import
 from opentrail.services.healthlake.job_records import telling
 from opentrail.services.healthlake.job_store import EXPORT, IMPORT
 from opentrail.services.iam import service as iam
+from opentrail.services.personalize import jobs as personalize_jobs
 from opentrail.services.personalize import service as personalize
-from opentrail.services.personalize.jobs import Jobs as PersonalizeJobs
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
 from opentrail.services.sns import service as sns
@@ -137,34 +137,29 @@ async def _serve_web(settings: Settings) -> int:
     parts = Parts(settings, web=True)
     gateway = make_gateway(parts)
     server = Server(
-        asgi(gateway),
-        settings.host,
-        settings.port,
+        gateway,
         Path(settings.tls_certificate) if settings.tls_certificate else None,
         Path(settings.tls_key) if settings.tls_key else None,
-        int(_PATIENCE),
     )
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gateway.loop.add_signal_handler(number, stopping.set)
     settle_memory()
-    serving = asyncio.create_task(server.serve())
+    await server.start(settings.host, settings.port)
     keeping = asyncio.create_task(upkeep.run(gateway, lambda: prunable(parts)))
     turns = TurnServer(gateway.lane, parts.turns_file)
     await turns.start()
-    await asyncio.wait({serving, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
-    clean = stopping.is_set()
+    await stopping.wait()
     keeping.cancel()
     await turns.stop()
-    server.should_exit = True
-    await asyncio.wait({serving}, timeout=_PATIENCE + 1)
+    await server.stop(_PATIENCE)
     await asyncio.to_thread(gateway.lane.stop)
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)
     gateway.engine_pool.shutdown(wait=False, cancel_futures=True)
     parts.engines.stop()
     parts.close()
-    return 0 if clean else 1
+    return 0
 
 
 def settle_memory() -> None:
@@ -258,6 +253,7 @@ def serve_work(settings: Settings) -> int:
     while not ended and not stopping.wait(1.0):
         ended = any(health.ended for health in runner.health())
     clean = runner.stop() and not ended
+    parts.engines.stop()
     parts.close()
     return 0 if clean else 1
 
@@ -268,12 +264,15 @@ def workers(parts: Parts) -> list[Worker]:
 
     settings, clock = parts.settings, parts.clock
     holder = "work" if not settings.database else parts.ids.uuid()
-    calls = RemoteCalls(settings.url, service_credentials(parts), clock)
+    calls = RemoteCalls(settings.url, service_credentials(parts), clock, own_issuer(settings))
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
+
+    def doing(service: str, kinds: Mapping[str, Kind]) -> Jobs:
+        return Jobs(service, kinds, parts.main.read, turns.write, calls, parts.engines, clock, settings.folder / "jobs")
 
     return [
         worker(Following(index.follower(), parts.main), parts.history),
@@ -285,7 +284,8 @@ def workers(parts: Parts) -> list[Worker]:
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
         *(worker(task, parts.history) for task in healthlake_jobs(parts, calls, turns)),
-        worker(PersonalizeJobs(parts.main.read, turns.write, calls, clock, settings.folder), parts.history),
+        worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
+        worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
     ]
 
 

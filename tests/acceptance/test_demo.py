@@ -7,51 +7,44 @@ import re
 import time
 from collections.abc import Iterator
 
-import boto3
 import pytest
-from botocore.config import Config
-
-from tests.servers import MAIN, Server, aws, program, serve
+from benchmarks.servers import ACCOUNT, Server, serving
 
 FLUSH, DIGEST = 2.0, 5.0
+INTERVALS = ("--flush-interval", f"{FLUSH}s", "--digest-interval", f"{DIGEST}s")
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A fresh server with short intervals."""
-    with serve(tmp_path_factory.mktemp("demo") / "data", flush=FLUSH, digest=DIGEST) as server:
+    with serving(tmp_path_factory.mktemp("demo") / "data", *INTERVALS) as server:
         yield server
 
 
 def keys(server: Server, bucket: str) -> list[str]:
     """The keys of the log files and digests in a bucket."""
-    key, secret = server.keys[MAIN]
-    s3 = boto3.client(
-        "s3", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=key, aws_secret_access_key=secret,
-        config=Config(s3={"addressing_style": "path"}),
-    )  # fmt: skip
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    pages = server.client("s3").get_paginator("list_objects_v2").paginate(Bucket=bucket)
     return [one["Key"] for page in pages for one in page.get("Contents", ()) if one["Key"].endswith(".json.gz")]
 
 
 def test_the_demo_passes_and_every_file_is_valid(server: Server) -> None:
-    told = program("demo", *server.options(), "--flush-interval", f"{FLUSH}s", "--digest-interval", f"{DIGEST}s")
+    told = server.run("demo", *INTERVALS)
     assert told.returncode == 0, told.stdout + told.stderr
     (bucket,) = re.findall(r"s3://(\S+?)\.", told.stdout)
     (name,) = re.findall(r"Trail (\S+) logs", told.stdout)
-    arn = f"arn:aws:cloudtrail:us-east-1:{MAIN}:trail/{name}"
+    arn = f"arn:aws:cloudtrail:us-east-1:{ACCOUNT}:trail/{name}"
 
     # The trail stops, which gives a last digest: after it no file is added while the files are counted.
-    assert aws(server, "cloudtrail", "stop-logging", "--name", name).returncode == 0
+    assert server.aws("cloudtrail", "stop-logging", "--name", name).returncode == 0
     files = settled(server, bucket)
     digests = [key for key in files if "/CloudTrail-Digest/" in key]
     logs = [key for key in files if "/CloudTrail/" in key]
-    checked = aws(server, "cloudtrail", "validate-logs", "--trail-arn", arn, "--start-time", "2020-01-01T00:00:00Z")
+    checked = server.aws("cloudtrail", "validate-logs", "--trail-arn", arn, "--start-time", "2020-01-01T00:00:00Z")
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert f"{len(digests)}/{len(digests)} digest files valid" in checked.stdout
     assert f"{len(logs)}/{len(logs)} log files valid" in checked.stdout
 
-    verified = program("verify", "--trail-arn", arn, *server.options())
+    verified = server.run("verify", "--trail-arn", arn)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert f"{len(digests)} digests, {len(logs)} log files" in verified.stdout
 
@@ -67,7 +60,7 @@ def settled(server: Server, bucket: str) -> list[str]:
 
 
 def test_lookup_prints_the_calls(server: Server) -> None:
-    found = program("lookup", *server.options(), "--event-name", "CreateFHIRDatastore", "--error", "any", "--output", "json")
+    found = server.run("lookup", "--event-name", "CreateFHIRDatastore", "--error", "any", "--output", "json")
     assert found.returncode == 0, found.stderr
     (record,) = [json.loads(line) for line in found.stdout.splitlines()]
     assert (record["errorCode"], record["userIdentity"]["type"]) == ("AccessDeniedException", "IAMUser")

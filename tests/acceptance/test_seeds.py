@@ -7,26 +7,28 @@ read here: an unlisted difference fails, and so does a listed one that is gone.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from benchmarks.servers import serving
 
-from tests.servers import serve
 from tests.wire.story import Caller, Live, Story
 
 SAMPLES: dict[str, Any] = json.loads(Path(__file__).with_name("seeds.json").read_text("utf-8"))
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "record.md"
+SEEDS = Path(os.environ.get("OPENTRAIL_SHARED", Path(__file__).parents[3] / "shared")) / "seeds"
 _ROW = re.compile(r"\| `(\w+)` \| `([\w.]+)` \| (added|absent|other type) \| .+ \|")
 
 
 @pytest.fixture(scope="module")
 def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """A story on a fresh server."""
-    with serve(tmp_path_factory.mktemp("seeds") / "data") as server:
+    with serving(tmp_path_factory.mktemp("seeds") / "data") as server:
         live = Live(server)
         yield Story(live)
         live.close()
@@ -46,16 +48,12 @@ def create_data_store(story: Story) -> dict[str, Any]:
     return record_of(story, story.client("healthlake", session).create_fhir_datastore(**input))
 
 
-def detect_entities(story: Story) -> dict[str, Any]:
-    """DetectEntitiesV2 by a user with a session token."""
+def detect(operation: str, story: Story) -> dict[str, Any]:
+    """An operation of Comprehend Medical by a user with a session token."""
     user = story.user(("*", "*"))
     given = story.client("sts", user).get_session_token()["Credentials"]
     session = Caller(user.account, given["AccessKeyId"], given["SecretAccessKey"], {}, given["SessionToken"])
-    try:
-        answer = story.client("comprehendmedical", session).detect_entities_v2(Text="aspirin")
-    except ClientError as error:
-        answer = error.response
-    return record_of(story, answer)
+    return record_of(story, getattr(story.client("comprehendmedical", session), operation)(Text="aspirin"))
 
 
 def list_dataset_groups(story: Story) -> dict[str, Any]:
@@ -64,7 +62,12 @@ def list_dataset_groups(story: Story) -> dict[str, Any]:
     return record_of(story, story.client("personalize", user).list_dataset_groups())
 
 
-CALLS = {"CreateFHIRDatastore": create_data_store, "DetectEntitiesV2": detect_entities, "ListDatasetGroups": list_dataset_groups}
+CALLS = {
+    "CreateFHIRDatastore": create_data_store,
+    "DetectEntities": partial(detect, "detect_entities"),
+    "DetectEntitiesV2": partial(detect, "detect_entities_v2"),
+    "ListDatasetGroups": list_dataset_groups,
+}
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES))
@@ -76,6 +79,16 @@ def test_a_record_is_like_its_sample(story: Story, sample: str) -> None:
     found |= dict.fromkeys(theirs.keys() - ours.keys(), "absent")
     found |= {path: "other type" for path in ours.keys() & theirs.keys() if ours[path] != theirs[path]}
     assert found == listed(sample)
+
+
+def test_the_fields_are_those_of_the_published_samples() -> None:
+    """Where AWS's pages lie beside the repository, what is kept of them here is compared with them."""
+    for page in sorted(SEEDS.glob("*.txt")):
+        text = page.read_text("utf-8")
+        start = re.search(r'\{\s*"eventVersion"', text)
+        assert start is not None, page
+        published, _ = json.JSONDecoder().raw_decode(text, start.start())
+        assert types(published) == types_of_sample(SAMPLES[published["eventName"]]), page
 
 
 def test_every_listed_difference_is_of_a_sample() -> None:

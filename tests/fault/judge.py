@@ -11,11 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from benchmarks.servers import ACCOUNT, REGION, Server
+
 from opentrail.journal import disclosures
 from opentrail.journal.read import MANAGEMENT, after, head
 from opentrail.journal.verify import verify
 from tests.fault.load import CROWD, Client, Told, crowd, patient
-from tests.fault.server import ACCOUNT, REGION, Server
 
 BUCKET, TRAIL_BUCKET, TRAIL = "load-bucket", "trail-bucket", "fault-trail"
 TRAIL_ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{TRAIL}"

@@ -1,24 +1,21 @@
-"""A live server, every offered operation as a valid request, and a client that signs, sends and reads raw HTTP."""
+"""Every offered operation as a valid request, and a client that signs, sends and reads raw HTTP."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 import re
-import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
+from hashlib import md5, sha256
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from benchmarks.servers import ACCOUNT, credentials, free_port
+from benchmarks.servers import ACCOUNT, REGION, Server, serving
 from botocore.credentials import Credentials
 from botocore.serialize import create_serializer
 
@@ -27,42 +24,19 @@ from opentrail.calls.call import Request
 from opentrail.contract.models import model
 from opentrail.gateway.resolve import protocol_of
 from opentrail.identity import sigv4
+from tests.fault import shop
 from tests.unit.contract import samples
 
-REGION = "us-east-1"
 WIRE = {"json": "json", "query": "query", "rest_json": "rest-json", "rest_xml": "rest-xml"}
 PATIENCE = 30.0
 
 
-@dataclass(frozen=True)
-class Server:
-    """A server that answers: its port, folder, root credentials, and the file that its standard error goes to."""
-
-    port: int
-    folder: Path
-    credentials: Credentials
-    log: Path
-
-
 @contextmanager
-def server(folder: Path, *options: str) -> Iterator[Server]:
-    """A server at log level debug, stopped with SIGTERM at the end; it must then end with status 0."""
-    home, log, port = folder / "data", folder / "server.log", free_port()
-    command = [sys.executable, "-c", "from opentrail.cli import main; main()", "serve", "--data-dir", str(home), "--account", ACCOUNT]
-    command += ["--listen", f"127.0.0.1:{port}", "--log-level", "debug", "--log-format", "json", *options]
-    with log.open("wb") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        try:
-            for line in process.stdout or ():
-                if line.startswith("OpenTrail serves"):
-                    break
-            else:
-                raise RuntimeError(f"the server did not start: {log.read_text()}")
-            yield Server(port, home, credentials(home / "credentials"), log)
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=60)
-        assert process.returncode == 0
+def server(folder: Path, *options: str, **environment: str) -> Iterator[Server]:
+    """A server at log level debug that must end with status 0."""
+    with serving(folder / "data", "--log-level", "debug", "--log-format", "json", *options, environment=environment) as running:
+        yield running
+        assert running.stop() == 0
 
 
 @dataclass(frozen=True)
@@ -164,9 +138,9 @@ async def _read(reader: asyncio.StreamReader, head_only: bool) -> Got:
     return Got(status, headers, body)
 
 
-def call(server: Server, service: str, operation: str, input: Mapping[str, Any]) -> Got:
-    """One signed call."""
-    [got] = send_all(server.port, [raw(signed(serialized(service, operation, input, server.port), server.credentials))], 1)
+def call(server: Server, service: str, operation: str, input: Mapping[str, Any], caller: Credentials | None = None) -> Got:
+    """One call signed by the root user or another caller."""
+    [got] = send_all(server.port, [raw(signed(serialized(service, operation, input, server.port), caller or server.credentials))], 1)
     return got
 
 
@@ -179,6 +153,9 @@ def serialized(service: str, operation: str, input: Mapping[str, Any], port: int
     return Sent(wire.method, wire.path, wire.query, (("host", f"127.0.0.1:{port}"), *headers.items()), wire.body, samples.SERVICES[service])
 
 
+PART = b"some bytes"
+"""The bytes of objects and parts."""
+PART_OF_UPLOAD = {"PartNumber": 1, "ETag": md5(PART, usedforsecurity=False).hexdigest()}
 TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}'
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}'
 AVRO = (
@@ -188,12 +165,14 @@ AVRO = (
 
 
 def bucket_policy(bucket: str) -> str:
-    """What CreateTrail wants of a bucket."""
+    """What CreateTrail wants of a bucket, and what imports want."""
     who = '"Effect":"Allow","Principal":{"Service":"cloudtrail.amazonaws.com"}'
     return (
         f'{{"Version":"2012-10-17","Statement":[{{{who},"Action":"s3:GetBucketAcl","Resource":"arn:aws:s3:::{bucket}"}},'
         f'{{{who},"Action":"s3:PutObject","Resource":"arn:aws:s3:::{bucket}/AWSLogs/{ACCOUNT}/*",'
-        '"Condition":{"StringEquals":{"s3:x-amz-acl":"bucket-owner-full-control"}}}]}'
+        '"Condition":{"StringEquals":{"s3:x-amz-acl":"bucket-owner-full-control"}}},'
+        '{"Effect":"Allow","Principal":{"Service":"personalize.amazonaws.com"},"Action":["s3:GetObject","s3:ListBucket"],'
+        f'"Resource":["arn:aws:s3:::{bucket}","arn:aws:s3:::{bucket}/*"]}}]}}'
     )
 
 
@@ -209,8 +188,6 @@ def prepare(server: Server) -> dict[str, Any]:
     made(server, "s3", "CreateBucket", Bucket="box")
     made(server, "s3", "PutBucketPolicy", Bucket="box", Policy=bucket_policy("box"))
     made(server, "s3", "PutObject", Bucket="box", Key="key", Body=b"bytes")
-    upload = re.search(rb"<UploadId>([^<]+)<", made(server, "s3", "CreateMultipartUpload", Bucket="box", Key="key"))
-    assert upload is not None
     made(server, "cloudtrail", "CreateTrail", Name="trail", S3BucketName="box")
     made(server, "iam", "CreateUser", UserName="nurse")
     made(server, "iam", "CreateRole", RoleName="worker", AssumeRolePolicyDocument=TRUST)
@@ -222,11 +199,32 @@ def prepare(server: Server) -> dict[str, Any]:
     return {
         "UserName": "nurse", "RoleName": "worker", "PolicyName": "policy", "PolicyDocument": POLICY, "AssumeRolePolicyDocument": TRUST,
         "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/worker", "RoleSessionName": "shift", "Bucket": "box", "Key": "key",
-        "Policy": bucket_policy("box"), "CopySource": "box/key", "UploadId": upload.group(1).decode(), "PartNumber": 1, "Name": "trail",
+        "Policy": bucket_policy("box"), "CopySource": "box/key", "Name": "trail", "UploadId": upload(server), "PartNumber": 1,
         "TrailName": "trail", "S3BucketName": "box", "ResourceARN": store["DatastoreArn"], "DatastoreId": store["DatastoreId"],
         "ResourceId": f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/trail", "schemaArn": schema["schemaArn"], "schema": AVRO,
         "datasetGroupArn": group["datasetGroupArn"], "DatastoreTypeVersion": "R4", "DurationSeconds": 3600,
+        **shop.opened(server, group["datasetGroupArn"], schema["schemaArn"]),
     }  # fmt: skip
+
+
+def upload(server: Server) -> str:
+    """An upload of one part that was begun."""
+    found = re.search(rb"<UploadId>([^<]+)<", made(server, "s3", "CreateMultipartUpload", Bucket="box", Key="key"))
+    assert found is not None
+    id = found.group(1).decode()
+    made(server, "s3", "UploadPart", Bucket="box", Key="key", UploadId=id, PartNumber=1, Body=PART)
+    return id
+
+
+def chief(server: Server) -> Credentials:
+    """A user who may do everything; the root user may not assume roles."""
+    call(server, "iam", "CreateUser", {"UserName": "chief"})
+    policy = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}'
+    made(server, "iam", "PutUserPolicy", UserName="chief", PolicyName="all", PolicyDocument=policy)
+    body = made(server, "iam", "CreateAccessKey", UserName="chief").decode()
+    found = re.search(r"<AccessKeyId>([^<]+)<.*<SecretAccessKey>([^<]+)<", body, re.DOTALL)
+    assert found is not None
+    return Credentials(found.group(1), found.group(2))
 
 
 PATIENT = b'{"resourceType":"Patient","id":"p1","name":[{"family":"Long","given":["A"]}],"birthDate":"1970-01-01"}'
@@ -252,7 +250,14 @@ FHIR = {
     "TranslateConceptMapWithGet": ("GET", "ConceptMap/$translate", b""),
     "TranslateConceptMapWithPost": ("POST", "ConceptMap/$translate", b'{"resourceType":"Parameters"}'),
     "GetCapabilities": ("GET", "metadata", b""),
+    "GetSmartConfiguration": ("GET", ".well-known/smart-configuration", b""),
 }
+
+
+def settled(name: tuple[str, str]) -> tuple[int, int, tuple[str, str]]:
+    """A sort key for operations: those that take things away come last, the deletions after the others."""
+    kinds = ("Complete", "Untag", "Remove", "Abort", "Delete")
+    return next((n for n, kind in enumerate(kinds, 1) if name[1].startswith(kind)), 0), -len(name[1]), name
 
 
 def offered() -> list[tuple[str, str]]:
@@ -264,16 +269,23 @@ def valid(service: str, operation: str, known: Mapping[str, Any], port: int, cha
     """A request that the model allows, naming what is there where it can."""
     if service == "healthlake" and operation in FHIR:
         return fhir(operation, known, port)
+    return serialized(service, operation, drawn(service, operation, known, chance, some if service != "s3" else some / 10), port)
+
+
+def drawn(service: str, operation: str, known: Mapping[str, Any], chance: random.Random, some: float) -> dict[str, Any]:
+    """An input that the model allows, naming what is there where it can; optional members are there with the chance `some`."""
     shape = model(service).operation_model(operation).input_shape
-    input = samples.located(shape, chance, some if service != "s3" else some / 10) if shape is not None else {}
+    input = samples.located(shape, chance, some) if shape is not None else {}
     for name in [name for name in input if name.startswith(("Checksum", "ContentMD5", "ContentLength"))]:
         del input[name]
     for name in input:
         if name in known and not (name == "Name" and service != "cloudtrail"):
             input[name] = known[name]
     if service == "s3" and operation in ("PutObject", "UploadPart"):
-        input["Body"] = b"some bytes"
-    return serialized(service, operation, input, port)
+        input["Body"] = PART
+    if operation == "CompleteMultipartUpload":
+        input["MultipartUpload"] = {"Parts": [PART_OF_UPLOAD]}
+    return input
 
 
 def fhir(operation: str, known: Mapping[str, Any], port: int) -> Sent:

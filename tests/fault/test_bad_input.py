@@ -1,7 +1,8 @@
 """Bad input gets a clear 4xx in the caller's protocol and at most one record; never a 500, a traceback or silence.
 
 Every offered operation is called with 200 mutations of a valid request, most of them signed again so that they get past
-authentication. The run prints a table of operations and statuses.
+authentication, by a user who may do everything. What is offered is what the services say, so that what comes later is mutated too. The
+run prints a table of operations and statuses.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from xml.etree.ElementTree import ParseError
 
 import msgspec
 import pytest
+from benchmarks.servers import Server
+from botocore.credentials import Credentials
 from defusedxml import ElementTree
 
 from opentrail.gateway.resolve import protocol_of
@@ -29,13 +32,13 @@ NO_BODY = {204, 304}
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with live.server(tmp_path_factory.mktemp("bad"), "--flush-interval", "1h") as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def known(server: live.Server) -> dict[str, Any]:
+def known(server: Server) -> dict[str, Any]:
     return live.prepare(server)
 
 
@@ -87,33 +90,28 @@ def check(got: Got, sent: Sent, protocol: str) -> str:
     return ""
 
 
-def mutated(service: str, operation: str, known: dict[str, Any], server: live.Server) -> list[tuple[Sent, bool, bool]]:
+def mutated(service: str, operation: str, known: dict[str, Any], server: Server, caller: Credentials) -> list[tuple[Sent, bool, bool]]:
     """Requests, whether only the body differs, whether the signature holds."""
     chance = random.Random(f"{service}.{operation}")
     found = []
     while len(found) < MUTATIONS:
         sent = live.valid(service, operation, known, server.port, chance)
-        first = live.signed(sent, server.credentials)
+        first = live.signed(sent, caller)
         sent, body_only = mutations.mutate(sent, chance)
         if chance.random() < 0.1:
             sent, _ = mutations.mutate(first, chance)
             found.append((sent, False, False))
             continue
         try:
-            found.append((live.signed(sent, server.credentials), body_only, True))
+            found.append((live.signed(sent, caller), body_only, True))
         except Rejected:
             found.append((replace(sent, headers=first.headers), False, False))
     return found
 
 
-def settled(name: tuple[str, str]) -> tuple[bool, tuple[str, str]]:
-    """Operations that take things away come last."""
-    return name[1].startswith(("Delete", "Abort", "Complete", "Remove", "Untag")), name
-
-
-def test_mutations_of_every_offered_operation(server: live.Server, known: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    operations = sorted(live.offered(), key=settled)
-    sent = [(service, name, *one) for service, name in operations for one in mutated(service, name, known, server)]
+def test_mutations_of_every_offered_operation(server: Server, known: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    operations, caller = sorted(live.offered(), key=live.settled), live.chief(server)
+    sent = [(service, name, *one) for service, name in operations for one in mutated(service, name, known, server, caller)]
     answers = live.send_all(server.port, [live.raw(one[2]) for one in sent])
     wrong, table = [], {name: Counter[int]() for name in operations}
     recorded = Counter(record["requestID"] for record in live.journal(server.folder))
@@ -144,7 +142,7 @@ def listing(table: dict[tuple[str, str], Counter[int]]) -> str:
     return "\n".join(lines)
 
 
-def assert_quiet(server: live.Server) -> None:
+def assert_quiet(server: Server) -> None:
     """The server logged no fault of its own, and is still well."""
     faults = [line for line in server.log.read_text().splitlines() if '"level":"error"' in line or "Traceback" in line]
     assert not faults, faults[:10]
@@ -152,12 +150,12 @@ def assert_quiet(server: live.Server) -> None:
     assert health.status == 200, health.body
 
 
-def post(server: live.Server, body: bytes, service: str = "cloudtrail", **headers: str) -> Sent:
+def post(server: Server, body: bytes, service: str = "cloudtrail", **headers: str) -> Sent:
     lines = {"host": f"127.0.0.1:{server.port}", **{name.replace("_", "-"): value for name, value in headers.items()}}
     return Sent("POST", "/", "", tuple(lines.items()), body, service)
 
 
-def one(server: live.Server, sent: Sent, payload: str = "") -> Got:
+def one(server: Server, sent: Sent, payload: str = "") -> Got:
     [got] = live.send_all(server.port, [live.raw(live.signed(sent, server.credentials, payload))], 1)
     return got
 
@@ -167,7 +165,7 @@ JSON = {"x_amz_target": TARGET, "content_type": "application/x-amz-json-1.1"}
 
 
 @pytest.mark.parametrize("target", ["", ".", "Nope.LookupEvents", "CloudTrail_20131101.Nope", "CloudTrail_20131101", "x" * 9000, "\xe9"])
-def test_unknown_targets(server: live.Server, target: str) -> None:
+def test_unknown_targets(server: Server, target: str) -> None:
     got = one(server, post(server, b"{}", x_amz_target=target, content_type="application/x-amz-json-1.1"))
     assert got.status in (400, 404)
     assert error_of(got, "json") == "UnknownOperationException"
@@ -186,7 +184,7 @@ def test_unknown_targets(server: live.Server, target: str) -> None:
         ("healthlake", "GET", "/datastore/x", b"", "UnknownOperationException"),
     ],
 )
-def test_calls_of_nothing_known(server: live.Server, signing: str, method: str, path: str, body: bytes, code: str) -> None:
+def test_calls_of_nothing_known(server: Server, signing: str, method: str, path: str, body: bytes, code: str) -> None:
     got = one(server, replace(post(server, body, signing), method=method, path=path))
     assert 400 <= got.status < 500
     assert error_in_any(got) == code
@@ -195,19 +193,19 @@ def test_calls_of_nothing_known(server: live.Server, signing: str, method: str, 
 @pytest.mark.parametrize(
     "body", [*mutations.RAW_JSON, b"[]", b'"a"', b"1", b"[" * 500_000, b'{"a":' * 300_000], ids=lambda body: repr(body[:12])
 )
-def test_json_that_is_none(server: live.Server, body: bytes) -> None:
+def test_json_that_is_none(server: Server, body: bytes) -> None:
     got = one(server, post(server, body, **JSON))
     assert (got.status, error_of(got, "json")) == (400, "SerializationException")
 
 
 @pytest.mark.parametrize("body", [body for body in mutations.RAW_XML if body not in (b"{}",)], ids=lambda body: repr(body[:20]))
-def test_xml_that_is_none_or_another(server: live.Server, known: dict[str, Any], body: bytes) -> None:
+def test_xml_that_is_none_or_another(server: Server, known: dict[str, Any], body: bytes) -> None:
     got = one(server, replace(post(server, body, "s3"), path="/box", query="delete"))
     assert got.status in (200, 400)
     assert got.status == 200 or error_of(got, "rest_xml") in ("MalformedXML", "InvalidArgument", "InvalidRequest", "UserKeyMustBeSpecified")
 
 
-def test_a_billion_laughs(server: live.Server) -> None:
+def test_a_billion_laughs(server: Server) -> None:
     entities = b"".join(b'<!ENTITY l%d "%s">' % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10))
     body = b'<!DOCTYPE l [<!ENTITY l0 "lol">' + entities + b"]><Delete><Object><Key>&l9;</Key></Object></Delete>"
     got = one(server, replace(post(server, body, "s3"), path="/box", query="delete"))
@@ -216,12 +214,12 @@ def test_a_billion_laughs(server: live.Server) -> None:
 
 @pytest.mark.parametrize("body", [*mutations.RAW_JSON, b"[]", b"null", b'{"resourceType":"Patient","a":' + b"[" * 700 + b"]" * 700 + b"}"],
                          ids=lambda body: repr(body[:12]))  # fmt: skip
-def test_fhir_that_is_none(server: live.Server, known: dict[str, Any], body: bytes) -> None:
+def test_fhir_that_is_none(server: Server, known: dict[str, Any], body: bytes) -> None:
     got = one(server, replace(live.fhir("CreateResource", known, server.port), body=body))
     assert (got.status, error_of(got, "fhir")) in ((400, "ValidationException"), (404, "ResourceNotFoundException"))
 
 
-def test_bodies_over_the_limit(server: live.Server, known: dict[str, Any]) -> None:
+def test_bodies_over_the_limit(server: Server, known: dict[str, Any]) -> None:
     """More than 4 MiB, announced or in chunks: refused before it is held in memory."""
     big = b'{"a":"' + b"x" * (5 * 1024 * 1024) + b'"}'
     for sent, protocol in (
@@ -238,7 +236,7 @@ def test_bodies_over_the_limit(server: live.Server, known: dict[str, Any]) -> No
     assert (got.status, error_of(got, "json")) == (413, "RequestEntityTooLarge")
 
 
-def test_headers_beyond_reason_and_twice(server: live.Server) -> None:
+def test_headers_beyond_reason_and_twice(server: Server) -> None:
     plain = post(server, b"{}", **JSON)
     wide = replace(plain, headers=(*plain.headers, *((f"x-{n}", "v") for n in range(60))))
     assert one(server, wide).status == 200
@@ -272,7 +270,7 @@ UNSIGNED_CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
      b"5;chunk-signature=" + b"0" * 64 + b"\r\nabcde\r\n0;chunk-signature=" + b"0" * 64 + b"\r\n\r\n", b"0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"],
     ids=lambda body: repr(body[:12]),
 )  # fmt: skip
-def test_chunks_that_are_none(server: live.Server, known: dict[str, Any], payload: str, body: bytes) -> None:
+def test_chunks_that_are_none(server: Server, known: dict[str, Any], payload: str, body: bytes) -> None:
     put = Sent("PUT", "/box/chunked", "", (("host", f"127.0.0.1:{server.port}"), ("x-amz-decoded-content-length", "5")), body, "s3")
     got = one(server, put, payload)
     assert 400 <= got.status < 404, got
@@ -280,7 +278,7 @@ def test_chunks_that_are_none(server: live.Server, known: dict[str, Any], payloa
     assert not list((server.folder / "objects" / "spool").iterdir())
 
 
-def test_bodies_cut_short(server: live.Server, known: dict[str, Any]) -> None:
+def test_bodies_cut_short(server: Server, known: dict[str, Any]) -> None:
     """A client that promises more than it sends and goes away leaves no record, no spool file and a server that is well."""
     before = len(live.journal(server.folder))
     put = Sent("PUT", "/box/short", "", (("host", f"127.0.0.1:{server.port}"),), b"only this", "s3", length="100000")
@@ -306,7 +304,7 @@ def test_bodies_cut_short(server: live.Server, known: dict[str, Any]) -> None:
     ],
     ids=lambda request: repr(request[:24]),
 )  # fmt: skip
-def test_what_is_not_even_http(server: live.Server, request_bytes: bytes) -> None:
+def test_what_is_not_even_http(server: Server, request_bytes: bytes) -> None:
     """Answered with a 4xx or hung up on; the next client is served."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(request_bytes)
@@ -317,7 +315,7 @@ def test_what_is_not_even_http(server: live.Server, request_bytes: bytes) -> Non
     assert_quiet(server)
 
 
-def test_presigned_garbage(server: live.Server) -> None:
+def test_presigned_garbage(server: Server) -> None:
     for query in (
         "X-Amz-Algorithm=AWS4-HMAC-SHA256", "X-Amz-Signature=a&X-Amz-Credential=a/b/c/d/e", "X-Amz-Algorithm=a&X-Amz-Signature=%ff",
         "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-east-1/s3/aws4_request&X-Amz-Date=20269999T999999Z"

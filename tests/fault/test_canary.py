@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.servers import Server
 
 from opentrail.app import SERVICES
 from opentrail.contract.models import model
@@ -84,7 +85,7 @@ def leaves(service: str, operation: str, paths: tuple[str, ...]) -> Iterator[lis
 class Trial:
     """A server with a logging trail, everything that was sent to it, and what must and must not be found."""
 
-    def __init__(self, server: live.Server) -> None:
+    def __init__(self, server: Server) -> None:
         self.server, self.known = server, live.prepare(server)
         live.made(server, "cloudtrail", "StartLogging", Name="trail")
         self.never: dict[str, str] = {}
@@ -233,7 +234,9 @@ def by_hand(trial: Trial) -> None:
     ]
     trial.send(*sent)
     unsigned = replace(plain, headers=(*plain.headers, ("authorization", f"Bearer {secret('bearer token')}")))
-    live.send_all(trial.server.port, [live.raw(unsigned)])
+    asked = live.fhir("ReadResource", trial.known, trial.server.port)
+    with_token = replace(asked, headers=(*asked.headers, ("authorization", f"Bearer {secret('FHIR bearer token')}")))
+    live.send_all(trial.server.port, [live.raw(unsigned), live.raw(with_token)])
 
 
 def secrets(trial: Trial) -> None:
@@ -312,9 +315,9 @@ def test_another_caller_learns_nothing_from_errors(trial: Trial) -> None:
     body = live.made(trial.server, "iam", "CreateAccessKey", UserName="nurse").decode()
     keys = re.search(r"<AccessKeyId>([^<]+)<.*<SecretAccessKey>([^<]+)<", body, re.DOTALL)
     assert keys is not None
-    nurse = replace(trial.server, credentials=live.Credentials(keys.group(1), keys.group(2)))
-    sent = [live.valid(service, name, trial.known, nurse.port, random.Random(name), 0.0) for service, name in live.offered()]
-    got = live.send_all(nurse.port, [live.raw(live.signed(one, nurse.credentials)) for one in sent])
+    nurse, port = live.Credentials(keys.group(1), keys.group(2)), trial.server.port
+    sent = [live.valid(service, name, trial.known, port, random.Random(name), 0.0) for service, name in live.offered()]
+    got = live.send_all(port, [live.raw(live.signed(one, nurse)) for one in sent])
     assert sum(one.status == 403 for one in got) > 60
     refused = "".join(one.body.decode() for one in got if one.status >= 400)
     assert present({**trial.never, **trial.secrets, **trial.kept}, refused) == []

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import pytest
 from benchmarks import load as bench
+from benchmarks.servers import ACCOUNT, OTHER, REGION, Server, serving
 from botocore.credentials import Credentials
 
 from tests.fault.judge import World
 from tests.fault.load import CLOUDTRAIL, Asked, Client, Told, cloudtrail, patient, put_object, signed, user
-from tests.fault.server import ACCOUNT, REGION, Server, serving
 from tests.threads import together
 
 PAIRS = 1_000
-OTHER = "210987654321"
 MB = 1024 * 1024
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The hash of no bytes."""

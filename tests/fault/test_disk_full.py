@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.servers import Server, serving
+
 from opentrail.journal.verify import verify
 from tests.fault import disks
 from tests.fault.judge import World
 from tests.fault.load import Client, Load, cloudtrail, user
-from tests.fault.server import Server, serving
 
 MB = 1024 * 1024
 

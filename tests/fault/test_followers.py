@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import load as bench
+from benchmarks.servers import REGION, serving
 
 from tests.fault.judge import TRAIL, TRAIL_BUCKET, World, bucket_policy
 from tests.fault.load import CLOUDTRAIL, Load
-from tests.fault.server import REGION, serving
 
 QUICK = ("--flush-interval", "1s", "--digest-interval", "3s")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from benchmarks.servers import serving
+
 from tests.fault.load import Client, Told, cloudtrail, put_object, user
-from tests.fault.server import serving
 from tests.fault.shim import Event, Shim
 from tests.threads import together
 

@@ -6,11 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from benchmarks.servers import Server, serving
 
 from opentrail.journal.verify import verify
 from tests.fault.judge import World, check_recorded
 from tests.fault.load import Client, Load, Told, cloudtrail, user
-from tests.fault.server import Server, serving
 from tests.fault.shim import Shim
 
 

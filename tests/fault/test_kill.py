@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import pytest
+from benchmarks.servers import serving
 
 from tests.fault.judge import World
 from tests.fault.load import Load
-from tests.fault.server import serving
 
 VICTIMS = ("supervisor", "web", "work", "all")
 QUICK = ("--flush-interval", "1s", "--digest-interval", "3s")

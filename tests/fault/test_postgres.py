@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pg8000.native
 import pytest
+from benchmarks.servers import Server, serving
 
 from opentrail.journal.verify import verify
 from opentrail.store.postgres import arguments
 from tests.fault.judge import World
 from tests.fault.load import Load
-from tests.fault.server import Server, serving
 from tests.fault.test_concurrency import revoke_then_call
 
 QUICK = ("--flush-interval", "1s", "--digest-interval", "3s")

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.servers import free_port
+from benchmarks.servers import Server, free_port
 
 from tests.fault import live
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[live.Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with live.server(tmp_path_factory.mktemp("processes")) as running:
         yield running
 
@@ -36,7 +34,7 @@ def roles(folder: Path) -> dict[str, int]:
     return found
 
 
-def test_a_work_role_that_dies_is_started_again(server: live.Server) -> None:
+def test_a_work_role_that_dies_is_started_again(server: Server) -> None:
     until = time.monotonic() + 20
     while "work" not in roles(server.folder) and time.monotonic() < until:
         time.sleep(0.1)
@@ -49,16 +47,14 @@ def test_a_work_role_that_dies_is_started_again(server: live.Server) -> None:
     assert "work ended with status -9" in server.log.read_text()
 
 
-def test_a_second_server_on_the_same_folder_is_refused(server: live.Server) -> None:
-    command = [sys.executable, "-c", "from opentrail.cli import main; main()", "serve", "--data-dir", str(server.folder)]
-    command += ["--listen", f"127.0.0.1:{free_port()}"]
-    other = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+def test_a_second_server_on_the_same_folder_is_refused(server: Server) -> None:
+    other = server.run("serve", "--listen", f"127.0.0.1:{free_port()}")
     assert other.returncode != 0
     assert "in use by another OpenTrail server" in other.stderr + other.stdout
     assert "Traceback" not in other.stderr
 
 
-def test_many_calls_that_make_calls_do_not_use_up_the_threads(server: live.Server) -> None:
+def test_many_calls_that_make_calls_do_not_use_up_the_threads(server: Server) -> None:
     """CreateTrail asks S3 for the bucket from a reader thread: more at once than there are threads must all be answered."""
     live.prepare(server)
     sent = [live.serialized("cloudtrail", "CreateTrail", {"Name": f"trail-{n}", "S3BucketName": "box"}, server.port) for n in range(60)]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pg8000.native
 import pytest
+from benchmarks.servers import ACCOUNT, OTHER, serving
 
 from opentrail.store.postgres import arguments
 from tests.conftest import kinds
-from tests.servers import serve
+from tests.wire.issuer import Issuer
 from tests.wire.story import Live, Story
 
 
@@ -27,12 +28,24 @@ class Lives:
         self._request, self._folder = request, folder
         self._running: dict[str, Live] = {}
         self.opened = ExitStack()
+        self.issuer = self.opened.enter_context(Issuer())
 
     def of(self, kind: str) -> Live:
         """The server on that kind of database."""
         if kind not in self._running:
             address = self._database() if kind == "postgresql" else ""
-            server = self.opened.enter_context(serve(self._folder / kind, address))
+            server = self.opened.enter_context(
+                serving(
+                    self._folder / kind,
+                    "--account",
+                    f"{ACCOUNT},{OTHER}",
+                    "--database",
+                    address,
+                    "--flush-interval",
+                    "2s",
+                    environment={"OPENTRAIL_TOKEN_ISSUERS": self.issuer.origin},
+                )
+            )
             self._running[kind] = self.opened.enter_context(closing(Live(server)))
         return self._running[kind]
 
@@ -52,6 +65,13 @@ def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield lives
 
 
+@pytest.fixture
+def issuer(lives: Lives) -> Issuer:
+    """The identity provider whose tokens the servers' data stores may take, as it was at first."""
+    lives.issuer.keys, lives.issuer.answer = [lives.issuer.rsa, lives.issuer.ec], None
+    return lives.issuer
+
+
 @pytest.fixture(params=kinds())
 def live(request: pytest.FixtureRequest, lives: Lives) -> Live:
     """A running server, on SQLite and on PostgreSQL."""
@@ -68,8 +88,13 @@ def story(live: Live) -> Story:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """A test that passed must have done what it claims."""
     result = yield
+    judged(pyfuncitem)
+    return result
+
+
+def judged(pyfuncitem: pytest.Function) -> None:
+    """Raises AssertionError when the test claims an operation of which its story compared no record of success."""
     claimed = {(mark.args[0], name) for mark in pyfuncitem.iter_markers("covers") for name in mark.args[1:]}
     story = pyfuncitem.funcargs.get("story")
     proven = story.proven if isinstance(story, Story) else set()
     assert claimed <= proven, f"claimed and not proven: {sorted(claimed - proven)}"
-    return result

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import urllib3
+from benchmarks.servers import ACCOUNT, Server
 from botocore import xform_name
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -29,7 +30,6 @@ from botocore.model import Shape
 from opentrail.app import SERVICES
 from opentrail.journal import read as journal
 from opentrail.store.databases import open_database
-from tests.servers import MAIN, Server
 
 REGION = "us-east-1"
 RECENT = 400
@@ -92,9 +92,9 @@ class Caller:
         return Credentials(self.key, self.secret, self.token)
 
 
-def root(account: str, keys: Mapping[str, tuple[str, str]]) -> Caller:
+def root(account: str, keys: Mapping[str, Credentials]) -> Caller:
     """The root user of an account."""
-    key, secret = keys[account]
+    key, secret = keys[account].access_key, keys[account].secret_key
     identity = {
         "type": "Root", "principalId": account, "arn": f"arn:aws:iam::{account}:root", "accountId": account, "accessKeyId": key,
     }  # fmt: skip
@@ -167,7 +167,7 @@ class Story:
     def __init__(self, live: Live) -> None:
         self.live = live
         self.tag = f"{next(_numbers)}-{int(time.time() * 1000) % 10**8}"
-        self.root = root(MAIN, live.server.keys)
+        self.root = root(ACCOUNT, live.server.keys)
         self.proven: set[tuple[str, str]] = set()
 
     def name(self, stem: str) -> str:

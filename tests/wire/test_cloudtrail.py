@@ -7,11 +7,13 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import combinations
 from typing import Any
+from uuid import uuid4
 
 import pytest
+from benchmarks.servers import OTHER
 
-from tests.servers import OTHER
 from tests.wire.covers import covers
 from tests.wire.story import MOMENT, Caller, Story, root
 
@@ -144,6 +146,28 @@ def test_every_attribute_finds_the_call(story: Story) -> None:
         ("EventSource", "personalize.amazonaws.com"), ("ReadOnly", "true"),
     ):  # fmt: skip
         assert event["EventId"] in [one["EventId"] for one in lookup(client, key, value)], key
+
+
+def test_any_combination_of_attributes_must_hold_together(story: Story, trail: dict[str, Any]) -> None:
+    """Every pair of the eight attributes, all of them, and each of them wrong beside the other seven."""
+    client = story.client("cloudtrail")
+    answer = client.get_trail_status(Name=trail["TrailARN"])
+    (record,) = story.live.journal(answer["ResponseMetadata"]["RequestId"])
+    right = {
+        "EventId": record["eventID"], "EventName": "GetTrailStatus", "ReadOnly": "true", "Username": "root", "ResourceType": TYPE,
+        "ResourceName": trail["TrailARN"], "EventSource": "cloudtrail.amazonaws.com", "AccessKeyId": story.root.key,
+    }  # fmt: skip
+
+    def found(asked: dict[str, str]) -> bool:
+        attributes = [{"AttributeKey": key, "AttributeValue": value} for key, value in asked.items()]
+        return record["eventID"] in [one["EventId"] for one in client.lookup_events(LookupAttributes=attributes)["Events"]]
+
+    for pair in combinations(right, 2):
+        assert found({key: right[key] for key in pair}), pair
+    assert found(right)
+    wrong = {"EventId": str(uuid4()), "ReadOnly": "false"}
+    for key in right:
+        assert not found({**right, key: wrong.get(key, "AWS::S3::Bucket")}), key
 
 
 def lookup(client: Any, key: str, value: str) -> list[dict[str, Any]]:

@@ -103,7 +103,7 @@ def test_terminology_by_get_and_post(story: Story, ward: str) -> None:
         ("GET", "ConceptMap/$translate?url=http://nowhere&system=a&code=b", None, 404),
         ("POST", "ConceptMap/$translate", {"resourceType": "Parameters", "parameter": 1}, 400),
         ("POST", "Patient/$export", None, 501),
-        ("GET", ".well-known/smart-configuration", None, 501),
+        ("GET", ".well-known/smart-configuration", None, 404),
     ],
 )
 def test_what_an_operation_cannot_do_it_says(story: Story, ward: str, method: str, path: str, body: Any, status: int) -> None:

@@ -77,13 +77,14 @@ def test_what_breaks_a_rule_is_refused_by_personalizes_code(story: Story) -> Non
 class Shop:
     """A dataset group with schemas and datasets, in a region of its own: five groups are allowed in each."""
 
-    def __init__(self, story: Story, region: str) -> None:
+    def __init__(self, story: Story, region: str, domain: str | None = None) -> None:
         self.story, self.region = story, region
         self.client = story.client("personalize", region=region)
-        self.group = self.client.create_dataset_group(name=story.name("shop"))["datasetGroupArn"]
+        self.domain = {"domain": domain} if domain else {}
+        self.group = self.client.create_dataset_group(name=story.name("shop"), **self.domain)["datasetGroupArn"]
 
     def schema(self, stem: str, text: str) -> str:
-        return str(self.client.create_schema(name=self.story.name(stem), schema=text)["schemaArn"])
+        return str(self.client.create_schema(name=self.story.name(stem), schema=text, **self.domain)["schemaArn"])
 
     def dataset(self, kind: str, text: str) -> str:
         name = self.story.name(kind.lower())
@@ -136,29 +137,35 @@ def test_datasets(story: Story) -> None:
     shop.call("DeleteDatasetGroup", {"datasetGroupArn": shop.group}, resources=around[:1])
 
 
-def put_csv(story: Story, region: str, files: dict[str, str], allowed: bool = True) -> str:
-    """A bucket with these objects, which Personalize may read when it is allowed to."""
-    s3, bucket = story.client("s3", region=region), story.name("data")
+def put_csv(story: Story, region: str, files: dict[str, str], stem: str = "data") -> str:
+    """A bucket with these objects."""
+    s3, bucket = story.client("s3", region=region), story.name(stem)
     s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
     for key, text in files.items():
         s3.put_object(Bucket=bucket, Key=key, Body=text.encode())
-    if allowed:
-        who = {"Effect": "Allow", "Principal": {"Service": "personalize.amazonaws.com"}, "Action": ["s3:GetObject", "s3:ListBucket"]}
-        where = {"Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}
-        s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{**who, **where}]}))
     return bucket
+
+
+def role(story: Story, *actions: str, stem: str = "role") -> str:
+    """A role that trusts Personalize and may do this with every bucket."""
+    iam, name = story.client("iam"), story.name(stem)
+    trust = [{"Effect": "Allow", "Principal": {"Service": "personalize.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": trust}))["Role"]["Arn"]
+    allow = [{"Effect": "Allow", "Action": list(actions or ("s3:GetObject", "s3:ListBucket", "s3:PutObject")), "Resource": "*"}]
+    document = json.dumps({"Version": "2012-10-17", "Statement": allow})
+    iam.put_role_policy(RoleName=name, PolicyName="data", PolicyDocument=document)
+    return str(arn)
 
 
 def settled(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What a resource is like once its job is done."""
     until = time.monotonic() + 60
-    while (found := describe())["status"] in ("CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING"):
+    while (found := describe())["status"].endswith(("PENDING", "IN_PROGRESS", "STOPPING")):
         assert time.monotonic() < until, found
         time.sleep(0.1)
     return found
 
 
-ROLE = "arn:aws:iam::123456789012:role/reads-data"
 ROWS = "USER_ID,ITEM_ID,TIMESTAMP\n" + "".join(f"u{n % 60},i{n * n % 37 + n % 5},{1_600_000_000 + n}\n" for n in range(1_500))
 
 
@@ -169,11 +176,11 @@ def test_imports(story: Story) -> None:
     bucket = put_csv(
         story, shop.region, {"in/a.csv": ROWS, "in/b.csv": ROWS, "bad.csv": "USER_ID,ITEM_ID\n1,2\n", "worse.csv": ROWS + "a,b,-1\n"}
     )
-    closed = put_csv(Story(story.live), shop.region, {"a.csv": ROWS}, allowed=False)
+    reader, stranger = role(story), role(Story(story.live), "s3:ListAllMyBuckets")
     outcomes = []
     for number, (place, mode) in enumerate(
         ((f"{bucket}/in", "FULL"), (f"{bucket}/in/a.csv", "INCREMENTAL"), (f"{bucket}/bad.csv", "FULL"), (f"{bucket}/worse.csv", "FULL"),
-         (f"{closed}/a.csv", "FULL"), (f"{bucket}/nothing", "FULL"))
+         (f"{bucket}/in/a.csv", "FULL"), (f"{bucket}/nothing", "FULL"))
     ):  # fmt: skip
         name = story.name(f"import{number}")
         arn = f"arn:aws:personalize:{shop.region}:123456789012:dataset-import-job/{name}"
@@ -181,7 +188,7 @@ def test_imports(story: Story) -> None:
             "jobName": name,
             "datasetArn": dataset,
             "dataSource": {"dataLocation": f"s3://{place}"},
-            "roleArn": ROLE,
+            "roleArn": stranger if number == 4 else reader,
             "importMode": mode,
         }
         touched = [("AWS::Personalize::Dataset", dataset), ("AWS::Personalize::DatasetImportJob", arn)]
@@ -203,9 +210,12 @@ def test_imports(story: Story) -> None:
 
 def imported(shop: Shop, dataset: str, text: str) -> None:
     """Imports a CSV file into a dataset and waits for it."""
-    bucket = put_csv(shop.story, shop.region, {"a.csv": text})
-    source, name = {"dataLocation": f"s3://{bucket}/a.csv"}, bucket.replace("data", "import")
-    job = shop.client.create_dataset_import_job(jobName=name, datasetArn=dataset, dataSource=source, roleArn=ROLE)
+    stem = dataset.rpartition("/")[2].lower().replace("_", "-")
+    bucket = put_csv(shop.story, shop.region, {"a.csv": text}, f"data-{stem}")
+    source, name = {"dataLocation": f"s3://{bucket}/a.csv"}, shop.story.name(f"import-{stem}")
+    job = shop.client.create_dataset_import_job(
+        jobName=name, datasetArn=dataset, dataSource=source, roleArn=role(shop.story, stem=f"role-{stem}")
+    )
     found = settled(
         lambda: shop.client.describe_dataset_import_job(**{"datasetImportJobArn": job["datasetImportJobArn"]})["datasetImportJob"]
     )
@@ -215,7 +225,7 @@ def imported(shop: Shop, dataset: str, text: str) -> None:
 RECIPE = "arn:aws:personalize:::recipe/aws-user-personalization-v2"
 
 
-@covers("personalize", "CreateSolution", "DescribeSolution", "ListSolutions", "DeleteSolution", "CreateSolutionVersion")
+@covers("personalize", "CreateSolution", "DescribeSolution", "ListSolutions", "UpdateSolution", "DeleteSolution", "CreateSolutionVersion")
 @covers("personalize", "DescribeSolutionVersion", "ListSolutionVersions", "StopSolutionVersionCreation", "GetSolutionMetrics")
 @covers("personalize", "CreateCampaign", "DescribeCampaign", "ListCampaigns", "UpdateCampaign", "DeleteCampaign")
 def test_solutions_and_campaigns(story: Story) -> None:
@@ -251,6 +261,18 @@ def test_solutions_and_campaigns(story: Story) -> None:
     assert (shown["recipeArn"], shown["latestSolutionVersion"]["solutionVersionArn"]) == (RECIPE, version)
     assert [one["name"] for one in shop.call("ListSolutions", {"datasetGroupArn": shop.group})["solutions"]] == [name]
 
+    change = {
+        "solutionArn": solution,
+        "performAutoTraining": True,
+        "solutionUpdateConfig": {"autoTrainingConfig": {"schedulingExpression": "rate(3 days)"}},
+    }
+    shop.call("UpdateSolution", change, response={"solutionArn": solution}, resources=[made])
+    wrong = {"solutionArn": solution, "solutionUpdateConfig": {"autoTrainingConfig": {"schedulingExpression": "rate(31 days)"}}}
+    shop.call("UpdateSolution", wrong, error="InvalidInputException")
+    shown = shop.client.describe_solution(solutionArn=solution)["solution"]
+    assert shown["solutionConfig"]["autoTrainingConfig"] == {"schedulingExpression": "rate(3 days)"}
+    assert (shown["latestSolutionUpdate"]["status"], shown["performAutoTraining"]) == ("ACTIVE", True)
+
     stopped = shop.client.create_solution_version(solutionArn=solution)["solutionVersionArn"]
     shop.call("StopSolutionVersionCreation", {"solutionVersionArn": stopped}, resources=[("AWS::Personalize::SolutionVersion", stopped)])
     ended = settled(lambda: shop.client.describe_solution_version(solutionVersionArn=stopped)["solutionVersion"])
@@ -271,6 +293,154 @@ def test_solutions_and_campaigns(story: Story) -> None:
     shop.call("DeleteCampaign", {"campaignArn": campaign}, resources=[held])
     shop.call("DeleteSolution", {"solutionArn": solution}, resources=[made])
     shop.call("DescribeSolutionVersion", named, error="ResourceNotFoundException")
+
+
+SHOP_ROWS = "USER_ID,ITEM_ID,TIMESTAMP,EVENT_TYPE\n" + "".join(
+    f"u{n % 60},i{n * n % 37 + n % 5},{1_600_000_000 + n},{'Purchase' if n // 60 % 3 == 0 else 'View'}\n" for n in range(3_600)
+)
+
+
+@covers("personalize", "CreateRecommender", "DescribeRecommender", "ListRecommenders", "UpdateRecommender", "StartRecommender")
+@covers("personalize", "StopRecommender", "DeleteRecommender")
+@covers("personalize-runtime", "GetRecommendations")
+def test_recommenders(story: Story) -> None:
+    shop = Shop(story, "ca-central-1", "ECOMMERCE")
+    prefix = f"arn:aws:personalize:{shop.region}:123456789012"
+    dataset = shop.dataset("INTERACTIONS", avro("Interactions", *WHO, ("EVENT_TYPE", "string", {})))
+    name, runtime = story.name("for-you"), story.client("personalize-runtime", region=shop.region)
+    arn = f"{prefix}:recommender/{name}"
+    input = {"name": name, "datasetGroupArn": shop.group, "recipeArn": "arn:aws:personalize:::recipe/aws-ecomm-recommended-for-you"}
+    touched, group = [("AWS::Personalize::Recommender", arn)], [("AWS::Personalize::DatasetGroup", shop.group)]
+    assert "import some first" in refused(lambda: shop.client.create_recommender(**input), "InvalidInputException")
+    imported(shop, dataset, SHOP_ROWS)
+    for wrong in ("aws-vod-top-picks", "aws-sims"):
+        given = {**input, "recipeArn": f"arn:aws:personalize:::recipe/{wrong}"}
+        refused(lambda given=given: shop.client.create_recommender(**given), "InvalidInputException")  # type: ignore[misc]
+    shop.call("CreateRecommender", input, response={"recommenderArn": arn}, resources=[*group, *touched])
+    described = {"recommenderArn": arn}
+    found = settled(lambda: shop.client.describe_recommender(**described)["recommender"])
+    assert found["status"] == "ACTIVE", found
+    assert found["modelMetrics"]["coverage"] > 0
+    shop.call("DescribeRecommender", described, resources=touched)
+    assert [one["name"] for one in shop.call("ListRecommenders", {"datasetGroupArn": shop.group})["recommenders"]] == [name]
+
+    ask = {"recommenderArn": arn, "userId": "u1", "numResults": 5}
+    request = hidden(ask, "recommenderArn", "numResults")
+    listed = story.call("personalize-runtime", "GetRecommendations", ask, region=shop.region, request=request, resources=touched)[
+        "itemList"
+    ]
+    bought = {row.split(",")[1] for row in SHOP_ROWS.splitlines() if row.startswith("u1,") and row.endswith("Purchase")}
+    assert listed
+    assert not bought & {one["itemId"] for one in listed}
+    refused(lambda: runtime.get_recommendations(recommenderArn=arn), "InvalidInputException")
+
+    shop.call("StopRecommender", described, response=described, resources=touched)
+    assert "INACTIVE" in refused(lambda: runtime.get_recommendations(**ask), "InvalidInputException")
+    shop.call("StopRecommender", described, error="ResourceInUseException", resources=touched)
+    shop.call("StartRecommender", described, response=described, resources=touched)
+    config = {"minRecommendationRequestsPerSecond": 3, "trainingDataConfig": {"excludedDatasetColumns": {"INTERACTIONS": ["EVENT_TYPE"]}}}
+    change = {**described, "recommenderConfig": config}
+    shop.call("UpdateRecommender", change, response=described, resources=touched)
+    updated = settled(lambda: shop.client.describe_recommender(**described)["recommender"]["latestRecommenderUpdate"])
+    assert updated["status"] == "ACTIVE", updated
+    assert updated["recommenderConfig"] == config
+    assert runtime.get_recommendations(**ask)["itemList"]
+    refused(lambda: shop.client.delete_dataset_group(datasetGroupArn=shop.group), "ResourceInUseException")
+    shop.call("DeleteRecommender", described, resources=touched)
+    shop.call("DescribeRecommender", described, error="ResourceNotFoundException")
+
+    few = shop.client.create_recommender(
+        name=story.name("few"), datasetGroupArn=shop.group, recipeArn="arn:aws:personalize:::recipe/aws-ecomm-frequently-bought-together"
+    )["recommenderArn"]
+    assert settled(lambda: shop.client.describe_recommender(recommenderArn=few)["recommender"])["status"] == "ACTIVE"
+    beside = runtime.get_recommendations(recommenderArn=few, itemId="i1", numResults=3)["itemList"]
+    assert "i1" not in {one["itemId"] for one in beside}
+    shop.client.delete_recommender(recommenderArn=few)
+
+
+def test_tuning_and_updates(story: Story) -> None:
+    shop = Shop(story, "eu-south-1")
+    client, imports = shop.client, shop.dataset("INTERACTIONS", SCHEMA)
+    imported(shop, imports, ROWS)
+
+    def version(stem: str, recipe: str, mode: str = "FULL", **more: Any) -> dict[str, Any]:
+        solution = f"arn:aws:personalize:{shop.region}:123456789012:solution/{story.name(stem)}"
+        if mode == "FULL":
+            arn = f"arn:aws:personalize:::recipe/{recipe}"
+            client.create_solution(name=story.name(stem), recipeArn=arn, datasetGroupArn=shop.group, **more)
+        made = client.create_solution_version(solutionArn=solution, trainingMode=mode)["solutionVersionArn"]
+        return settled(lambda: client.describe_solution_version(solutionVersionArn=made)["solutionVersion"])
+
+    ranges = {"integerHyperParameterRanges": [{"name": "min_cointeraction_count", "minValue": 1, "maxValue": 2}]}
+    hpo = {"hpoResourceConfig": {"maxNumberOfTrainingJobs": "2"}, "algorithmHyperParameterRanges": ranges}
+    tuned = version("tuned", "aws-sims", performHPO=True, solutionConfig={"hpoConfig": hpo})
+    assert tuned["status"] == "ACTIVE", tuned
+    assert int(tuned["tunedHPOParams"]["algorithmHyperParameters"]["min_cointeraction_count"]) in (1, 2, 3)
+    sims, base = "arn:aws:personalize:::recipe/aws-sims", {"name": story.name("bad"), "datasetGroupArn": shop.group}
+    for wrong in (
+        {"hpoConfig": {**hpo, "hpoResourceConfig": {"maxNumberOfTrainingJobs": "41"}}},
+        {"hpoConfig": {"hpoObjective": {"metricName": "coverage"}}},
+        {"hpoConfig": {"algorithmHyperParameterRanges": {"integerHyperParameterRanges": [{"name": "x", "minValue": 1, "maxValue": 2}]}}},
+        {"trainingDataConfig": {"excludedDatasetColumns": {"INTERACTIONS": ["NOPE"]}}},
+        {"autoTrainingConfig": {"schedulingExpression": "rate(0 days)"}},
+        {"algorithmHyperParameters": {"min_cointeraction_count": "11"}},
+    ):
+        refused(
+            lambda wrong=wrong: client.create_solution(recipeArn=sims, performHPO=True, solutionConfig=wrong, **base),  # type: ignore[misc]
+            "InvalidInputException",
+        )
+
+    recipe = "aws-user-personalization"
+    first = version("updated", recipe, performAutoTraining=False)
+    refused(lambda: client.create_solution_version(solutionArn=tuned["solutionArn"], trainingMode="UPDATE"), "InvalidInputException")
+    tracking = client.create_event_tracker(name=story.name("clicks"), datasetGroupArn=shop.group)["trackingId"]
+    clicked = [{"eventType": "click", "itemId": "brand-new", "sentAt": 1_700_000_000}]
+    stream = story.client("personalize-events", region=shop.region)
+    for user in ("u1", "u2", "u3"):
+        stream.put_events(trackingId=tracking, userId=user, sessionId=user, eventList=clicked)
+    second = version("updated", recipe, "UPDATE")
+    assert (first["trainingMode"], second["trainingMode"], second["status"]) == ("FULL", "UPDATE", "ACTIVE"), second
+    metrics = [client.get_solution_metrics(solutionVersionArn=one["solutionVersionArn"])["metrics"] for one in (first, second)]
+    assert metrics[0] == metrics[1]
+    latest = f"{first['solutionArn']}/$LATEST"
+    refused(lambda: client.create_campaign(name=story.name("c"), solutionVersionArn=latest), "InvalidInputException")
+    campaign = client.create_campaign(
+        name=story.name("c"), solutionVersionArn=latest, campaignConfig={"syncWithLatestSolutionVersion": True}
+    )["campaignArn"]
+    assert client.describe_campaign(campaignArn=campaign)["campaign"]["solutionVersionArn"] == second["solutionVersionArn"]
+    runtime = story.client("personalize-runtime", region=shop.region)
+    found = runtime.get_recommendations(campaignArn=campaign, userId="nobody", numResults=500)["itemList"]
+    assert "brand-new" in {one["itemId"] for one in found}
+    third = version("updated", recipe, "UPDATE")["solutionVersionArn"]
+    assert client.describe_campaign(campaignArn=campaign)["campaign"]["solutionVersionArn"] == third
+
+
+def test_data_that_cannot_be_used_say_why(story: Story) -> None:
+    shop = Shop(story, "me-south-1")
+    client, dataset = shop.client, shop.dataset("INTERACTIONS", SCHEMA)
+    solution = client.create_solution(name=story.name("s"), recipeArn=RECIPE, datasetGroupArn=shop.group)["solutionArn"]
+    assert "no INTERACTIONS data" in refused(lambda: client.create_solution_version(solutionArn=solution), "InvalidInputException")
+    head, reader = "USER_ID,ITEM_ID,TIMESTAMP\n", role(story)
+    hostile = {
+        "empty": ("", "Input CSV is missing the following columns:[USER_ID, ITEM_ID, TIMESTAMP]."),
+        "quote": (head + 'a,"b,1\n' * 3, "line"),
+        "short": (head + "a,b,1\na,b\n", "short.csv, line 3: the row has 2 values"),
+        "number": (head + "a,b,1\na,b,1e400\n", "number.csv, line 3, column TIMESTAMP: the value is not a long."),
+        "hole": (head + ",b,1\n", "hole.csv, line 2, column USER_ID: the value is missing"),
+        "nul": (head + "a\0b,b,99999999999999999999\n", "nul.csv, line 2, column TIMESTAMP"),
+        "twice": ("USER_ID,ITEM_ID,TIMESTAMP,USER_ID\na,b,1,c\n", "twice.csv: column USER_ID appears twice"),
+    }
+    bucket = put_csv(story, shop.region, {f"{name}.csv": text or "\n" for name, (text, _) in hostile.items()})
+    for name, (_, reason) in hostile.items():
+        source = {"dataLocation": f"s3://{bucket}/{name}.csv"}
+        job = client.create_dataset_import_job(jobName=story.name(name), datasetArn=dataset, dataSource=source, roleArn=reader)
+        named = {"datasetImportJobArn": job["datasetImportJobArn"]}
+        found = settled(lambda: client.describe_dataset_import_job(**named)["datasetImportJob"])  # noqa: B023
+        assert (found["status"], reason in found["failureReason"]) == ("CREATE FAILED", True), found
+    imported(shop, dataset, head + "".join(f"u{n % 3},i{n},{n}\n" for n in range(5)))
+    version = client.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    found = settled(lambda: client.describe_solution_version(solutionVersionArn=version)["solutionVersion"])
+    assert (found["status"], found["failureReason"]) == ("CREATE FAILED", "Dataset has fewer than 1000 interactions.")
 
 
 def campaign_of(shop: Shop, stem: str, recipe: str, **config: Any) -> str:
@@ -378,6 +548,68 @@ def test_recommendations_and_events(story: Story) -> None:
     ranked = answer["personalizedRanking"]
     assert sorted(one["itemId"] for one in ranked) == sorted(ask["inputList"])
     assert sum(one["score"] for one in ranked) == pytest.approx(1.0)
+
+
+ACTIONS = avro("Actions", ("ACTION_ID", "string", {}), ("KIND", ["null", "string"], {"categorical": True}), ("VALUE", ["null", "long"], {}))
+ACTION_ROWS = "ACTION_ID,KIND,VALUE\n" + "".join(f"a{n},{'call' if n % 2 else 'mail'},{n}\n" for n in range(6))
+DEEDS = avro("ActionInteractions", *(WHO[0], ("ACTION_ID", "string", {}), WHO[2], ("EVENT_TYPE", "string", {})))
+DEED_ROWS = "USER_ID,ACTION_ID,TIMESTAMP,EVENT_TYPE\n" + "".join(
+    f"u{n % 60},a{n // 60 % 5},{1_600_000_000 + n},{'Taken' if n // 60 % 5 < n % 7 else 'Not Taken'}\n" for n in range(1_800)
+)
+
+
+@covers("personalize-runtime", "GetActionRecommendations")
+@covers("personalize-events", "PutActions", "PutActionInteractions")
+def test_actions(story: Story) -> None:
+    shop = Shop(story, "sa-east-1")
+    region, client = shop.region, shop.client
+    actions, deeds = shop.dataset("ACTIONS", ACTIONS), shop.dataset("ACTION_INTERACTIONS", DEEDS)
+    imported(shop, actions, ACTION_ROWS)
+    imported(shop, deeds, DEED_ROWS)
+    tracking = client.create_event_tracker(name=story.name("deeds"), datasetGroupArn=shop.group)
+    campaign = campaign_of(shop, "next", "aws-next-best-action")
+    touched = [("AWS::Personalize::Campaign", campaign)]
+
+    def recommended(**more: Any) -> list[dict[str, Any]]:
+        ask = {"campaignArn": campaign, "userId": "u1", "numResults": 6, **more}
+        filtered = [("AWS::Personalize::Filter", more["filterArn"])] if "filterArn" in more else []
+        request = hidden(ask, "campaignArn", "numResults", "filterArn")
+        found = story.call(
+            "personalize-runtime", "GetActionRecommendations", ask, region=region, request=request, resources=touched + filtered
+        )
+        assert found["recommendationId"]
+        return list(found["actionList"])
+
+    first = recommended()
+    scores = [one["score"] for one in first if "score" in one]
+    assert (len(first), scores) == (6, sorted(scores, reverse=True))
+    assert len(scores) == 5
+
+    # What a user did with an action counts in the very next call, and what an action is like, too.
+    deed = {"actionId": first[0]["actionId"], "userId": "u1", "sessionId": "s1", "timestamp": 1_700_000_000, "eventType": "Not Taken"}
+    put = {"trackingId": tracking["trackingId"], "actionInteractions": [deed] * 5}
+    tracker = [("AWS::Personalize::EventTracker", tracking["eventTrackerArn"])]
+    story.call("personalize-events", "PutActionInteractions", put, region=region, request=hidden(put, "trackingId"), resources=tracker)
+    again = {one["actionId"]: one.get("score", 0.0) for one in recommended()}
+    assert again[first[0]["actionId"]] != first[0]["score"]
+
+    letters = client.create_filter(
+        name=story.name("letters"), datasetGroupArn=shop.group, filterExpression='INCLUDE ActionID WHERE Actions.KIND IN ("letter")'
+    )["filterArn"]
+    assert recommended(filterArn=letters) == []
+    put = {"datasetArn": actions, "actions": [{"actionId": "a3", "properties": '{"kind": "letter"}'}]}
+    where = [("AWS::Personalize::Dataset", actions)]
+    story.call("personalize-events", "PutActions", put, region=region, request=hidden(put, "datasetArn"), resources=where)
+    assert [one["actionId"] for one in recommended(filterArn=letters)] == ["a3"]
+
+    runtime, stream = story.client("personalize-runtime", region=region), story.client("personalize-events", region=region)
+    refused(lambda: runtime.get_recommendations(campaignArn=campaign, userId="u1"), "InvalidInputException")
+    refused(lambda: runtime.get_action_recommendations(campaignArn=campaign), "InvalidInputException")
+    refused(lambda: runtime.get_action_recommendations(campaignArn=campaign, userId="u1", numResults=101), "InvalidInputException")
+    refused(lambda: stream.put_actions(datasetArn=deeds, actions=put["actions"]), "InvalidInputException")
+    refused(lambda: stream.put_events(trackingId=tracking["trackingId"], sessionId="s", eventList=[
+        {"eventType": "click", "itemId": "i1", "sentAt": 1_700_000_000}
+    ]), "InvalidInputException")  # fmt: skip
 
 
 @covers("personalize", "CreateEventTracker", "DescribeEventTracker", "ListEventTrackers", "DeleteEventTracker")

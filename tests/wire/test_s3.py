@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from botocore.auth import S3SigV4Auth
 
-from tests.servers import aws
 from tests.wire.covers import covers
 from tests.wire.story import Live, Story, host
 
@@ -179,11 +178,11 @@ def test_the_cli_copies_lists_and_removes(story: Story, bucket: str, tmp_path: P
     file = tmp_path / "note.txt"
     file.write_text("hello")
     server = story.live.server
-    done = aws(server, "s3", "cp", str(file), f"s3://{bucket}/notes/note.txt")
+    done = server.aws("s3", "cp", str(file), f"s3://{bucket}/notes/note.txt")
     assert done.returncode == 0, done.stderr
-    listed = aws(server, "s3", "ls", f"s3://{bucket}/notes/")
+    listed = server.aws("s3", "ls", f"s3://{bucket}/notes/")
     assert listed.stdout.split()[-2:] == ["5", "note.txt"]
-    assert aws(server, "s3", "rm", f"s3://{bucket}/notes/note.txt").returncode == 0
+    assert server.aws("s3", "rm", f"s3://{bucket}/notes/note.txt").returncode == 0
 
 
 def test_presigned_addresses(story: Story, bucket: str) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 from unittest.mock import ANY
 
-from tests.servers import OTHER
+from benchmarks.servers import OTHER
+
 from tests.wire.covers import covers
 from tests.wire.story import MOMENT, REGION, SECOND, Caller, Like, Story, assumed, policy, root, trust
 

@@ -103,6 +103,8 @@ class Call:
     _input: Any = None
     facts: dict[str, Any] = field(default_factory=dict)
     """additionalEventData of the record: transport facts and what the operation adds. Never content."""
+    grant: Any = None
+    """What the caller's bearer token allows, in the terms of the service that took it; None for signed and service-made calls."""
     standing: Any = None
     """What identity knows of the caller's rights, and the state epoch of that knowledge. Set by authenticate."""
     spooled: Path | None = None

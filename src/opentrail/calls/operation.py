@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
 from opentrail.store.sql import Snapshot, Tx
 
@@ -70,6 +71,8 @@ class Operation:
     """The request body is spooled to disk and handed to `prepare` as an Upload in the payload member."""
     unchecked: tuple[str, ...] = ()
     """Input members that the model does not check, because the service answers with an error of its own."""
+    public: bool = False
+    """A read-only operation that needs no credentials. Without them the call is counted and leaves no record, as in CloudTrail."""
     global_region: str = ""
     """The awsRegion of the record for global services (`us-east-1` for IAM); empty: the call's region."""
 
@@ -140,6 +143,8 @@ class Service:
     """Finds the policy of a resource by its ARN; None when the service has no resource policies."""
     policy_holder: Callable[[str], str] = lambda arn: arn
     """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
+    bearers: Bearers | None = None
+    """How the service takes bearer tokens in FHIR's protocol; None when it takes none."""
     fhir: bool = False
     """Whether the service answers FHIR's own REST protocol under /datastore/."""
     denied_code: str = "AccessDeniedException"

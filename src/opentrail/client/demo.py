@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from opentrail.client.fhir import fhir
 from opentrail.client.session import client, credentials_file, open_session
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.trust import own_issuer
 
 Say = Callable[[str], None]
 
@@ -125,7 +126,7 @@ def as_root(story: Story) -> None:
     address = f"{store['DatastoreEndpoint']}Patient/{patient['id']}"
     root = story.root.get_credentials()
     for method, resource, status in (("PUT", patient, 201), ("GET", None, 200)):
-        got, answer = fhir(root, story.settings.region, method, address, resource, story.settings.tls_certificate)
+        got, answer = fhir(root, story.settings.region, method, address, resource, own_issuer(story.settings))
         check(got == status, f"{method} Patient", f"answers {status}, not {got}: {answer}")
     schema = personalize.create_schema(name=f"demo-{story.tag}", schema=json.dumps(SCHEMA))["schemaArn"]
     group = personalize.create_dataset_group(name=f"demo-{story.tag}")["datasetGroupArn"]
@@ -249,6 +250,8 @@ def validate(story: Story) -> str:
         "AWS_SHARED_CREDENTIALS_FILE": str(credentials_file(story.settings)),
         "AWS_DEFAULT_REGION": story.settings.region,
     }
+    if issuer := own_issuer(story.settings):
+        environment["AWS_CA_BUNDLE"] = issuer
     start = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(story.started - 3600))
     command = ["cloudtrail", "validate-logs", "--trail-arn", story.trail_arn, "--start-time", start]
     try:

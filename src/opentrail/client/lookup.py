@@ -52,11 +52,11 @@ class Wanted:
 
 def moment(text: str, now: float) -> datetime:
     """A time from `2h` (that long ago) or ISO 8601; without an offset it is UTC. Raises BadCondition."""
-    if re.fullmatch(r"[0-9.]+\s*(ms|s|m|h|d)", text):
-        return datetime.fromtimestamp(now - seconds(text), UTC)
     try:
+        if re.fullmatch(r"[0-9.]+\s*(ms|s|m|h|d)", text):
+            return datetime.fromtimestamp(now - seconds(text), UTC)
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise BadCondition(f"{text!r} is neither a duration such as 2h nor a time such as 2026-11-21T09:30:00Z") from error
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
@@ -97,10 +97,10 @@ def row(record: dict[str, Any]) -> tuple[str, ...]:
 
 
 def csv_line(values: tuple[str, ...]) -> str:
-    """One CSV line whose cells no spreadsheet takes for a formula."""
+    """One CSV line whose cells no spreadsheet takes for a formula, nor a line break in one for the next line."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([harmless(value) for value in values])
-    return out.getvalue()
+    csv.writer(out, lineterminator="\r\n").writerow([harmless(value) for value in values])  # quotes what holds either character
+    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def harmless(value: str) -> str:

@@ -10,6 +10,7 @@ import botocore.session
 from botocore.config import Config
 
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.trust import own_issuer
 
 _CONFIG = Config(
     s3={"addressing_style": "path"},
@@ -43,7 +44,7 @@ def open_session(settings: Settings, profile: str = "default") -> botocore.sessi
 
 def client(session: botocore.session.Session, service: str, settings: Settings, region: str = "") -> Any:
     """A stock client of one service at the server's address."""
-    verify = settings.tls_certificate or None
+    verify = own_issuer(settings) or None
     return session.create_client(service, region_name=region or settings.region, endpoint_url=settings.url, verify=verify, config=_CONFIG)
 
 
@@ -56,6 +57,6 @@ def exports(settings: Settings, profile: str = "default") -> str:
     }
     if profile != "default":
         lines["AWS_PROFILE"] = profile
-    if settings.tls_certificate:
-        lines["AWS_CA_BUNDLE"] = str(Path(settings.tls_certificate).resolve())
+    if issuer := own_issuer(settings):
+        lines["AWS_CA_BUNDLE"] = issuer
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in lines.items())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
 from opentrail.calls.call import Request, Upload
 from opentrail.kernel.errors import ServiceError, Unavailable
@@ -47,7 +47,8 @@ class Memory:
 class Source:
     """A request's body, not read yet."""
 
-    def __init__(self, receive: Callable[[], Awaitable[Mapping[str, Any]]], request: Request) -> None:
+    def __init__(self, receive: Callable[[], Awaitable[tuple[bytes, bool]]], request: Request) -> None:
+        """`receive` gives what came since it was last asked, and whether more follows; it raises HungUp."""
         self._receive = receive
         length = request.header("content-length")
         self.declared = int(length) if length.isascii() and length.isdigit() and len(length) < 19 else None
@@ -55,11 +56,7 @@ class Source:
     async def _pieces(self) -> AsyncIterator[bytes]:
         more = True
         while more:
-            message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise HungUp
-            more = bool(message.get("more_body"))
-            piece = message.get("body", b"")
+            piece, more = await self._receive()
             if piece:
                 yield piece
 
@@ -67,11 +64,8 @@ class Source:
         """The body, at most `limit` bytes. Raises TooLarge, HungUp, Unavailable."""
         if self.declared is not None and self.declared > limit:
             raise TooLarge(limit)
-        message = await self._receive()
-        if message["type"] == "http.disconnect":
-            raise HungUp
-        first: bytes = message.get("body", b"")
-        if not message.get("more_body"):
+        first, more = await self._receive()
+        if not more:
             if len(first) > limit:
                 raise TooLarge(limit)
             return first

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -28,17 +29,25 @@ _REVOKED = Decision(False, "because the credentials were revoked")
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """What is known of the caller's rights, and at which state epoch. `claim` is None for service-made calls."""
+    """What is known of the caller's rights, and at which state epoch. `claim` is None for service-made calls and for callers with
+    bearer tokens, of whom `issuer` is what the service said of the called resource's issuer."""
 
     epoch: int
     claim: Claim | None
     credentials: Credentials
+    issuer: Any = None
 
 
 async def authorize_call(gateway: Gateway, call: Call) -> None:
     """Raises ServiceError unless every right that the call needs is granted."""
     operation, service = call.target.operation, call.target.service
     assert operation is not None, "resolve refuses what is not offered"
+    if operation.public and not call.authenticated:
+        return
+    if call.grant is not None:
+        assert service.bearers is not None, "who takes a token can judge it"
+        service.bearers.allow(call, call.input)
+        return
     rights = operation.rights(call, call.input)
     inner = call.standing.claim is None
     policies = [await policy_of(gateway, call.standing.epoch, service, right, inner) for right in rights]
@@ -70,6 +79,10 @@ def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
         return
     service, operation = call.target.service, call.target.operation
     assert operation is not None
+    if call.grant is not None:
+        if service.bearers is None or service.bearers.issuer(tx, call) != standing.issuer:
+            raise _refused(call, Right(f"{service.action_prefix}:{call.target.name}"), _REVOKED)
+        return
     credentials = standing.credentials
     if standing.claim is not None:
         try:

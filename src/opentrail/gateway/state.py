@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from opentrail.calls.bearer import Outside
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
 from opentrail.gateway.body import Memory
@@ -23,6 +24,8 @@ from opentrail.store.sqlite import SqliteDatabase
 
 T = TypeVar("T")
 _LIMIT = 20_000
+_PATIENCE = 10.0
+"""Seconds that a call waits for another server's answer, whose asking ends earlier by itself."""
 
 
 class Cached:
@@ -99,6 +102,8 @@ class Gateway:
     cached: Cached = field(default_factory=Cached)
     memory: Memory = field(default_factory=Memory)
     strangers: Strangers = field(default_factory=Strangers)
+    asking: dict[str, asyncio.Future[None]] = field(default_factory=dict)
+    """Questions to other servers that calls wait for, each asked once at a time. Used on the event loop alone."""
     _glance: Glance | None = None
 
     def admits(self, changes: bool) -> str:
@@ -139,6 +144,14 @@ class Gateway:
     async def compute(self, work: Callable[[], T]) -> T:
         """Runs a function that waits for an engine."""
         return await self.loop.run_in_executor(self.engine_pool, work)
+
+    async def asked(self, outside: Outside) -> None:
+        """Waits until a question to another server was answered, or gave up: one thread asks for all who wait."""
+        running = self.asking.get(outside.key)
+        if running is None:
+            running = self.asking[outside.key] = self.loop.run_in_executor(self.engine_pool, outside.ask)
+            running.add_done_callback(lambda done: self.asking.pop(outside.key, None))
+        await asyncio.wait({running}, timeout=_PATIENCE)
 
     def health(self) -> dict[str, Any]:
         """What /_opentrail/health says: `status` ok or failing, with the reasons."""

@@ -1,11 +1,12 @@
-"""Wrong signatures with a known key are recorded, but not so many that anybody could fill the disk with them."""
+"""Wrong signatures with a known key, and tokens that are not accepted, are recorded, but not so many that anybody could fill the
+disk with them."""
 
 from __future__ import annotations
 
 from opentrail.calls.call import Call
 
 RATE = 10
-"""Records of wrong signatures a second, for one access key and source address."""
+"""Records of wrong signatures a second, for one access key (or one issuer's tokens) and source address."""
 
 _MOST = 10_000
 
@@ -18,7 +19,7 @@ class Strangers:
 
     def records(self, call: Call, now: float) -> bool:
         """Whether this one is recorded. The first record after suppressed ones says how many there were."""
-        key, second = (call.caller.access_key, call.request.peer), int(now)
+        key, second = (call.caller.access_key or call.caller.principal_id, call.request.peer), int(now)
         at, count, suppressed = self._seen.get(key, (second, 0, 0))
         if at != second:
             count = 0

@@ -14,6 +14,7 @@ _TYPES: Mapping[Kind, str] = {
     "AssumedRole": "AssumedRole",
     "FederatedUser": "FederatedUser",
     "AWSAccount": "Anonymous",
+    "WebIdentityUser": "FederatedUser",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["Root", "IAMUser", "AssumedRole", "FederatedUser", "AWSAccount", "AWSService"]
+Kind = Literal["Root", "IAMUser", "AssumedRole", "FederatedUser", "AWSAccount", "AWSService", "WebIdentityUser"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,16 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class WebIdentity:
+    """Who an identity provider says is calling: its issuer, and what its token names (`client_id`, `sub`, `patient`), never the token."""
+
+    provider: str
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller whose signature was verified, or a service of OpenTrail itself.
+    """A caller whose signature or token was verified, or a service of OpenTrail itself.
 
     `arn` is what policies and errors name: for a role session the assumed-role ARN. For AWSService `arn` is empty and
     `service` names the service principal (`cloudtrail.amazonaws.com`); `source_arn` and `source_account` then say for
@@ -56,6 +64,8 @@ class Principal:
     """The service that acts in this role session, if one does."""
     role: str = ""
     """For AWSService: the ARN of a role in which the service is to work, once it has assumed it."""
+    web_identity: WebIdentity | None = None
+    """Set for WebIdentityUser, whose `account` is that of the resource that takes its provider's tokens."""
 
 
 def service_principal(service: str, account: str, source_arn: str, role: str = "") -> Principal:

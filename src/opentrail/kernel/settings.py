@@ -54,6 +54,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     tls_key: Annotated[str, Doc(description="PEM file with the certificate's key.")] = ""
     insecure: Annotated[bool, Doc(description="Allow listening beyond loopback without TLS.")] = False
     trusted_proxies: Annotated[tuple[str, ...], Doc(description="Addresses of proxies whose X-Forwarded-For is believed.")] = ()
+    token_issuers: Annotated[
+        tuple[str, ...],
+        Doc(description="Origins (https://idp.example.org) of identity providers whose bearer tokens data stores may take. Empty: none."),
+    ] = ()
     min_free_mb: Annotated[
         int, Doc(description="Free disk space in MB below which calls that change state are refused; below half of it all calls.", ge=2)
     ] = 256
@@ -122,7 +126,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
                 values[name] = seconds(values[name])
             except ValueError as error:
                 raise BadSetting(f"{name}: {error}") from error
-    for name in ("account", "trusted_proxies"):
+    for name in ("account", "trusted_proxies", "token_issuers"):
         if isinstance(values.get(name), str):
             values[name] = [part.strip() for part in values[name].split(",") if part.strip()]
     try:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from opentrail.kernel.ambient import stamp
-from opentrail.kernel.principal import Principal, Session
+from opentrail.kernel.principal import Principal, Session, WebIdentity
 
 
 @lru_cache(maxsize=4096)
@@ -31,6 +31,8 @@ def element(principal: Principal) -> dict[str, Any]:
     if principal.kind == "AWSService":
         return {"type": "AWSService", "invokedBy": principal.service}
     found: dict[str, Any] = {"type": principal.kind, "principalId": principal.principal_id}
+    if principal.web_identity is not None:
+        return found | _web_identity(principal, principal.web_identity)
     if principal.kind != "AWSAccount":
         found["arn"] = principal.arn
     found["accountId"] = principal.account
@@ -43,6 +45,15 @@ def element(principal: Principal) -> dict[str, Any]:
     if principal.invoked_by:
         found["invokedBy"] = principal.invoked_by
     return found
+
+
+def _web_identity(principal: Principal, identity: WebIdentity) -> dict[str, Any]:
+    """The rest of the element of a caller with a bearer token: like that of AssumeRoleWithWebIdentity, with what the token names."""
+    found: dict[str, Any] = {"userName": principal.user_name} if principal.user_name else {}
+    found["identityProvider"] = identity.provider
+    context = _session_context(principal.session) if principal.session is not None else {}
+    federation = {"federatedProvider": identity.provider, "attributes": dict(identity.attributes)}
+    return {**found, "sessionContext": {**context, "webIdFederationData": federation}}
 
 
 def _session_context(session: Session) -> dict[str, Any]:

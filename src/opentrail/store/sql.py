@@ -56,15 +56,37 @@ def in_chunks(statement: Sql, rows: Sequence[Mapping[str, Value]]) -> Iterator[t
     if not _VALUES.search(statement.text):
         yield from ((statement, row) for row in rows)
         return
+    for chunk in _powers(rows):
+        if len(chunk) == 1:
+            yield statement, chunk[0]
+        else:
+            yield _repeated(statement, len(chunk)), {f"{name}_{i}": value for i, row in enumerate(chunk) for name, value in row.items()}
+
+
+def in_places(statement: Sql, rows: Sequence[Mapping[str, Value]]) -> Iterator[tuple[str, Sequence[Value] | Mapping[str, Value]]]:
+    """The same as texts with `?` and values in order, which SQLite binds in half the time."""
+    match = _VALUES.search(statement.text)
+    if not match:
+        yield from ((statement.text, row) for row in rows)
+        return
+    names = _NAME.findall(match.group(1))
+    for chunk in _powers(rows):
+        yield _placed(statement, len(chunk)), [row[name] for row in chunk for name in names]
+
+
+def _powers(rows: Sequence[Mapping[str, Value]]) -> Iterator[Sequence[Mapping[str, Value]]]:
+    """The rows in pieces whose lengths are powers of two: few statements, each prepared once."""
     done = 0
     while done < len(rows):
         size = min(_CHUNK, 1 << ((len(rows) - done).bit_length() - 1))
-        if size == 1:
-            yield statement, rows[done]
-        else:
-            chunk = rows[done : done + size]
-            yield _repeated(statement, size), {f"{name}_{i}": value for i, row in enumerate(chunk) for name, value in row.items()}
+        yield rows[done : done + size]
         done += size
+
+
+@lru_cache(maxsize=512)
+def _placed(statement: Sql, rows: int) -> str:
+    """The statement's text for that many rows, with `?` in the place of parameters."""
+    return _VALUES.sub(lambda match: "VALUES " + ", ".join([_NAME.sub("?", match.group(1))] * rows), statement.text, count=1)
 
 
 @lru_cache(maxsize=512)

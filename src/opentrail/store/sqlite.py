@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
-from opentrail.store.sql import Conflict, Row, Snapshot, Sql, Value, in_chunks
+from opentrail.store.sql import Conflict, Row, Snapshot, Sql, Value, in_places
 
 FIXED = (3, 51, 3)
 """The first SQLite without the WAL reset bug."""
@@ -203,8 +203,8 @@ class SqliteTx(_Statements):
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
         self.changed |= statement.settled
         try:
-            for chunk, values in in_chunks(statement, rows):
-                self._connection.execute(chunk.text, values)
+            for text, values in in_places(statement, rows):
+                self._connection.execute(text, values)
         except sqlite3.Error as error:
             raise translated(error) from error
 

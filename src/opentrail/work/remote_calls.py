@@ -38,10 +38,12 @@ _ROLE = 1800.0
 
 
 class RemoteCalls:
-    """`Calls` over the wire. Thread safe. Retrying is the caller's part: each `make` is one request."""
+    """`Calls` over the wire. Thread safe. Retrying is the caller's part: each `make` is one request. `issuers` is a file of
+    certificates that are trusted instead of the system's."""
 
-    def __init__(self, endpoint: str, credentials: Callable[[Principal], Credentials], clock: Clock) -> None:
+    def __init__(self, endpoint: str, credentials: Callable[[Principal], Credentials], clock: Clock, issuers: str = "") -> None:
         self._endpoint = endpoint
+        self._issuers = issuers or None
         self._credentials = credentials
         self._clock = clock
         self._roles: dict[Principal, tuple[float, Credentials]] = {}
@@ -101,6 +103,7 @@ class RemoteCalls:
             service,
             region_name=region,
             endpoint_url=self._endpoint,
+            verify=self._issuers,
             aws_access_key_id=credentials.key,
             aws_secret_access_key=credentials.secret,
             aws_session_token=credentials.token,

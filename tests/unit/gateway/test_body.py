@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,13 +15,13 @@ from opentrail.kernel.errors import Unavailable
 
 def source(*pieces: bytes | None, length: str = "") -> Source:
     """A body that comes in these pieces; None is a hang-up."""
-    waiting: list[Mapping[str, Any]] = [
-        {"type": "http.disconnect"} if piece is None else {"type": "http.request", "body": piece, "more_body": n + 1 < len(pieces)}
-        for n, piece in enumerate(pieces)
-    ]
+    waiting = [(piece, n + 1 < len(pieces)) for n, piece in enumerate(pieces)]
 
-    async def receive() -> Mapping[str, Any]:
-        return waiting.pop(0)
+    async def receive() -> tuple[bytes, bool]:
+        piece, more = waiting.pop(0)
+        if piece is None:
+            raise HungUp
+        return piece, more
 
     return Source(receive, Request("POST", "/", "", {"content-length": length} if length else {}, b"", "", 0.0))
 

@@ -146,7 +146,7 @@ def encode_error(error: ServiceError, request_id: str) -> Answer:
     ]
     headers = [("content-type", CONTENT_TYPE), ("x-amzn-requestid", request_id), ("x-amzn-errortype", error.code)]
     if error.status == 401:
-        headers.append(("www-authenticate", "AWS4-HMAC-SHA256"))
+        headers.append(("www-authenticate", str(error.members.get("challenge", "AWS4-HMAC-SHA256"))))
     if "location" in error.members:
         headers.append(("location", str(error.members["location"])))
     body = msgspec.json.encode({"resourceType": "OperationOutcome", "id": request_id, "issue": issues})

@@ -1,4 +1,4 @@
-"""Comprehend Medical's door: the operations on one text are offered; batch jobs and SNOMED CT are known and not offered yet."""
+"""Comprehend Medical's door: the operations on one text are offered; batch jobs are known and not offered yet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ OPERATIONS = (
     Operation("DetectEntitiesV2", right("comprehendmedical:DetectEntitiesV2"), compute=texts.detect_entities, unchecked=("Text",)),
     Operation("DetectPHI", right("comprehendmedical:DetectPHI"), compute=texts.detect_phi, unchecked=("Text",)),
     Operation("InferICD10CM", right("comprehendmedical:InferICD10CM"), compute=texts.infer_icd10cm, unchecked=("Text",)),
+    Operation("InferSNOMEDCT", right("comprehendmedical:InferSNOMEDCT"), compute=texts.infer_snomedct, unchecked=("Text",)),
     Operation("InferRxNorm", right("comprehendmedical:InferRxNorm"), compute=texts.infer_rxnorm, unchecked=("Text",)),
 )
 

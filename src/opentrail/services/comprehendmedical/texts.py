@@ -1,17 +1,21 @@
-"""The operations on one text: DetectEntities, DetectEntitiesV2, DetectPHI, InferICD10CM, InferRxNorm.
+"""The operations on one text: DetectEntities, DetectEntitiesV2, DetectPHI, InferICD10CM, InferRxNorm, InferSNOMEDCT.
 
 Clinical text goes to the engine's processes and back; it reaches no database, log or record.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.kernel.errors import ServiceError
+from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.services.comprehendmedical import computing
+from opentrail.services.comprehendmedical.engine.snomed import MISSING
+from opentrail.services.comprehendmedical.engine.stored import BadFile
+from opentrail.services.comprehendmedical.vocabularies import folder
 
 DETECT_BYTES, INFER_BYTES = 20_000, 10_000
 """UTF-8 bytes that a text may have (Comprehend Medical's quotas)."""
@@ -25,12 +29,6 @@ def checked(input: Input, most: int) -> str:
     if len(text.encode()) > most:
         raise ServiceError("TextSizeLimitExceededException", "Text must have at most {most} bytes of UTF-8.", most=most)
     return text
-
-
-def vocabularies(call: Call) -> Path | None:
-    """The folder of code systems that the user loaded, if there is one."""
-    folder = call.tools.settings.folder / "vocabularies"
-    return folder if folder.is_dir() else None
 
 
 def detect_entities(call: Call, input: Input) -> Output:
@@ -47,11 +45,25 @@ def detect_phi(call: Call, input: Input) -> Output:
 
 def infer_icd10cm(call: Call, input: Input) -> Output:
     """InferICD10CM."""
-    answer: dict[str, Any] = call.tools.engines.run(computing.icd10cm, checked(input, INFER_BYTES), vocabularies(call))
-    return answer
+    return _linked(computing.icd10cm, call, input)
 
 
 def infer_rxnorm(call: Call, input: Input) -> Output:
     """InferRxNorm."""
-    answer: dict[str, Any] = call.tools.engines.run(computing.rxnorm, checked(input, INFER_BYTES), vocabularies(call))
+    return _linked(computing.rxnorm, call, input)
+
+
+def infer_snomedct(call: Call, input: Input) -> Output:
+    """InferSNOMEDCT, with the release that the user loaded."""
+    return _linked(computing.snomedct, call, input)
+
+
+def _linked(compute: Callable[[str, Path | None], dict[str, Any] | None], call: Call, input: Input) -> Output:
+    text = checked(input, INFER_BYTES)
+    try:
+        answer = call.tools.engines.run(compute, text, folder(call.tools.settings.folder))
+    except BadFile as error:
+        raise Unavailable("A loaded code system cannot be read: load it again with `opentrail vocab load`.") from error
+    if answer is None:
+        raise ServiceError("InvalidRequestException", MISSING)
     return answer

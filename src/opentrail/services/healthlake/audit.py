@@ -47,11 +47,14 @@ AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
     **dict.fromkeys(FHIR_OPERATIONS, _FHIR),
     "CreateFHIRDatastore": Audit(
-        keep=("DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "Tags[].Key"),
+        keep=(
+            "DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "Tags[].Key",
+            "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
+        ),
         hide=("Tags[].Value",),
         drop=(
-            "PreloadDataConfig", "IdentityProviderConfiguration", "AnalyticsConfiguration", "NlpConfiguration",
-            "ProfileConfiguration", "BackupConfiguration",
+            "PreloadDataConfig", "IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn",
+            "AnalyticsConfiguration", "NlpConfiguration", "ProfileConfiguration", "BackupConfiguration",
         ),
         keep_output=_MADE,
     ),

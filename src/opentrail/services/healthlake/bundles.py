@@ -16,13 +16,13 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import bundle_entries, fhir_store, requests, store
+from opentrail.services.healthlake import bundle_entries, fhir_store, interactions, requests, store
 from opentrail.services.healthlake.bundle_entries import Result
 from opentrail.services.healthlake.drafts import draft, unchanged
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.bundle import Entry
 from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
-from opentrail.services.healthlake.engine.validation import Level
+from opentrail.services.healthlake.engine.validation import Level, Profiles
 from opentrail.services.healthlake.requests import Json
 from opentrail.services.healthlake.writing import Done, Patch, Want, carry_out, settled
 from opentrail.store.sql import Snapshot, Tx
@@ -51,6 +51,7 @@ class Plan:
     links: Links
     wants: Sequence[Wanted]
     level: Level
+    profiles: Profiles
     base: str
     prefer: str
 
@@ -71,11 +72,14 @@ def prepare(call: Call, input: FhirInput) -> Plan:
     bundle = engine.parse_bundle(parsed)
     if len(bundle.entries) > MOST_ENTRIES:
         raise refuse(422, "too-costly", "A bundle may have at most {} entries.", name(MOST_ENTRIES))
+    interactions.allow_entries(call, bundle.entries)
     kept = msgspec.json.decode(input.body, type=_RawBundle).entry
     raw = [requests.raw_members(bytes(one.resource)) if entry.resource else {} for entry, one in zip(bundle.entries, kept, strict=True)]
     given, full_urls = engine.identities(bundle.entries, iter(call.tools.ids.uuid, ""))
     level = requests.level(input.validation_level)
-    plan = Plan(input.datastoreId, bundle, raw, given, full_urls, Links({}, {}), (), level, input.base, input.prefer)
+    plan = Plan(
+        input.datastoreId, bundle, raw, given, full_urls, Links({}, {}), (), level, requests.profiles(call), input.base, input.prefer
+    )
     if bundle.type == "transaction":
         with call.tools.read() as snapshot:
             found = store.datastore(snapshot, input.datastoreId)
@@ -113,6 +117,7 @@ def _only(
     snapshot: Snapshot, found: store.Datastore, call: Call, base: str, type: str, pairs: requests.Pairs, place: int
 ) -> str:  # fmt: skip
     """The id of the one resource that a condition selects; empty for none."""
+    interactions.allow_condition(call, type)
     try:
         ids = fhir_store.first_ids(snapshot, found.key, requests.criteria(type, pairs, base, requests.milliseconds(call)))
         if len(ids) > 1:
@@ -147,7 +152,7 @@ def _want(call: Call, plan: Plan, entry: Entry) -> Want | None:
     if entry.action in ("delete", "conditional-delete"):
         return Want("delete", entry.type, entry.id, criteria=selected, if_match=entry.if_match)
     if entry.action == "patch":
-        return Want("patch", entry.type, entry.id, patch=_patch(entry.resource or {}, plan.level), if_match=entry.if_match)
+        return Want("patch", entry.type, entry.id, patch=_patch(entry.resource or {}, plan), if_match=entry.if_match)
     if entry.action not in ("create", "update", "conditional-update"):
         return None
     before = entry.resource or {}
@@ -155,22 +160,22 @@ def _want(call: Call, plan: Plan, entry: Entry) -> Want | None:
     id = requests.check_id(str(resource["id"])) if entry.action != "create" and "id" in resource else ""
     made = draft(
         {key: value for key, value in resource.items() if key != "id"} if not id else resource, plan.level,
-        unchanged(plan.raw[entry.place], before, resource),
+        unchanged(plan.raw[entry.place], before, resource), plan.profiles,
     )  # fmt: skip
     action = "create" if entry.action == "create" else "update"
     fresh = plan.given.get(entry.place, "")
     return Want(action, entry.type, id, fresh, made, criteria=selected, if_match=entry.if_match, if_none_match=entry.if_none_match)  # type: ignore[arg-type]
 
 
-def _patch(resource: Json, level: Level) -> Patch:
+def _patch(resource: Json, plan: Plan) -> Patch:
     """The patch in an entry: a Parameters resource, or a Binary that holds a JSON Patch."""
     if resource.get("resourceType") != "Binary":
-        return Patch("application/fhir+json", resource, level)
+        return Patch("application/fhir+json", resource, plan.level, plan.profiles)
     try:
         text = b64decode(resource.get("data", ""), validate=True)
     except (binascii.Error, ValueError, TypeError):
         raise refuse(400, "value", "The data of the Binary is not base64.") from None
-    return Patch(str(resource.get("contentType", "")), requests.parse(b'{"patch":' + text + b"}")["patch"], level)
+    return Patch(str(resource.get("contentType", "")), requests.parse(b'{"patch":' + text + b"}")["patch"], plan.level, plan.profiles)
 
 
 def process(tx: Tx, call: Call, plan: Plan) -> Output:

@@ -11,7 +11,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import fhir_store, naming, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.drafts import draft
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
 from opentrail.services.healthlake.engine.patch import FHIR_JSON, JSON_PATCH
@@ -55,7 +55,7 @@ def prepare_create(call: Call, input: FhirInput) -> Plan:
         wanted = requests.criteria(type, requests.query(input.if_none_exist), input.base, requests.milliseconds(call))
     resource = _resource(input, type)
     resource.pop("id", None)
-    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body))
+    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body), requests.profiles(call))
     want = Want("create", type, fresh=call.tools.ids.uuid(), made=made, criteria=wanted)
     return _plan(input, want, input.idempotency_key.lower())
 
@@ -71,7 +71,7 @@ def prepare_update(call: Call, input: FhirInput) -> Plan:
     else:
         wanted = requests.criteria(type, input.parameters, input.base, requests.milliseconds(call))
         id = requests.check_id(id) if "id" in resource else ""
-    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body))
+    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body), requests.profiles(call))
     want = Want("update", type, id, call.tools.ids.uuid(), made, None, 0, wanted, input.if_match, input.if_none_match)
     return _plan(input, want)
 
@@ -82,11 +82,13 @@ def prepare_patch(call: Call, input: FhirInput) -> Plan:
     if input.resourceId is None:
         raise refuse(400, "not-supported", "A patch names its resource by id; conditional patches are not offered.")
     id = requests.check_id(input.resourceId)
-    patch = Patch(input.content_type, _document(input), requests.level(input.validation_level))
+    patch = Patch(input.content_type, _document(input), requests.level(input.validation_level), requests.profiles(call))
     want = Want("patch", type, id, patch=patch, if_match=input.if_match)
     with call.tools.read() as snapshot:
         found = store.datastore(snapshot, input.datastoreId)
         before = fhir_store.current(snapshot, found.key, type, id) if found and found.account == call.account else None
+        if found and before:  # before the patch is tried: how it fails would tell what is there
+            access.check_before(snapshot, call, found, "patch", type, id, before)
     return _plan(input, patch_of(want, before) if before and before.body is not None else want)
 
 

@@ -15,7 +15,7 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.healthlake import store
+from opentrail.services.healthlake import providers, store
 from opentrail.store.sql import Snapshot, Tx
 
 MOST = 10
@@ -24,7 +24,6 @@ MOST = 10
 TYPE = "AWS::HealthLake::FHIRDatastore"
 NOT_YET = (
     "PreloadDataConfig",
-    "IdentityProviderConfiguration",
     "AnalyticsConfiguration",
     "NlpConfiguration",
     "ProfileConfiguration",
@@ -87,12 +86,15 @@ def prepare_create(call: Call, input: Input) -> Plan:
         given = tags.check((tag.Key, tag.Value) for tag in input.Tags or ())
     except tags.BadTags as error:
         raise invalid("Tags: {rule}.", rule=error) from error
+    wanted = input.IdentityProviderConfiguration
+    identity = providers.checked(wanted, call.tools.settings.token_issuers) if wanted is not None else None
+    kept = {"DatastoreTypeVersion": input.DatastoreTypeVersion}
     return Plan(
         id=call.tools.ids.hex(32),
         name=input.DatastoreName,
         token=input.ClientToken,
-        token_input=hashlib.sha256(msgspec.json.encode((input.DatastoreName, input.DatastoreTypeVersion, given))).hexdigest(),
-        configuration=msgspec.json.encode({"DatastoreTypeVersion": input.DatastoreTypeVersion}).decode(),
+        token_input=hashlib.sha256(msgspec.json.encode((input.DatastoreName, input.DatastoreTypeVersion, given, identity))).hexdigest(),
+        configuration=msgspec.json.encode({**kept, "IdentityProviderConfiguration": identity} if identity else kept).decode(),
         tags=given,
     )
 
@@ -139,6 +141,7 @@ def _properties(call: Call, found: store.Datastore) -> dict[str, Any]:
         "DatastoreTypeVersion": "R4",
         "DatastoreEndpoint": endpoint(call, found.id),
         "SseConfiguration": {"KmsEncryptionConfig": {"CmkType": "AWS_OWNED_KMS_KEY"}},
+        "IdentityProviderConfiguration": providers.described(found),
     }
     if found.name is not None:
         properties["DatastoreName"] = found.name

@@ -13,6 +13,7 @@ from opentrail.services.healthlake.engine.issues import FhirError, Issue, refuse
 from opentrail.services.healthlake.engine.search.rows import IndexRows, index_rows, lenient_rows
 from opentrail.services.healthlake.engine.validation import Level, validate
 from opentrail.services.healthlake.engine.validation.flags import flagged
+from opentrail.services.healthlake.engine.validation.profiles import NO_PROFILES, Profiles
 
 Json = dict[str, Any]
 SERVER_OWN = ("resourceType", "id", "meta")
@@ -30,9 +31,9 @@ class Draft:
     flagged: bool
 
 
-def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None) -> Draft:
-    """Validates and indexes a resource. Refused with 400 and all issues, or 422, as the level has it."""
-    issues = validate(resource, level)
+def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None, profiles: Profiles = NO_PROFILES) -> Draft:
+    """Validates and indexes a resource. Refused with 400 and all issues, or 422, as the level and the loaded profiles have it."""
+    issues = validate(resource, level, profiles)
     if any(issue.is_error for issue in issues):
         raise FhirError(400, *issues)
     meta = resource.get("meta", {})

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from opentrail.services.healthlake.engine import compartments, definitions, writes
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.search.rows import IndexRows
-from opentrail.services.healthlake.engine.search.run import Found, Read, run_search
+from opentrail.services.healthlake.engine.search.run import Found, Keep, Read, run_search
 from opentrail.services.healthlake.engine.search.sql import After, Statement, compile_ids
 from opentrail.store.sql import Snapshot, Sql, Tx
 
@@ -171,14 +171,14 @@ def run(snapshot: Snapshot, statement: Statement) -> list[tuple[Any, ...]]:
     return reader(snapshot)(statement.text, statement.values)
 
 
-def search(snapshot: Snapshot, store: int, wanted: Search, after: After) -> Found:
-    """One page of a search."""
-    return run_search(reader(snapshot), wanted, store, after)
+def search(snapshot: Snapshot, store: int, wanted: Search, after: After, keep: Keep | None = None) -> Found:
+    """One page of a search; `keep` takes out what may not be included."""
+    return run_search(reader(snapshot), wanted, store, after, keep)
 
 
-def first_ids(snapshot: Snapshot, store: int, wanted: Search) -> list[str]:
-    """The ids of the first two matches: what conditional requests decide by."""
-    return [row[1] for row in run(snapshot, compile_ids(wanted, store))]
+def first_ids(snapshot: Snapshot, store: int, wanted: Search, most: int = 2) -> list[str]:
+    """The ids of the first matches: conditional requests decide by two."""
+    return [row[1] for row in run(snapshot, compile_ids(wanted, store, most))]
 
 
 @lru_cache(maxsize=1)

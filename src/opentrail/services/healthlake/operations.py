@@ -13,7 +13,7 @@ from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.kernel import paging
 from opentrail.kernel.ambient import stamp
-from opentrail.services.healthlake import fhir_store, naming, requests
+from opentrail.services.healthlake import access, fhir_store, naming, requests
 from opentrail.services.healthlake.engine import everything as engine
 from opentrail.services.healthlake.engine import terminology
 from opentrail.services.healthlake.engine.issues import error, name, operation_outcome, refuse
@@ -44,7 +44,7 @@ def validate(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     if resource.get("resourceType") != type:
         issues = [error("invalid", "resourceType must be {}, as in the path.", name(type), location="/resourceType")]
     else:
-        issues = check(resource, requests.level(input.validation_level), also=(profile,) if profile else ())
+        issues = check(resource, requests.level(input.validation_level), requests.profiles(call), (profile,) if profile else ())
     return {"status": 200, "body": msgspec.json.encode(operation_outcome(issues))}
 
 
@@ -77,14 +77,15 @@ def everything(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     naming.touch(call, found, "Patient", id)
     if (patient := fhir_store.current(snapshot, found.key, "Patient", id)) is None:
         raise requests.unknown("Patient", id)
+    access.check_read(snapshot, call, found, "Patient", id)
     if patient.body is None:
         raise requests.gone(patient.updated)
     given = _asked(input, "start", "end", "_since", "_type", "_count", "_format", "_pretty", "page")
     size = requests.page_size(tuple(given.items()), MOST)
     asked = {key: text for key, text in given.items() if key != "page"}
     wanted, bound = engine.parse(id, asked), (found.id, id, asked)
-    after = _after(call, bound, given.get("page"))
-    rows = [Stored(*row) for row in fhir_store.run(snapshot, engine.compile_page(wanted, found.key, size + 1, after))]
+    after, visible = _after(call, bound, given.get("page")), access.visible(call)
+    rows = [Stored(*row) for row in fhir_store.run(snapshot, engine.compile_page(wanted, found.key, size + 1, after, visible))]
     page = rows[:size]
     address = f"{input.base}/Patient/{id}/$everything"
     links = [{"relation": "self", "url": address + ("?" + urlencode(given) if given else "")}]
@@ -98,7 +99,7 @@ def everything(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     entries = [
         {"fullUrl": f"{input.base}/{one.type}/{one.id}", "resource": msgspec.Raw(one.body), "search": {"mode": "match"}} for one in page
     ]
-    total = fhir_store.run(snapshot, engine.compile_total(wanted, found.key))[0][0]
+    total = fhir_store.run(snapshot, engine.compile_total(wanted, found.key, visible))[0][0]
     bundle = {"resourceType": "Bundle", "id": call.id, "type": "searchset", "total": total, "link": links, "entry": entries}
     return {"status": 200, "body": msgspec.json.encode(bundle)}
 

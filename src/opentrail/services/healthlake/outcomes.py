@@ -12,6 +12,7 @@ from opentrail.services.healthlake.engine.issues import FhirError, operation_out
 T = TypeVar("T")
 CODES = {
     400: "ValidationException",
+    403: "AccessDeniedException",
     404: "ResourceNotFoundException",
     409: "ConflictException",
     410: "ResourceGoneException",

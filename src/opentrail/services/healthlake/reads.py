@@ -12,7 +12,7 @@ from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.kernel import paging
-from opentrail.services.healthlake import fhir_store, naming, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.changes import etag, version_headers
 from opentrail.services.healthlake.drafts import rows_of
 from opentrail.services.healthlake.engine import compartments, values
@@ -32,6 +32,7 @@ def _newest(snapshot: Snapshot, call: Call, input: FhirInput) -> tuple[store.Dat
     newest = fhir_store.current(snapshot, found.key, type, id)
     if newest is None:
         raise requests.unknown(type, id)
+    access.check_read(snapshot, call, found, type, id)
     return found, type, id, newest
 
 
@@ -61,9 +62,9 @@ def _has_it(input: FhirInput, newest: fhir_store.Current) -> bool:
 
 def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """VersionReadResource: one version, 410 when that version is the deletion."""
-    found, type, id, _ = _newest(snapshot, call, input)
+    found, type, id, newest = _newest(snapshot, call, input)
     one = fhir_store.version(snapshot, found.key, type, id, requests.version_number(input.versionId or ""))
-    if one is None:
+    if one is None or not access.shown_versions(snapshot, call, found, newest.version, [one]):
         raise refuse(404, "not-found", "The resource has no version {}.", content(input.versionId))
     if one.body is None:
         raise requests.gone(one.updated)
@@ -73,8 +74,8 @@ def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
 
 def history_of_one(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """GetHistoryByResourceId, deletions included."""
-    found, type, id, _ = _newest(snapshot, call, input)
-    return _history(snapshot, call, input, found, type, id)
+    found, type, id, newest = _newest(snapshot, call, input)
+    return _history(snapshot, call, input, found, type, id, newest.version)
 
 
 def history_of_type(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
@@ -88,7 +89,7 @@ def history_of_all(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     return _history(snapshot, call, input, requests.active(snapshot, call, input.datastoreId), "", "")
 
 
-def _history(snapshot: Snapshot, call: Call, input: FhirInput, found: store.Datastore, type: str, id: str) -> Output:
+def _history(snapshot: Snapshot, call: Call, input: FhirInput, found: store.Datastore, type: str, id: str, newest: int = 0) -> Output:
     """A page of versions, newest first, as a Bundle; the next page starts behind its last version."""
     given = requests.only(input.parameters, "_since", "_count", "_format", "_pretty", "page")
     size, since = requests.page_size(input.parameters, MOST), _since(given.get("_since", ""))
@@ -104,6 +105,7 @@ def _history(snapshot: Snapshot, call: Call, input: FhirInput, found: store.Data
         place: Place = (last.updated, last.type, last.id, last.version)
         token = paging.issue(call.tools.sealer, "GetHistory", bound, place)
         links.append({"relation": "next", "url": f"{address}?{urlencode({**asked, 'page': token})}"})
+    page = access.shown_versions(snapshot, call, found, newest, page)
     naming.returned(
         call,
         found,

@@ -11,12 +11,12 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.contract.compiled import too_deep
-from opentrail.services.healthlake import datastores, store
+from opentrail.services.healthlake import datastores, packages, store
 from opentrail.services.healthlake.engine import definitions, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
 from opentrail.services.healthlake.engine.search.parse import Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import Search
-from opentrail.services.healthlake.engine.validation import LEVELS, Level
+from opentrail.services.healthlake.engine.validation import LEVELS, Level, Profiles
 from opentrail.store.sql import Snapshot
 
 Json = dict[str, Any]
@@ -83,6 +83,11 @@ def level(text: str) -> Level:
     if text and text not in LEVELS:
         raise refuse(400, "value", "x-amzn-healthlake-fhir-validation-level must be one of {}.", name(", ".join(LEVELS)))
     return text or "strict"
+
+
+def profiles(call: Call) -> Profiles:
+    """The profiles that are loaded now. Not for the lane, which takes what was there when the call was prepared."""
+    return packages.profiles(call.tools.settings.folder)
 
 
 def criteria(type: str, pairs: Pairs, base: str, now: int) -> Search:

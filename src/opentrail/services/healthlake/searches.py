@@ -14,7 +14,7 @@ from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.kernel import paging
-from opentrail.services.healthlake import fhir_store, naming, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.engine.issues import operation_outcome, refuse
 from opentrail.services.healthlake.engine.search.parse import Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import Search
@@ -83,9 +83,9 @@ def first_place(call: Call, pairs: Pairs, handling: Handling) -> Place:
 
 def page(snapshot: Snapshot, call: Call, found: store.Datastore, type: str, place: Place, base: str) -> Page:
     """One page of a search."""
-    wanted = parse_search(type, place.pairs, place.handling, now=place.now, service=base)
+    wanted = access.narrowed(call, parse_search(type, place.pairs, place.handling, now=place.now, service=base))
     after = After(tuple(place.keys), place.pk) if place.pk else START
-    got = fhir_store.search(snapshot, found.key, wanted, after)
+    got = fhir_store.search(snapshot, found.key, wanted, after, access.keeps(snapshot, call, found))
     rows = [*got.matches, *got.included]
     patients = fhir_store.patients_of(snapshot, [(one.pk, one.type, one.id) for one in rows])
     body = msgspec.json.encode(_bundle(call, found, place, base, wanted, got))

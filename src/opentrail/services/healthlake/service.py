@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Prepare, Read, Service, right
 from opentrail.services.healthlake import (
@@ -12,11 +13,14 @@ from opentrail.services.healthlake import (
     capabilities,
     changes,
     datastores,
+    discovery,
     export_jobs,
     import_jobs,
+    interactions,
     operations,
     reads,
     searches,
+    tokens,
 )
 from opentrail.services.healthlake.audit import AUDIT
 from opentrail.services.healthlake.outcomes import answered, prepared
@@ -93,6 +97,7 @@ OPERATIONS = (
         right("healthlake:CancelFHIRExportJobWithDelete", _fhir_store),
         apply=answered(export_jobs.cancel_fhir),
     ),
+    Operation("GetSmartConfiguration", lambda call, input: (), read=answered(discovery.smart_configuration), public=True, point=True),
 )
 
 SERVICE = Service(
@@ -103,6 +108,7 @@ SERVICE = Service(
     signing_names=("healthlake",),
     action_prefix="healthlake",
     fhir=True,
+    bearers=Bearers(tokens.place, tokens.issuer, tokens.admit, interactions.allow),
 )
 
 SHOWS = frozenset(

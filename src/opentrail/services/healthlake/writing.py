@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from opentrail.calls.call import Call
-from opentrail.services.healthlake import fhir_store, naming, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.drafts import Draft, draft, rows_of, stored, unchanged
 from opentrail.services.healthlake.engine import compartments
 from opentrail.services.healthlake.engine.issues import Issue, refuse
@@ -22,16 +22,18 @@ from opentrail.services.healthlake.engine.patch import patched
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.engine.validation import Level
+from opentrail.services.healthlake.engine.validation.profiles import NO_PROFILES, Profiles
 from opentrail.store.sql import Snapshot, Tx
 
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A patch document and its media type, and the level at which the result is checked."""
+    """A patch document and its media type, and the level and profiles by which the result is checked."""
 
     media: str
     document: Any
     level: Level
+    profiles: Profiles = NO_PROFILES
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ def carry_out(tx: Tx, call: Call, found: store.Datastore, want: Want) -> Done:
         return _create(tx, call, found, want, want.fresh)
     naming.touch(call, found, want.type, want.id)
     before = fhir_store.current(tx, found.key, want.type, want.id)
+    access.check_before(tx, call, found, want.action, want.type, want.id, before)
     _check(before, want)
     if before is None and want.action == "update":
         return _create(tx, call, found, want, want.id)
@@ -144,13 +147,14 @@ def patch_of(want: Want, before: fhir_store.Current) -> Want:
     was = msgspec.json.decode(before.body)
     now = patched(was, want.patch.media, want.patch.document)
     kept = unchanged(requests.raw_members(before.body), was, now)
-    return replace(want, made=draft(now, want.patch.level, kept), patched_from=before.version)
+    return replace(want, made=draft(now, want.patch.level, kept, want.patch.profiles), patched_from=before.version)
 
 
 def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> Done:
     made = want.made
     assert made is not None, "what is created was drafted"
     naming.touch(call, found, want.type, id)
+    access.check_after(tx, call, found, want.type, id, made.rows, "c")
     patients = naming.touch_patients(call, found, compartments.patients(want.type, id, made.rows))
     updated = requests.milliseconds(call)
     body = stored(made, id, 1, updated)
@@ -163,6 +167,8 @@ def _next(tx: Tx, call: Call, found: store.Datastore, want: Want, before: fhir_s
     """The version after `before`. Time never runs backwards within a resource."""
     made, old = want.made, rows_of(before.body)
     new = made.rows if made else IndexRows()
+    if made is not None:
+        access.check_after(tx, call, found, want.type, want.id, new, "u")
     whose = (id for rows in (old, new) for id in compartments.patients(want.type, want.id, rows))
     patients = tuple(naming.touch_patients(call, found, whose))
     updated, number = max(requests.milliseconds(call), before.updated), before.version + 1

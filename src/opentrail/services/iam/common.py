@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Right, Rights
+from opentrail.calls.operation import Input, Output, Right, Rights
 from opentrail.identity import store
 from opentrail.identity.policy import Kind, Malformed, validate
 from opentrail.kernel import paging
@@ -109,6 +109,21 @@ def after(call: Call, operation: str, input: Input, bound_to: object) -> str:
         return paging.redeem(call.tools.sealer, operation, [call.account, bound_to], input.Marker, str)
     except paging.BadToken as error:
         raise ServiceError("ValidationError", "Invalid Marker.") from error
+
+
+def listing(
+    plural: str, rows_of: Callable[[Snapshot, str, str, str, int], Sequence[Any]], shown: Callable[[Any], dict[str, Any]]
+) -> Callable[[Snapshot, Call, Input], Output]:
+    """ListUsers or ListRoles: those below a path by name, page by page, without their tags."""
+    operation = f"List{plural}"
+
+    def read(snapshot: Snapshot, call: Call, input: Input) -> Output:
+        prefix, count = input.PathPrefix or "/", input.MaxItems or PAGE
+        rows = rows_of(snapshot, call.account, prefix, after(call, operation, input, prefix), count + 1)
+        more = page(call, operation, input, prefix, rows, lambda one: str(one.name).lower())
+        return {plural: [shown(one) for one in rows[:count]], **more}
+
+    return read
 
 
 def listed(call: Call, operation: str, input: Input, bound_to: object, names: Sequence[Any], place: Callable[[Any], str]) -> tuple[

@@ -99,16 +99,7 @@ def delete_role(tx: Tx, call: Call, input: Input) -> Output:
     return {}
 
 
-def list_roles(snapshot: Snapshot, call: Call, input: Input) -> Output:
-    """Lists roles by name, without their tags."""
-    prefix = input.PathPrefix or "/"
-    count = input.MaxItems or common.PAGE
-    start = common.after(call, "ListRoles", input, prefix)
-    rows = store.roles(snapshot, call.account, prefix, start, count + 1)
-    more = common.page(call, "ListRoles", input, prefix, rows, lambda role: str(role.name).lower())
-    return {"Roles": [shown(role) for role in rows[:count]], **more}
-
-
+list_roles = common.listing("Roles", store.roles, shown)
 _R = common.REGION
 _role = common.right_on_role
 OPERATIONS = (

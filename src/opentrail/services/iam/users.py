@@ -67,16 +67,7 @@ def delete_user(tx: Tx, call: Call, input: Input) -> Output:
     return {}
 
 
-def list_users(snapshot: Snapshot, call: Call, input: Input) -> Output:
-    """Lists users by name, without their tags."""
-    prefix = input.PathPrefix or "/"
-    count = input.MaxItems or common.PAGE
-    start = common.after(call, "ListUsers", input, prefix)
-    rows = store.users(snapshot, call.account, prefix, start, count + 1)
-    more = common.page(call, "ListUsers", input, prefix, rows, lambda user: str(user.name).lower())
-    return {"Users": [shown(user) for user in rows[:count]], **more}
-
-
+list_users = common.listing("Users", store.users, shown)
 _R = common.REGION
 OPERATIONS = (
     Operation(

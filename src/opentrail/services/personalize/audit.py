@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from opentrail.calls.operation import NOTHING, Audit
-
-NOT_OFFERED = (
-    "CreateBatchInferenceJob", "CreateBatchSegmentJob", "CreateDataDeletionJob", "CreateDatasetExportJob",
-    "CreateMetricAttribution", "CreateRecommender", "DeleteMetricAttribution", "DeleteRecommender", "DescribeBatchInferenceJob",
-    "DescribeBatchSegmentJob", "DescribeDataDeletionJob", "DescribeDatasetExportJob", "DescribeMetricAttribution",
-    "DescribeRecommender", "ListBatchInferenceJobs", "ListBatchSegmentJobs", "ListDataDeletionJobs", "ListDatasetExportJobs",
-    "ListMetricAttributionMetrics", "ListMetricAttributions", "ListRecommenders", "StartRecommender", "StopRecommender",
-    "UpdateMetricAttribution", "UpdateRecommender", "UpdateSolution",
-)  # fmt: skip
+from opentrail.calls.operation import Audit
 
 
 def _made(arn: str, *kept: str) -> Audit:
@@ -29,8 +20,27 @@ def _listed(member: str, *kept: str) -> Audit:
     return Audit(keep=("maxResults", *kept), drop=("nextToken",), drop_output=(member, "nextToken"))
 
 
+def _columns(config: str) -> tuple[str, str]:
+    """The columns that a training reads, by dataset type."""
+    return (f"{config}.trainingDataConfig.excludedDatasetColumns{{}}[]", f"{config}.trainingDataConfig.includedDatasetColumns{{}}[]")
+
+
+_SOLUTION = (
+    "solutionConfig.eventValueThreshold", "solutionConfig.hpoConfig.*", "solutionConfig.algorithmHyperParameters{}",
+    "solutionConfig.featureTransformationParameters{}", "solutionConfig.autoMLConfig.*", "solutionConfig.eventsConfig.*",
+    "solutionConfig.optimizationObjective.*", "solutionConfig.autoTrainingConfig.*", *_columns("solutionConfig"),
+)  # fmt: skip
+_CAMPAIGN = (
+    "campaignConfig.itemExplorationConfig{}", "campaignConfig.enableMetadataWithRecommendations",
+    "campaignConfig.syncWithLatestSolutionVersion", "campaignConfig.rankingInfluence{}",
+)  # fmt: skip
+_RECOMMENDER = (
+    "recommenderConfig.itemExplorationConfig{}", "recommenderConfig.minRecommendationRequestsPerSecond",
+    "recommenderConfig.enableMetadataWithRecommendations", *_columns("recommenderConfig"),
+)  # fmt: skip
+_BATCH = ("jobName", "solutionVersionArn", "filterArn", "numResults", "jobInput.*", "jobOutput.*", "roleArn")
+
 AUDIT: dict[str, Audit] = {
-    **dict.fromkeys(NOT_OFFERED, NOTHING),
     "CreateSchema": Audit(keep=("name", "schema", "domain"), keep_output=("schemaArn",)),
     "DescribeSchema": Audit(keep=("schemaArn",), drop_output=("schema",)),
     "ListSchemas": Audit(keep=("maxResults",), drop=("nextToken",), drop_output=("schemas", "nextToken")),
@@ -55,6 +65,43 @@ AUDIT: dict[str, Audit] = {
     ),
     "DescribeDatasetImportJob": _described("datasetImportJob"),
     "ListDatasetImportJobs": _listed("datasetImportJobs", "datasetArn"),
+    "CreateDatasetExportJob": Audit(
+        keep=("jobName", "datasetArn", "ingestionMode", "roleArn", "jobOutput.*"), hide=("tags",), keep_output=("datasetExportJobArn",)
+    ),
+    "DescribeDatasetExportJob": _described("datasetExportJob"),
+    "ListDatasetExportJobs": _listed("datasetExportJobs", "datasetArn"),
+    "CreateDataDeletionJob": Audit(
+        keep=("jobName", "datasetGroupArn", "dataSource.dataLocation", "roleArn"), hide=("tags",), keep_output=("dataDeletionJobArn",)
+    ),
+    "DescribeDataDeletionJob": _described("dataDeletionJob"),
+    "ListDataDeletionJobs": _listed("dataDeletionJobs", "datasetGroupArn"),
+    "CreateBatchInferenceJob": Audit(
+        keep=(
+            *_BATCH,
+            "batchInferenceJobConfig.itemExplorationConfig{}",
+            "batchInferenceJobConfig.rankingInfluence{}",
+            "batchInferenceJobMode",
+            "themeGenerationConfig.*",
+        ),
+        hide=("tags",),
+        keep_output=("batchInferenceJobArn",),
+    ),
+    "DescribeBatchInferenceJob": _described("batchInferenceJob"),
+    "ListBatchInferenceJobs": _listed("batchInferenceJobs", "solutionVersionArn"),
+    "CreateBatchSegmentJob": Audit(keep=_BATCH, hide=("tags",), keep_output=("batchSegmentJobArn",)),
+    "DescribeBatchSegmentJob": _described("batchSegmentJob"),
+    "ListBatchSegmentJobs": _listed("batchSegmentJobs", "solutionVersionArn"),
+    "CreateMetricAttribution": Audit(
+        keep=("name", "datasetGroupArn", "metrics[].*", "metricsOutputConfig.*"), keep_output=("metricAttributionArn",)
+    ),
+    "DescribeMetricAttribution": _described("metricAttribution"),
+    "ListMetricAttributions": _listed("metricAttributions", "datasetGroupArn"),
+    "ListMetricAttributionMetrics": _listed("metrics", "metricAttributionArn"),
+    "UpdateMetricAttribution": Audit(
+        keep=("metricAttributionArn", "addMetrics[].*", "removeMetrics[]", "metricsOutputConfig.*"),
+        keep_output=("metricAttributionArn",),
+    ),
+    "DeleteMetricAttribution": Audit(keep=("metricAttributionArn",)),
     "CreateSolution": Audit(
         keep=(
             "name",
@@ -65,13 +112,25 @@ AUDIT: dict[str, Audit] = {
             "recipeArn",
             "datasetGroupArn",
             "eventType",
-            "solutionConfig.*",
+            *_SOLUTION,
         ),
         hide=("tags",),
         keep_output=("solutionArn",),
     ),
     "DescribeSolution": _described("solution"),
     "ListSolutions": _listed("solutions", "datasetGroupArn"),
+    "UpdateSolution": Audit(
+        keep=("solutionArn", "performAutoTraining", "performIncrementalUpdate", "solutionUpdateConfig.*"), keep_output=("solutionArn",)
+    ),
+    "CreateRecommender": Audit(
+        keep=("name", "datasetGroupArn", "recipeArn", *_RECOMMENDER), hide=("tags",), keep_output=("recommenderArn",)
+    ),
+    "DescribeRecommender": _described("recommender"),
+    "ListRecommenders": _listed("recommenders", "datasetGroupArn"),
+    "UpdateRecommender": Audit(keep=("recommenderArn", *_RECOMMENDER), keep_output=("recommenderArn",)),
+    "StartRecommender": Audit(keep=("recommenderArn",), keep_output=("recommenderArn",)),
+    "StopRecommender": Audit(keep=("recommenderArn",), keep_output=("recommenderArn",)),
+    "DeleteRecommender": Audit(keep=("recommenderArn",)),
     "DeleteSolution": Audit(keep=("solutionArn",)),
     "CreateSolutionVersion": Audit(keep=("name", "solutionArn", "trainingMode"), hide=("tags",), keep_output=("solutionVersionArn",)),
     "DescribeSolutionVersion": _described("solutionVersion"),
@@ -79,13 +138,11 @@ AUDIT: dict[str, Audit] = {
     "StopSolutionVersionCreation": Audit(keep=("solutionVersionArn",)),
     "GetSolutionMetrics": Audit(keep=("solutionVersionArn",), drop_output=("solutionVersionArn", "metrics")),
     "CreateCampaign": Audit(
-        keep=("name", "solutionVersionArn", "minProvisionedTPS", "campaignConfig.*"), hide=("tags",), keep_output=("campaignArn",)
+        keep=("name", "solutionVersionArn", "minProvisionedTPS", *_CAMPAIGN), hide=("tags",), keep_output=("campaignArn",)
     ),
     "DescribeCampaign": _described("campaign"),
     "ListCampaigns": _listed("campaigns", "solutionArn"),
-    "UpdateCampaign": Audit(
-        keep=("campaignArn", "solutionVersionArn", "minProvisionedTPS", "campaignConfig.*"), keep_output=("campaignArn",)
-    ),
+    "UpdateCampaign": Audit(keep=("campaignArn", "solutionVersionArn", "minProvisionedTPS", *_CAMPAIGN), keep_output=("campaignArn",)),
     "DeleteCampaign": Audit(keep=("campaignArn",)),
     "CreateEventTracker": Audit(keep=("name", "datasetGroupArn"), hide=("tags",), keep_output=("eventTrackerArn", "trackingId")),
     "DescribeEventTracker": _described("eventTracker"),
@@ -105,7 +162,11 @@ AUDIT: dict[str, Audit] = {
 }
 
 RUNTIME_AUDIT: dict[str, Audit] = {
-    "GetActionRecommendations": NOTHING,
+    "GetActionRecommendations": Audit(
+        keep=("campaignArn", "numResults", "filterArn"),
+        hide=("userId", "filterValues"),
+        drop_output=("actionList", "recommendationId"),
+    ),
     "GetPersonalizedRanking": Audit(
         keep=("campaignArn", "filterArn"),
         hide=("inputList", "userId", "context", "filterValues", "metadataColumns"),
@@ -119,8 +180,8 @@ RUNTIME_AUDIT: dict[str, Audit] = {
 }
 
 EVENTS_AUDIT: dict[str, Audit] = {
-    "PutActionInteractions": NOTHING,
-    "PutActions": NOTHING,
+    "PutActionInteractions": Audit(keep=("trackingId",), hide=("actionInteractions",)),
+    "PutActions": Audit(keep=("datasetArn",), hide=("actions",)),
     "PutEvents": Audit(keep=("trackingId",), hide=("userId", "sessionId", "eventList")),
     "PutItems": Audit(keep=("datasetArn",), hide=("items",)),
     "PutUsers": Audit(keep=("datasetArn",), hide=("users",)),

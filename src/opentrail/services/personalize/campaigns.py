@@ -8,13 +8,14 @@ import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import resources, solution_versions, solutions, store
+from opentrail.services.personalize import resources, solution_versions, solutions, store, subjects
+from opentrail.services.personalize.engine.recipes import Recipe
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot, Tx
 
 KIND = "campaign"
-EXPLORATION = {"exploration_weight": 1.0, "exploration_item_age_cut_off": 10_000.0}
-"""Settings of itemExplorationConfig and the greatest value of each."""
+_INFLUENCED = "semantic"
+"""The engine whose recipes rankingInfluence is for (AWS's rule)."""
 
 
 def prepare_create(call: Call, input: Input) -> tuple[Input, list[tuple[str, str]], dict[str, Any]]:
@@ -26,7 +27,8 @@ def create(tx: Tx, call: Call, plan: tuple[Input, list[tuple[str, str]], dict[st
     """CreateCampaign."""
     input, tags, config = plan
     version = solution_versions.active(tx, call, input.solutionVersionArn)
-    _check_recipe(tx, version, config)
+    check_recipe(_recipe(tx, version), config.get("campaignConfig", {}))
+    _check_sync(input.solutionVersionArn, config)
     body = msgspec.json.encode({"minProvisionedTPS": input.minProvisionedTPS or 1, **config}).decode()
     made = resources.new(call, KIND, input.name, body, parent=version.parent, uses=version.arn)
     return {"campaignArn": resources.create(tx, call, made, tags).arn}
@@ -36,27 +38,30 @@ def _config(input: Input) -> dict[str, Any]:
     config: dict[str, Any] | None = solutions.plain(input.campaignConfig)
     if config is None:
         return {}
-    for name in ("syncWithLatestSolutionVersion", "rankingInfluence"):
-        if config.get(name):
-            raise resources.invalid("campaignConfig.{name} is not supported.", name=name)
-    for name, text in config.get("itemExplorationConfig", {}).items():
-        if name not in EXPLORATION:
-            raise resources.invalid("campaignConfig.itemExplorationConfig may hold {names}.", names=" and ".join(EXPLORATION))
-        try:
-            fits = 0 <= float(text) <= EXPLORATION[name]
-        except ValueError:
-            fits = False
-        if not fits:
-            raise resources.invalid("{name} must be a number between 0 and {most}.", name=name, most=EXPLORATION[name])
+    subjects.check_exploration(config.get("itemExplorationConfig", {}), "campaignConfig")
     return {"campaignConfig": config}
 
 
-def _check_recipe(snapshot: Snapshot, version: Resource, config: dict[str, Any]) -> None:
+def _check_sync(arn: str, config: dict[str, Any]) -> None:
+    if arn.endswith(f"/{solution_versions.LATEST}") and not config.get("campaignConfig", {}).get("syncWithLatestSolutionVersion"):
+        raise resources.invalid("A solution version of $LATEST needs campaignConfig.syncWithLatestSolutionVersion.")
+
+
+def _recipe(snapshot: Snapshot, version: Resource) -> Recipe:
     solution = store.one(snapshot, version.parent or "")
     assert solution is not None, "versions go with their solution"
-    recipe = solution_versions.recipe_of(solution)
-    if config.get("campaignConfig", {}).get("itemExplorationConfig") and not recipe.explores:
+    recipe = subjects.recipe_of(solution)
+    if recipe.type == "USER_SEGMENTATION":
+        raise resources.invalid("Recipe {name} makes user segments: call CreateBatchSegmentJob.", name=recipe.name)
+    return recipe
+
+
+def check_recipe(recipe: Recipe, config: dict[str, Any]) -> None:
+    """Refuses settings that the recipe does not have."""
+    if config.get("itemExplorationConfig") and not recipe.explores:
         raise resources.invalid("Recipe {name} does not explore: leave itemExplorationConfig out.", name=recipe.name)
+    if config.get("rankingInfluence") and recipe.engine != _INFLUENCED:
+        raise resources.invalid("Recipe {name} has no ranking influence: leave rankingInfluence out.", name=recipe.name)
 
 
 def describe(snapshot: Snapshot, call: Call, input: Input) -> Output:
@@ -82,14 +87,28 @@ def update(tx: Tx, call: Call, plan: tuple[Input, dict[str, Any]]) -> Output:
     version = solution_versions.active(tx, call, input.solutionVersionArn or found.uses or "")
     if version.parent != found.parent:
         raise resources.invalid("The solution version {version} is not one of the campaign's solution.", version=version.arn)
-    _check_recipe(tx, version, config)
+    check_recipe(_recipe(tx, version), config.get("campaignConfig", {}))
     body = msgspec.json.decode(found.body)
     body |= {**resources.present(minProvisionedTPS=input.minProvisionedTPS), **config}
-    shown = {name: body[name] for name in ("minProvisionedTPS", "campaignConfig") if name in body}
-    times = {"status": resources.ACTIVE, "creationDateTime": call.now, "lastUpdatedDateTime": call.now}
-    body["latestCampaignUpdate"] = {"solutionVersionArn": version.arn, **shown, **times}
-    store.update(tx, found._replace(updated=call.now, uses=version.arn, body=msgspec.json.encode(body).decode()))
+    _check_sync(input.solutionVersionArn or "", body)
+    serve(tx, found, body, version, call.now)
     return {"campaignArn": found.arn}
+
+
+def serve(tx: Tx, found: Resource, body: dict[str, Any], version: Resource, now: float) -> None:
+    """Lets a campaign of this body serve a version."""
+    shown = {name: body[name] for name in ("minProvisionedTPS", "campaignConfig") if name in body}
+    times = {"status": resources.ACTIVE, "creationDateTime": now, "lastUpdatedDateTime": now}
+    body = {**body, "latestCampaignUpdate": {"solutionVersionArn": version.arn, **shown, **times}}
+    store.update(tx, found._replace(updated=now, uses=version.arn, body=msgspec.json.encode(body).decode()))
+
+
+def follow(tx: Tx, version: Resource, now: float) -> None:
+    """Lets every campaign that is kept in step with its solution serve the version that was just trained."""
+    for one in store.children(tx, version.parent or "", KIND):
+        body = msgspec.json.decode(one.body)
+        if body.get("campaignConfig", {}).get("syncWithLatestSolutionVersion"):
+            serve(tx, one, body, version, now)
 
 
 def delete(tx: Tx, call: Call, input: Input) -> Output:

@@ -101,6 +101,11 @@ def schema_of(snapshot: Snapshot, dataset: Resource) -> Schema:
     return _read(found.body, found.domain)
 
 
+def of_group(snapshot: Snapshot, group: str, kind: str) -> Resource | None:
+    """The dataset of a type in a group."""
+    return next((one for one in store.children(snapshot, group, KIND) if one.arn.endswith(f"/{kind}")), None)
+
+
 _read = lru_cache(256)(read_schema)
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
-from opentrail.services.personalize import datasets, history, solution_versions, store, streams, training
-from opentrail.services.personalize.engine.columns import Column, open_table
+from opentrail.services.personalize import data, datasets, history, store, streams, subjects
+from opentrail.services.personalize.engine.aims import influence
+from opentrail.services.personalize.engine.columns import open_table
 from opentrail.services.personalize.engine.csv_import import write_rows
-from opentrail.services.personalize.engine.entities import Entities, merge_entities
+from opentrail.services.personalize.engine.entities import Entities, amended, head, merge_entities
 from opentrail.services.personalize.engine.exploration import Exploration
-from opentrail.services.personalize.engine.models import load_model
+from opentrail.services.personalize.engine.models import Model, load_model
+from opentrail.services.personalize.engine.recipes import Recipe
 from opentrail.services.personalize.engine.schemas import Schema
 from opentrail.services.personalize.engine.serving import Campaign
 from opentrail.services.personalize.folders import Folders
@@ -29,11 +31,12 @@ MOST = 16
 
 
 class Source(NamedTuple):
-    """What a campaign is made of: two equal sources make equal campaigns."""
+    """What a campaign or a recommender is made of: two equal sources make equal ones."""
 
     folder: str
     model: str
     exploration: Exploration | None
+    influence: tuple[tuple[str, float], ...]
     items: tuple[str, tuple[str, ...], float]
     users: tuple[str, tuple[str, ...]]
 
@@ -49,13 +52,13 @@ class Deployed:
 
 
 class Cache:
-    """Deployed campaigns by their ARN. Loading one keeps nobody else waiting but those who ask for one that is not there."""
+    """What is deployed, by ARN. Loading one keeps nobody else waiting but those who ask for one that is not there."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[Source, Deployed]] = OrderedDict()
         self._guard = threading.Lock()
 
-    def get(self, snapshot: Snapshot, folders: Folders, arn: str, source: Source, solution: Resource) -> Deployed:
+    def get(self, snapshot: Snapshot, folders: Folders, arn: str, source: Source, recipe: Recipe) -> Deployed:
         """The campaign made of this source."""
         kept = self._kept.get(arn)
         if kept is not None and kept[0] == source:
@@ -63,7 +66,7 @@ class Cache:
         with self._guard:
             kept = self._kept.pop(arn, None)
             if kept is None or kept[0] != source:
-                kept = source, _load(snapshot, folders, source, solution)
+                kept = source, _load(snapshot, folders, source, recipe, kept)
             self._kept[arn] = kept
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
@@ -74,17 +77,24 @@ CACHE = Cache()
 """One a process."""
 
 
-def source_of(snapshot: Snapshot, campaign: Resource, version: Resource, held: Sequence[Resource]) -> Source:
-    """What a campaign is made of now; `held` are the datasets of its group."""
-    config = msgspec.json.decode(campaign.body).get("campaignConfig", {})
+def config_of(target: Resource) -> dict[str, Any]:
+    """campaignConfig or recommenderConfig."""
+    body = msgspec.json.decode(target.body)
+    config: dict[str, Any] = body.get("campaignConfig") or body.get("recommenderConfig") or {}
+    return config
+
+
+def source_of(snapshot: Snapshot, config: Mapping[str, Any], version: Resource, recipe: Recipe, held: Sequence[Resource]) -> Source:
+    """What a campaign, a recommender or a batch job of this config is made of now; `held` are the datasets of its group."""
     model = msgspec.json.decode(version.body)["model"]
-    items, users = of_type(held, "ITEMS"), of_type(held, "USERS")
+    items, users = of_type(held, "ACTIONS" if recipe.engine == "actions" else "ITEMS"), of_type(held, "USERS")
     return Source(
-        solution_versions.folder_name(version),
+        subjects.model_folder(version),
         model,
-        Exploration.read(dict(config.get("itemExplorationConfig", {}))),
-        (items.arn, tuple(training.segment_names(items)), streams.updated(snapshot, items.arn)) if items else ("", (), 0.0),
-        (users.arn, tuple(training.segment_names(users))) if users else ("", ()),
+        Exploration.read(dict(config.get("itemExplorationConfig", {}))) if recipe.explores else None,
+        tuple(sorted(config.get("rankingInfluence", {}).items())),
+        (items.arn, tuple(data.segment_names(items)), streams.updated(snapshot, items.arn)) if items else ("", (), 0.0),
+        (users.arn, tuple(data.segment_names(users))) if users else ("", ()),
     )
 
 
@@ -93,21 +103,48 @@ def of_type(held: Sequence[Resource], kind: str) -> Resource | None:
     return next((one for one in held if one.arn.endswith(f"/{kind}")), None)
 
 
-def _load(snapshot: Snapshot, folders: Folders, source: Source, solution: Resource) -> Deployed:
+def _load(snapshot: Snapshot, folders: Folders, source: Source, recipe: Recipe, before: tuple[Source, Deployed] | None) -> Deployed:
+    """Loads what changed since `before`, which is what the same campaign was made of until now."""
     folder = folders.models / source.folder
-    model = load_model(folder / source.model)
-    arn, segments, _ = source.items
-    attributes = None
-    if arn:
-        dataset = store.one(snapshot, arn)
-        assert dataset is not None, "it was read in this snapshot"
-        with tempfile.TemporaryDirectory() as scratch:
-            rows = [msgspec.json.decode(body) for body in streams.entities(snapshot, arn)]
-            attributes = _merged(folders, segments, rows, datasets.schema_of(snapshot, dataset), model.items, Path(scratch) / "put")
+    if before is not None and before[0]._replace(items=source.items) == source:
+        kept = before[1]
+        attributes = _amended(snapshot, before[0], source, kept.campaign) or _attributes(
+            snapshot, folders, source, kept.campaign.model.items
+        )
+        return replace(kept, campaign=replace(kept.campaign, attributes=attributes))
+    model = influenced(load_model(folder / source.model), dict(source.influence))
+    campaign = Campaign(model, recipe, _attributes(snapshot, folders, source, model.items), source.exploration)
     users = _merged(folders, source.users[1], [], None, (), folder)
-    recipe = solution_versions.recipe_of(solution)
-    campaign = Campaign(model, recipe, attributes, source.exploration if recipe.explores else None)
     return Deployed(campaign, history.History(folder / history.NAME), users, {name: at for at, name in enumerate(users.ids)})
+
+
+def _amended(snapshot: Snapshot, before: Source, source: Source, campaign: Campaign) -> Entities | None:
+    """The attributes with what was put since, where nothing else changed: much cheaper than to read all again."""
+    if before.items[:2] != source.items[:2] or campaign.attributes is None:
+        return None
+    key = "ACTION_ID" if campaign.recipe.engine == "actions" else "ITEM_ID"
+    rows = [msgspec.json.decode(body) for body in streams.entities_since(snapshot, source.items[0], before.items[2])]
+    known = set(campaign.attributes.columns) | {key}
+    if any(row.keys() - known for row in rows):
+        return None
+    places = {campaign.model.index(row[key]): row for row in rows}
+    return amended(campaign.attributes, {at: row for at, row in places.items() if at >= 0})
+
+
+def influenced(model: Model, weights: Mapping[str, float]) -> Model:
+    """The model with what rankingInfluence adds to its scores."""
+    return replace(model, arrays={**model.arrays, "boost": influence(model.arrays, weights)}) if weights else model
+
+
+def _attributes(snapshot: Snapshot, folders: Folders, source: Source, items: Sequence[str]) -> Entities | None:
+    arn, segments, _ = source.items
+    if not arn:
+        return None
+    dataset = store.one(snapshot, arn)
+    assert dataset is not None, "it was read in this snapshot"
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = [msgspec.json.decode(body) for body in streams.entities(snapshot, arn)]
+        return _merged(folders, segments, rows, datasets.schema_of(snapshot, dataset), items, Path(scratch) / "put")
 
 
 def _merged(
@@ -119,14 +156,3 @@ def _merged(
         tables.append(open_table(put))
     found = merge_entities(tables, list(order))
     return head(found, len(order)) if len(order) else found
-
-
-def head(entities: Entities, rows: int) -> Entities:
-    """The first rows only."""
-    return Entities(entities.ids[:rows], {name: _cut(column, rows) for name, column in entities.columns.items()})
-
-
-def _cut(column: Column, rows: int) -> Column:
-    if column.codes is not None:
-        return replace(column, codes=column.codes[:rows])
-    return column if column.numbers is None else replace(column, numbers=column.numbers[:rows])

@@ -1,15 +1,20 @@
-"""Streamed data: PutEvents, PutItems, PutUsers. Durable when answered, and counted in the very next recommendation."""
+"""Streamed data: PutEvents, PutItems, PutUsers, PutActions, PutActionInteractions. Durable when answered, and counted in the very next
+recommendation.
+
+Rows are read from the request, and checked against the schema, before the write transaction; that sees only whether the schema is the same.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import msgspec
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import datasets, event_trackers, resources, store, streams
+from opentrail.calls.operation import Apply, Input, Output, Prepare
+from opentrail.services.personalize import data, datasets, event_trackers, resources, store, streams
 from opentrail.services.personalize.engine.entities import properties_row
 from opentrail.services.personalize.engine.schemas import Field, Schema
 from opentrail.services.personalize.store import Resource
@@ -17,65 +22,140 @@ from opentrail.services.personalize.streams import Streamed
 from opentrail.store.sql import Snapshot, Tx
 
 LONGEST_ID, LONGEST_STRING, LONGEST_TEXT = 256, 1_000, 20_000
+_TICK = 1e-5
 _RANGES = {"int": 2**31, "long": 2**63}
 
 Row = dict[str, Any]
 
 
-def put_events(tx: Tx, call: Call, input: Input) -> Output:
-    """PutEvents."""
-    tracker = store.user(tx, input.trackingId)
-    if tracker is None or (tracker.kind, tracker.account, tracker.region) != (event_trackers.KIND, call.account, call.region):
-        raise resources.invalid("The trackingId is that of no event tracker.")
-    call.touch(resources.KINDS[tracker.kind].type, tracker.arn)
-    group = tracker.parent or ""
-    found = [one for one in store.children(tx, group, datasets.KIND) if one.arn.endswith("/INTERACTIONS")]
-    if not found:
-        raise resources.invalid("The dataset group {group} has no Interactions dataset.", group=group)
-    schema = datasets.schema_of(tx, found[0])
-    user = input.userId or streams.user_of(tx, group, input.sessionId)
-    rows = [_event_row(schema, one) for one in input.eventList]
-    written = [
-        Streamed(f"{call.id}-{number}", group, user, input.sessionId, row["TIMESTAMP"], _text(row)) for number, row in enumerate(rows)
-    ]
-    streams.add(tx, written)
-    return {}
+class Plan(NamedTuple):
+    """Rows that fit a dataset's schema: `schema` is its ARN when they were read. A row comes with id, user if known, and session."""
+
+    input: Input
+    dataset: str
+    schema: str
+    rows: list[tuple[str, str | None, str, Row]]
+
+
+def _planned(
+    snapshot: Snapshot, call: Call, input: Input, find: Callable[[Snapshot, Call, Input], Resource], read: Callable[[Schema, Input], Any]
+) -> Plan:
+    dataset = find(snapshot, call, input)
+    return Plan(input, dataset.arn, dataset.uses or "", read(datasets.schema_of(snapshot, dataset), input))
+
+
+def _halves(
+    find: Callable[[Snapshot, Call, Input], Resource],
+    read: Callable[[Schema, Input], list[tuple[str, str | None, str, Row]]],
+    write: Callable[[Tx, Call, Plan, Resource], None],
+) -> tuple[Prepare, Apply]:
+    """The two halves of an operation that puts rows into the dataset that `find` finds."""
+
+    def prepare(call: Call, input: Input) -> Plan:
+        with call.tools.read() as snapshot:
+            return _planned(snapshot, call, input, find, read)
+
+    def apply(tx: Tx, call: Call, plan: Plan) -> Output:
+        dataset = find(tx, call, plan.input)
+        if (dataset.arn, dataset.uses) != (plan.dataset, plan.schema):
+            # Another schema since the first half: rare enough to read the rows again here.
+            plan = _planned(tx, call, plan.input, find, read)
+        write(tx, call, plan, dataset)
+        return {}
+
+    return prepare, apply
+
+
+def _tracked(kind: str) -> Callable[[Snapshot, Call, Input], Resource]:
+    """Finds the dataset of a kind in the group of the call's event tracker."""
+
+    def find(snapshot: Snapshot, call: Call, input: Input) -> Resource:
+        tracker = store.user(snapshot, input.trackingId)
+        if tracker is None or (tracker.kind, tracker.account, tracker.region) != (event_trackers.KIND, call.account, call.region):
+            raise resources.invalid("The trackingId is that of no event tracker.")
+        call.touch(resources.KINDS[tracker.kind].type, tracker.arn)
+        found = datasets.of_group(snapshot, tracker.parent or "", kind)
+        if found is None:
+            raise resources.invalid("The dataset group {group} has no {kind} dataset.", group=tracker.parent, kind=kind)
+        return found
+
+    return find
+
+
+def _named(kind: str) -> Callable[[Snapshot, Call, Input], Resource]:
+    """Finds the dataset of a kind that the call names."""
+
+    def find(snapshot: Snapshot, call: Call, input: Input) -> Resource:
+        if not input.datasetArn.endswith(f"/{kind}"):
+            raise resources.invalid("The dataset {arn} is not of type {kind}.", arn=input.datasetArn, kind=kind)
+        return resources.find(snapshot, call, datasets.KIND, input.datasetArn)
+
+    return find
+
+
+def _event_rows(schema: Schema, input: Input) -> list[tuple[str, str | None, str, Row]]:
+    return [(one.eventId or "", input.userId, input.sessionId, _event_row(schema, one)) for one in input.eventList]
 
 
 def _event_row(schema: Schema, event: Any) -> Row:
-    given = {
-        "ITEM_ID": event.itemId,
-        "TIMESTAMP": int(event.sentAt),
+    source = event.metricAttribution.eventAttributionSource if event.metricAttribution else None
+    given = {"ITEM_ID": event.itemId, "TIMESTAMP": int(event.sentAt), "EVENT_VALUE": event.eventValue, "EVENT_ATTRIBUTION_SOURCE": source}
+    return _interaction(schema, event, given)
+
+
+def _action_rows(schema: Schema, input: Input) -> list[tuple[str, str | None, str, Row]]:
+    return [(one.eventId or "", one.userId, one.sessionId, _action_row(schema, one)) for one in input.actionInteractions]
+
+
+def _action_row(schema: Schema, event: Any) -> Row:
+    return _interaction(schema, event, {"ACTION_ID": event.actionId, "TIMESTAMP": int(event.timestamp)})
+
+
+def _interaction(schema: Schema, event: Any, given: Row) -> Row:
+    given |= {
         "EVENT_TYPE": event.eventType,
-        "EVENT_VALUE": event.eventValue,
         "IMPRESSION": "|".join(event.impression) if event.impression else None,
         "RECOMMENDATION_ID": event.recommendationId,
-        "EVENT_ATTRIBUTION_SOURCE": event.metricAttribution.eventAttributionSource if event.metricAttribution else None,
     }
     row: Row = properties_row(schema, event.properties) if event.properties else {}
     row |= {name: value for name, value in given.items() if value is not None and schema.field(name) is not None}
     return checked(schema, row, "USER_ID")
 
 
-def put_items(tx: Tx, call: Call, input: Input) -> Output:
-    """PutItems."""
-    return _put(tx, call, input.datasetArn, "ITEMS", "ITEM_ID", [(one.itemId, one.properties) for one in input.items])
+def _add(tx: Tx, call: Call, plan: Plan, dataset: Resource) -> None:
+    """Of several events of one dataset with the same eventId the first counts."""
+    scope = data.scope(dataset)
+    sessions: dict[tuple[str | None, str], list[tuple[str, Row]]] = {}
+    for number, (id, user, session, row) in enumerate(plan.rows):
+        sessions.setdefault((user, session), []).append((f"{scope}/{id}" if id else f"{call.id}-{number}", row))
+    for (user, session), rows in sessions.items():
+        whose = user or streams.user_of(tx, scope, session)
+        streams.add(tx, [Streamed(id, scope, whose, session, row["TIMESTAMP"], _text(row)) for id, row in rows])
 
 
-def put_users(tx: Tx, call: Call, input: Input) -> Output:
-    """PutUsers."""
-    return _put(tx, call, input.datasetArn, "USERS", "USER_ID", [(one.userId, one.properties) for one in input.users])
+def _put(tx: Tx, call: Call, plan: Plan, dataset: Resource) -> None:
+    # Calls are written in another order than they came in; whoever reads must see that there is something new.
+    stamp = max(call.now, streams.updated(tx, dataset.arn) + _TICK)
+    for id, _, _, row in plan.rows:
+        streams.put(tx, dataset.arn, id, stamp, _text(row))
 
 
-def _put(tx: Tx, call: Call, arn: str, kind: str, key: str, given: list[tuple[str, str | None]]) -> Output:
-    dataset = resources.find(tx, call, datasets.KIND, arn)
-    if not arn.endswith(f"/{kind}"):
-        raise resources.invalid("The dataset {arn} is not of type {kind}.", arn=arn, kind=kind)
-    schema = datasets.schema_of(tx, dataset)
-    for name, properties in given:
-        row: Row = properties_row(schema, properties) if properties else {}
-        streams.put(tx, arn, name, call.now, _text(checked(schema, {**row, key: name})))
-    return {}
+def _entity_rows(key: str, member: str, id: str) -> Callable[[Schema, Input], list[tuple[str, str | None, str, Row]]]:
+    def read(schema: Schema, input: Input) -> list[tuple[str, str | None, str, Row]]:
+        rows: list[tuple[str, str | None, str, Row]] = []
+        for one in getattr(input, member):
+            row: Row = properties_row(schema, one.properties) if one.properties else {}
+            rows.append((getattr(one, id), None, "", checked(schema, {**row, key: getattr(one, id)})))
+        return rows
+
+    return read
+
+
+prepare_events, put_events = _halves(_tracked("INTERACTIONS"), _event_rows, _add)
+prepare_action_interactions, put_action_interactions = _halves(_tracked("ACTION_INTERACTIONS"), _action_rows, _add)
+prepare_items, put_items = _halves(_named("ITEMS"), _entity_rows("ITEM_ID", "items", "itemId"), _put)
+prepare_users, put_users = _halves(_named("USERS"), _entity_rows("USER_ID", "users", "userId"), _put)
+prepare_actions, put_actions = _halves(_named("ACTIONS"), _entity_rows("ACTION_ID", "actions", "actionId"), _put)
 
 
 def checked(schema: Schema, row: Row, but: str = "") -> Row:

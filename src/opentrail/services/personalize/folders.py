@@ -1,4 +1,4 @@
-"""Where Personalize keeps its files: columnar segments of datasets, trained models, and the scratch folder of the job at work."""
+"""Where Personalize keeps its files: columnar segments of datasets, and trained models."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import shutil
 from collections.abc import Collection
 from pathlib import Path
 
+PATIENCE = 60.0
+"""Seconds that files which no row names any more stay for those who read them."""
+
 
 class Folders:
     """The folders below the data folder. Whatever no row names is an unfinished or a forgotten file, and `sweep` removes it."""
@@ -14,26 +17,20 @@ class Folders:
     def __init__(self, data: Path) -> None:
         self.segments = data / "personalize" / "segments"
         self.models = data / "personalize" / "models"
-        self.scratch = data / "personalize" / "scratch"
-        self._unnamed: set[Path] = set()
+        self._unnamed: dict[Path, float] = {}
 
-    def fresh_scratch(self) -> Path:
-        """The scratch folder, empty."""
-        shutil.rmtree(self.scratch, ignore_errors=True)
-        self.scratch.mkdir(parents=True)
-        return self.scratch
-
-    def sweep(self, segments: Collection[str], models: Collection[str]) -> None:
-        """Removes every segment and model that is not named now and was not named by the sweep before: who still reads one has time."""
+    def sweep(self, segments: Collection[str], models: Collection[str], now: float) -> None:
+        """Removes every segment and model that no sweep of the last `PATIENCE` seconds found named: who still reads one has time."""
         unnamed = {
             folder
             for parent, kept in ((self.segments, segments), (self.models, models))
             for folder in (parent.iterdir() if parent.exists() else ())
             if folder.name not in kept
         }
-        for folder in unnamed & self._unnamed:
-            shutil.rmtree(folder, ignore_errors=True)
-        self._unnamed = unnamed
+        self._unnamed = {folder: self._unnamed.get(folder, now) for folder in unnamed}
+        for folder, since in self._unnamed.items():
+            if now - since >= PATIENCE:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def make_durable(folder: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,10 @@ class History:
         self._columns = {name: _load(folder / f"column.{name}.npy") for name in self._words}
         self._starts, self._item, self._time = (_load(folder / f"{name}.npy") for name in ("starts", "item", "time"))
 
+    def users(self) -> list[str]:
+        """The users, in the order of the training."""
+        return list(self._users)
+
     def of(self, user: str) -> Sequence[Event]:
         """The newest events of a user, oldest first; none of one who is not known."""
         at = self._users.get(user)
@@ -54,6 +59,32 @@ class History:
     def _named(self, row: int) -> dict[str, str | int | float | None]:
         codes = {name: int(codes[row]) for name, codes in self._columns.items()}
         return {name: self._words[name][code] if code >= 0 else None for name, code in codes.items()}
+
+
+def merged(trained: Sequence[Event], fresh: Sequence[Event]) -> list[Event]:
+    """The events of a training and those that were streamed, of which it may have seen some."""
+    found = list(trained)
+    seen = {(event.item, event.time, event.columns.get(_KIND)) for event in found}
+    return found + [event for event in fresh if (event.item, event.time, event.columns.get(_KIND)) not in seen]
+
+
+def without(folder: Path, users: Set[str], into: Path) -> NDArray[np.int64]:
+    """Writes a history without some users into a new folder: the places of those who are left."""
+    into.mkdir()
+    names = Texts.load(folder / "users")
+    kept = np.array([at for at, name in enumerate(names) if name not in users], np.int64)
+    Texts.of([names[at] for at in kept.tolist()]).save(into / "users")
+    starts = _load(folder / "starts.npy")
+    counts = np.diff(starts)
+    stays = np.zeros(len(counts), np.bool_)
+    stays[kept] = True
+    rows = np.repeat(stays, counts)
+    np.save(into / "starts.npy", np.concatenate(([0], np.cumsum(counts[kept]))).astype(np.int64))
+    for path in folder.glob("*.npy"):
+        if path.name != "starts.npy" and not path.name.startswith("users."):
+            np.save(into / path.name, _load(path)[rows])
+    shutil.copy(folder / "words.json", into / "words.json")
+    return kept
 
 
 def _load(path: Path) -> NDArray[Any]:

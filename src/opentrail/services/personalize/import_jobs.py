@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import datasets, resources, store
+from opentrail.services.personalize import datasets, metric_attributions, queue, resources
 from opentrail.services.personalize.store import Resource
+from opentrail.services.personalize.work import location
 from opentrail.store.sql import Snapshot, Tx
 
 KIND = "dataset-import-job"
-LOCATION = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(.*)", re.DOTALL)
 
 
 def prepare_create(call: Call, input: Input) -> tuple[Input, list[tuple[str, str]]]:
     """CreateDatasetImportJob, first half."""
-    location = input.dataSource.dataLocation
-    if location is None or LOCATION.fullmatch(location) is None:
-        raise resources.invalid("dataSource.dataLocation must be s3://BUCKET/PATH.")
+    location(input.dataSource.dataLocation, "dataSource.dataLocation")
     if input.roleArn is None:
         raise resources.invalid("roleArn is required.")
-    if input.publishAttributionMetricsToS3:
-        raise resources.invalid("publishAttributionMetricsToS3 is not supported: metric attributions are not offered.")
     return input, resources.checked_tags(input.tags)
 
 
@@ -33,6 +28,8 @@ def create(tx: Tx, call: Call, plan: tuple[Input, list[tuple[str, str]]]) -> Out
     """CreateDatasetImportJob."""
     input, tags = plan
     dataset = resources.find(tx, call, datasets.KIND, input.datasetArn)
+    if input.publishAttributionMetricsToS3:
+        _check_reports(tx, dataset)
     body = resources.present(
         dataSource={"dataLocation": input.dataSource.dataLocation},
         roleArn=input.roleArn,
@@ -41,8 +38,16 @@ def create(tx: Tx, call: Call, plan: tuple[Input, list[tuple[str, str]]]) -> Out
     )
     made = resources.new(call, KIND, input.jobName, msgspec.json.encode(body).decode(), parent=dataset.arn)
     resources.create(tx, call, made._replace(status=resources.PENDING), tags)
-    store.add_job(tx, made.arn, call.now)
+    queue.submit(tx, made, call.now)
     return {"datasetImportJobArn": made.arn}
+
+
+def _check_reports(snapshot: Snapshot, dataset: Resource) -> None:
+    attribution = metric_attributions.of_group(snapshot, dataset.parent or "")
+    if not dataset.arn.endswith("/INTERACTIONS") or attribution is None:
+        raise resources.invalid("publishAttributionMetricsToS3 needs an Interactions dataset, and a metric attribution of its group.")
+    if "s3DataDestination" not in msgspec.json.decode(attribution.body)["metricsOutputConfig"]:
+        raise resources.invalid("publishAttributionMetricsToS3 needs a metric attribution that names where reports go.")
 
 
 def describe(snapshot: Snapshot, call: Call, input: Input) -> Output:
@@ -59,6 +64,5 @@ def list_all(snapshot: Snapshot, call: Call, input: Input) -> Output:
 def summary(found: Resource) -> dict[str, Any]:
     """A job as lists show it."""
     body = msgspec.json.decode(found.body)
-    shown = resources.common(found)
     more = resources.present(failureReason=body.get("failureReason"), importMode=body["importMode"])
-    return {"datasetImportJobArn": found.arn, "jobName": shown.pop("name"), **shown, **more}
+    return {"datasetImportJobArn": found.arn, **resources.job(found), **more}

@@ -1,162 +1,73 @@
-"""The task of the work role that makes what takes time: one job after the other, each in a process of its own.
-
-A job is a row of the main database until its end, which is written in one transaction with what came of it. When this process
-dies, the next one begins the job again; the files of a job that is not done are named by no row.
-"""
+"""What takes time, by kind of resource, and the task that asks for what is due and removes files that no row names."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
 
-import msgspec
-
-from opentrail.calls.tools import Calls, Snapshots
+from opentrail.calls.tools import Snapshots
 from opentrail.kernel.ambient import Clock
-from opentrail.kernel.errors import ServiceError, Unavailable
-from opentrail.services.personalize import import_jobs, importing, resources, solution_versions, store, training
+from opentrail.services.personalize import (
+    batch_jobs,
+    batch_work,
+    deleting,
+    deletion_jobs,
+    export_jobs,
+    exporting,
+    import_jobs,
+    importing,
+    queue,
+    recommenders,
+    schedules,
+    solution_versions,
+    training,
+)
 from opentrail.services.personalize.folders import Folders
-from opentrail.services.personalize.store import Resource
+from opentrail.services.personalize.work import Made, Work
 from opentrail.store.sql import Tx
-from opentrail.work.lease import Lease, LeaseLost
+from opentrail.work import jobs
+from opentrail.work.lease import Lease
 
-MOST_CRASHES = 3
-"""Processes of a job that may end without a result (killed for memory, say) before the job fails."""
-
-_EVERY = 0.25
-_SWEEP = 60.0
-
-Write = Callable[[], AbstractContextManager[Tx]]
-
-
-class Work(NamedTuple):
-    """How a kind of resource is made: the task for the process, and what its result changes beside the resource itself."""
-
-    task: Callable[[Snapshots, Resource, importing.Fetch, Folders, Path], dict[str, Any]]
-    done: Callable[[Tx, Resource, Mapping[str, Any], float], dict[str, Any]]
-
-
-WORK = {
-    import_jobs.KIND: Work(importing.task, importing.done),
-    solution_versions.KIND: Work(training.task, training.done),
+SERVICE = queue.SERVICE
+WORK: Mapping[str, Work] = {
+    import_jobs.KIND: importing.WORK,
+    solution_versions.KIND: training.WORK,
+    recommenders.VERSION: training.WORK,
+    export_jobs.KIND: exporting.WORK,
+    deletion_jobs.KIND: deleting.WORK,
+    batch_jobs.INFERENCE: batch_work.WORK,
+    batch_jobs.SEGMENT: batch_work.WORK,
 }
+"""By the kind of resource that is made."""
 
 
-class Process(Protocol):
-    """A running process, as `subprocess.Popen` is one."""
-
-    def poll(self) -> int | None: ...
-    def kill(self) -> None: ...
-    def wait(self) -> int: ...
+def kinds(data: Path) -> dict[str, jobs.Kind]:
+    """Every kind of job, with its files below the data folder."""
+    folders = Folders(data)
+    return {kind: Made(work, folders) for kind, work in WORK.items()}
 
 
-def start(folder: Path) -> Process:
-    """Starts the process that does the task of a folder. It ends with this one."""
-    command = [sys.executable, "-m", "opentrail.services.personalize.child", str(folder)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE)
+class Upkeep:
+    """A task of the work role: asks for the trainings and updates that are due, and sweeps when nothing is worked on."""
 
+    name = "personalize upkeep"
+    every = 5.0
 
-class Jobs:
-    """The task. `write` borrows the turn to write the main database."""
-
-    name = "personalize jobs"
-    every = _EVERY
-
-    def __init__(
-        self, read: Snapshots, write: Write, calls: Calls, clock: Clock, data: Path, start: Callable[[Path], Process] = start
-    ) -> None:
-        self._read, self._write, self._calls, self._clock, self._start = read, write, calls, clock, start
+    def __init__(self, read: Snapshots, write: Callable[[], AbstractContextManager[Tx]], clock: Clock, data: Path) -> None:
+        self._read, self._write, self._clock = read, write, clock
         self._folders = Folders(data)
-        self._running: tuple[str, Process] | None = None
-        self._sweep_at = 0.0
 
     def step(self, lease: Lease) -> bool:
-        """Begins the next job, or looks how the running one is doing."""
-        if self._running is not None:
-            return self._look(*self._running)
-        with self._read() as snapshot:
-            job = store.next_job(snapshot)
-            made = store.one(snapshot, job.arn) if job is not None else None
-        if job is None:
-            self._sweep()
-            return False
-        if made is None or job.stopping:
-            self._end(job.arn, {}, resources.STOPPED)
-        elif job.crashes >= MOST_CRASHES:
-            self._end(job.arn, {"failure": "An internal error ended the job. Please try again."})
-        else:
-            self._begin(job.arn, lease)
-        return True
-
-    def _begin(self, arn: str, lease: Lease) -> None:
+        """One look."""
         now = self._clock.now()
-        with self._write() as tx:
-            made, job = store.one(tx, arn), store.job(tx, arn)
-            if made is None or job is None or job.stopping:
-                return
-            store.update(tx, made._replace(status=resources.IN_PROGRESS, updated=now))
-        scratch = self._folders.fresh_scratch()
-
-        def beat() -> None:
-            if not lease.acquire():
-                raise LeaseLost(self.name)
-
-        try:
-            fetch = importing.Fetch(self._calls, made, beat)
-            task = WORK[made.kind].task(self._read, made, fetch, self._folders, scratch)
-        except Unavailable:
-            raise
-        except ServiceError as error:
-            if error.status >= 500:
-                raise
-            self._end(made.arn, {"failure": error.for_caller()})
-            return
-        (scratch / "task.json").write_bytes(msgspec.json.encode(task))
-        self._running = made.arn, self._start(scratch)
-
-    def _look(self, arn: str, process: Process) -> bool:
-        ended = process.poll() is not None
         with self._read() as snapshot:
-            job = store.job(snapshot, arn)
-        if job is None or job.stopping:
-            process.kill()
-            process.wait()
-            self._running = None
-            self._end(arn, {}, resources.STOPPED)
-            return True
-        if not ended:
-            return False
-        self._running = None
-        result = self._folders.scratch / "result.json"
-        if result.exists():
-            self._end(arn, msgspec.json.decode(result.read_bytes()))
-        else:
-            with self._write() as tx:
-                store.crashed(tx, arn)
-        return True
-
-    def _end(self, arn: str, result: Mapping[str, Any], status: str = "") -> None:
-        now = self._clock.now()
-        with self._write() as tx:
-            made = store.one(tx, arn)
-            store.end_job(tx, arn)
-            if made is not None:
-                body = msgspec.json.decode(made.body)
-                if "failure" in result:
-                    body["failureReason"] = result["failure"]
-                elif not status:
-                    body |= WORK[made.kind].done(tx, made, result, now)
-                status = status or (resources.FAILED if "failure" in result else resources.ACTIVE)
-                store.update(tx, made._replace(status=status, updated=now, body=msgspec.json.encode(body).decode()))
-
-    def _sweep(self) -> None:
-        if self._clock.monotonic() < self._sweep_at:
-            return
-        self._sweep_at = self._clock.monotonic() + _SWEEP
-        with self._read() as snapshot:
+            due = schedules.due(snapshot, now)
+            idle = not any(jobs.waiting(snapshot, SERVICE, kind) for kind in WORK)
             segments, models = importing.segments(snapshot), training.models(snapshot)
-        self._folders.sweep(segments, models)
+        if due:
+            with self._write() as tx:
+                schedules.plan(tx, now)
+        elif idle:
+            self._folders.sweep(segments, models, self._clock.monotonic())
+        return False

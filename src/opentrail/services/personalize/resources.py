@@ -10,7 +10,7 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.personalize import store
+from opentrail.services.personalize import queue, store
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot, Tx
 
@@ -33,7 +33,14 @@ KINDS = {
     "solution": Kind("AWS::Personalize::Solution", most=10),
     "solution-version": Kind("AWS::Personalize::SolutionVersion", most_under_way=20, word="solution"),
     "campaign": Kind("AWS::Personalize::Campaign", most=5),
+    "recommender": Kind("AWS::Personalize::Recommender", most_below=5),
+    "recommender-version": Kind("AWS::Personalize::Recommender", word="recommender"),
     "dataset-import-job": Kind("AWS::Personalize::DatasetImportJob", most_under_way=5),
+    "dataset-export-job": Kind("AWS::Personalize::DatasetExportJob", most_under_way=5),
+    "data-deletion-job": Kind("AWS::Personalize::DataDeletionJob", most_under_way=5),
+    "batch-inference-job": Kind("AWS::Personalize::BatchInferenceJob", most_under_way=5),
+    "batch-segment-job": Kind("AWS::Personalize::BatchSegmentJob", most_under_way=5),
+    "metric-attribution": Kind("AWS::Personalize::MetricAttribution", most_below=1),
     "event-tracker": Kind("AWS::Personalize::EventTracker", most_below=1),
     "filter": Kind("AWS::Personalize::Filter", most_below=10),
 }
@@ -41,9 +48,17 @@ KINDS = {
 
 PENDING, IN_PROGRESS, STOPPING, ACTIVE = "CREATE PENDING", "CREATE IN_PROGRESS", "CREATE STOPPING", "ACTIVE"
 FAILED, STOPPED = "CREATE FAILED", "CREATE STOPPED"
-UNDER_WAY = (PENDING, IN_PROGRESS, STOPPING)
-RESULTS = ("dataset-import-job", "solution-version")
+WAITING, WORKED_ON, COMPLETED, FAILED_ONCE = "PENDING", "IN_PROGRESS", "COMPLETED", "FAILED"
+"""The same for data deletion jobs."""
+UNDER_WAY = (PENDING, IN_PROGRESS, STOPPING, WAITING, WORKED_ON)
+INACTIVE = "INACTIVE"
+RESULTS = (
+    "dataset-import-job", "solution-version", "recommender-version", "dataset-export-job", "data-deletion-job", "batch-inference-job",
+    "batch-segment-job",
+)  # fmt: skip
 """Kinds that cannot be deleted by themselves: they go with what they belong to."""
+INTERNAL = ("recommender-version",)
+"""Kinds that no caller sees: the trainings of recommenders."""
 
 
 def invalid(template: str, **arguments: Any) -> ServiceError:
@@ -72,7 +87,9 @@ def find(snapshot: Snapshot, call: Call, kind: str, wanted: str) -> Resource:
 def any_of(snapshot: Snapshot, call: Call, wanted: str) -> Resource | None:
     """The caller's resource of whatever kind, or None."""
     found = store.one(snapshot, wanted)
-    return found if found is not None and (found.account, found.region) == (call.account, call.region) else None
+    if found is None or found.kind in INTERNAL or (found.account, found.region) != (call.account, call.region):
+        return None
+    return found
 
 
 def missing(wanted: str) -> ServiceError:
@@ -118,19 +135,24 @@ def too_many(most: int) -> ServiceError:
 def delete(tx: Tx, call: Call, kind: str, wanted: str) -> None:
     """Removes the caller's resource and its tags. Raises ServiceError while another resource belongs to it or needs it."""
     found = find(tx, call, kind, wanted)
-    below = store.children(tx, found.arn)
+    below = [inner for one in store.children(tx, found.arn) for inner in (one, *store.children(tx, one.arn))]
     holder = next((one for one in below if one.kind not in RESULTS or one.status in UNDER_WAY), None) or store.user(tx, found.arn)
     if holder is not None:
         raise in_use(found, holder)
     for one in (*below, found):
         store.delete(tx, one.arn)
+        queue.forget(tx, one.arn)
         tags.clear(tx, one.arn)
+
+
+def busy(template: str, **arguments: Any) -> ServiceError:
+    """A resource is in a state in which it cannot be changed."""
+    return ServiceError("ResourceInUseException", template, **arguments)
 
 
 def in_use(found: Resource, holder: Resource) -> ServiceError:
     """Something else needs it."""
-    return ServiceError(
-        "ResourceInUseException",
+    return busy(
         "The {kind} {arn} cannot be deleted: {holder} depends on it.",
         kind=found.kind,
         arn=found.arn,
@@ -180,6 +202,12 @@ def bad_tags(error: tags.BadTags) -> ServiceError:
 def present(**members: Any) -> dict[str, Any]:
     """The members that have a value."""
     return {name: value for name, value in members.items() if value is not None}
+
+
+def job(found: Resource) -> dict[str, Any]:
+    """The members that every job shows."""
+    shown = common(found)
+    return {"jobName": shown.pop("name"), **shown}
 
 
 def common(found: Resource) -> dict[str, Any]:

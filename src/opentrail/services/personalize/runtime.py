@@ -1,7 +1,9 @@
-"""GetRecommendations and GetPersonalizedRanking: a campaign, what is known of the user now, and the rules of the call."""
+"""GetRecommendations, GetPersonalizedRanking, GetActionRecommendations: a campaign or recommender, what is known of the user now,
+and the rules of the call."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -9,42 +11,57 @@ import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import campaigns, datasets, events, filters, resources, store, streams
-from opentrail.services.personalize.deployed import CACHE, Deployed, of_type, source_of
+from opentrail.services.personalize import campaigns, data, datasets, events, filters, recommenders, resources, store, streams, subjects
+from opentrail.services.personalize.deployed import CACHE, Deployed, config_of, of_type, source_of
 from opentrail.services.personalize.engine.filter_language import Filter, check_filter, parse_filter
 from opentrail.services.personalize.engine.filter_plan import Attributes, Event, bind
-from opentrail.services.personalize.engine.serving import DEFAULT_RESULTS, Ask, Promotion, Recommended, rank, recommend
+from opentrail.services.personalize.engine.recipes import Recipe
+from opentrail.services.personalize.engine.serving import (
+    DEFAULT_RESULTS,
+    Ask,
+    Promotion,
+    Recommended,
+    rank,
+    recommend,
+    recommend_actions,
+)
 from opentrail.services.personalize.folders import Folders
+from opentrail.services.personalize.history import merged
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot
 
 NEWEST = 400
 """Streamed events of a user that one call looks at."""
+DEFAULT_ACTIONS, MOST_ACTIONS = 5, 100
 
 
 class Asked(NamedTuple):
-    """A campaign as one call finds it."""
+    """A campaign or recommender (`target`) as one call finds it."""
 
     deployed: Deployed
-    campaign: Resource
+    target: Resource
     group: Resource
     held: list[Resource]
+
+    @property
+    def recipe(self) -> Recipe:
+        """Its recipe."""
+        return self.deployed.campaign.recipe
 
 
 def get_recommendations(snapshot: Snapshot, call: Call, input: Input) -> Output:
     """GetRecommendations."""
-    if input.recommenderArn is not None:
-        raise resources.invalid("recommenderArn is not supported: recommenders are not offered.")
-    if input.campaignArn is None:
-        raise resources.invalid("campaignArn is required.")
-    asked = _asked(snapshot, call, input)
-    recipe = asked.deployed.campaign.recipe
+    asked = _either(snapshot, call, input)
+    recipe = asked.recipe
     if recipe.type == "PERSONALIZED_RANKING":
         raise resources.invalid("Recipe {name} ranks: call GetPersonalizedRanking.", name=recipe.name)
-    if recipe.type == "USER_PERSONALIZATION" and input.userId is None:
+    if recipe.type == "PERSONALIZED_ACTIONS":
+        raise resources.invalid("Recipe {name} recommends actions: call GetActionRecommendations.", name=recipe.name)
+    if (recipe.type == "USER_PERSONALIZATION" or recipe.needs_user) and input.userId is None:
         raise resources.invalid("userId is required by recipe {name}.", name=recipe.name)
     ask = Ask(
         **_common(snapshot, call, input, asked),
+        **_wishes(asked, input),
         k=input.numResults or DEFAULT_RESULTS,
         item=input.itemId,
         promotion=_promotion(snapshot, call, input, asked),
@@ -54,24 +71,51 @@ def get_recommendations(snapshot: Snapshot, call: Call, input: Input) -> Output:
 
 def get_personalized_ranking(snapshot: Snapshot, call: Call, input: Input) -> Output:
     """GetPersonalizedRanking."""
-    asked = _asked(snapshot, call, input)
-    recipe = asked.deployed.campaign.recipe
-    if recipe.type != "PERSONALIZED_RANKING":
-        raise resources.invalid("Recipe {name} recommends: call GetRecommendations.", name=recipe.name)
-    ranked = rank(asked.deployed.campaign, Ask(**_common(snapshot, call, input, asked)), input.inputList)
-    return _answer(call, "personalizedRanking", ranked)
+    asked = _asked(snapshot, call, campaigns.KIND, input.campaignArn)
+    if asked.recipe.type != "PERSONALIZED_RANKING":
+        raise resources.invalid("Recipe {name} does not rank: call GetRecommendations.", name=asked.recipe.name)
+    ask = Ask(**_common(snapshot, call, input, asked), **_wishes(asked, input))
+    return _answer(call, "personalizedRanking", rank(asked.deployed.campaign, ask, input.inputList))
 
 
-def _asked(snapshot: Snapshot, call: Call, input: Input) -> Asked:
-    campaign = resources.find(snapshot, call, campaigns.KIND, input.campaignArn)
-    version, solution = store.one(snapshot, campaign.uses or ""), store.one(snapshot, campaign.parent or "")
-    assert version is not None, "a version that a campaign serves is not deleted"
-    assert solution is not None, "a solution with campaigns is not deleted"
-    group = store.one(snapshot, solution.parent or "")
-    assert group is not None, "a group with solutions is not deleted"
-    held = store.children(snapshot, group.arn, datasets.KIND)
-    source = source_of(snapshot, campaign, version, held)
-    return Asked(CACHE.get(snapshot, Folders(call.tools.settings.folder), campaign.arn, source, solution), campaign, group, held)
+def get_action_recommendations(snapshot: Snapshot, call: Call, input: Input) -> Output:
+    """GetActionRecommendations."""
+    if input.campaignArn is None:
+        raise resources.invalid("campaignArn is required.")
+    if input.userId is None:
+        raise resources.invalid("userId is required.")
+    wanted = input.numResults or DEFAULT_ACTIONS
+    if not 1 <= wanted <= MOST_ACTIONS:
+        raise resources.invalid("numResults must lie between 1 and {most}.", most=MOST_ACTIONS)
+    asked = _asked(snapshot, call, campaigns.KIND, input.campaignArn)
+    if asked.recipe.type != "PERSONALIZED_ACTIONS":
+        raise resources.invalid("Recipe {name} recommends no actions: call GetRecommendations.", name=asked.recipe.name)
+    found = recommend_actions(asked.deployed.campaign, Ask(**_common(snapshot, call, input, asked), k=wanted))
+    listed = [resources.present(actionId=one.item, score=one.score) for one in found]
+    return {"actionList": listed, "recommendationId": f"RID-{call.id}"}
+
+
+def _either(snapshot: Snapshot, call: Call, input: Input) -> Asked:
+    if (input.campaignArn is None) == (input.recommenderArn is None):
+        raise resources.invalid("Either campaignArn or recommenderArn is required.")
+    if input.campaignArn is not None:
+        return _asked(snapshot, call, campaigns.KIND, input.campaignArn)
+    return _asked(snapshot, call, recommenders.KIND, input.recommenderArn)
+
+
+def _asked(snapshot: Snapshot, call: Call, kind: str, arn: str) -> Asked:
+    target = resources.find(snapshot, call, kind, arn)
+    if target.status != resources.ACTIVE:
+        raise resources.invalid("The {kind} {arn} is {state}: it must be ACTIVE.", kind=kind, arn=arn, state=target.status)
+    subject = target if kind == recommenders.KIND else store.one(snapshot, target.parent or "")
+    version = store.one(snapshot, target.uses or "")
+    assert version is not None, "a version that serves is not deleted"
+    assert subject is not None, "a solution with campaigns is not deleted"
+    group = store.one(snapshot, subject.parent or "")
+    assert group is not None, "a group with solutions or recommenders is not deleted"
+    held, recipe = store.children(snapshot, group.arn, datasets.KIND), subjects.recipe_of(subject)
+    source = source_of(snapshot, config_of(target), version, recipe, held)
+    return Asked(CACHE.get(snapshot, Folders(call.tools.settings.folder), target.arn, source, recipe), target, group, held)
 
 
 def _common(snapshot: Snapshot, call: Call, input: Input, asked: Asked) -> dict[str, Any]:
@@ -79,25 +123,27 @@ def _common(snapshot: Snapshot, call: Call, input: Input, asked: Asked) -> dict[
         "events": _events(snapshot, asked, input.userId),
         "rules": _rules(snapshot, call, asked, input.filterArn, input.filterValues),
         "user": _user(snapshot, asked, input.userId),
-        "context": input.context or {},
-        "columns": _columns(asked, input.metadataColumns),
         "now": int(call.now),
         "seed": int(call.id.replace("-", "")[:8], 16),
     }
+
+
+def _wishes(asked: Asked, input: Input) -> dict[str, Any]:
+    return {"context": input.context or {}, "columns": _columns(asked, input.metadataColumns)}
 
 
 def _events(snapshot: Snapshot, asked: Asked, user: str | None) -> list[Event]:
     if user is None:
         return []
     model = asked.deployed.campaign.model
-    found = list(asked.deployed.history.of(user))
-    seen = {(event.item, event.time, event.columns.get("EVENT_TYPE")) for event in found}
-    for body in streams.newest(snapshot, asked.group.arn, user, NEWEST):
+    key, kind = ("ACTION_ID", "ACTION_INTERACTIONS") if asked.recipe.engine == "actions" else ("ITEM_ID", "INTERACTIONS")
+    trained, dataset, fresh = asked.deployed.history.of(user), of_type(asked.held, kind), []
+    if dataset is None:
+        return list(trained)
+    for body in streams.newest(snapshot, data.scope(dataset), user, NEWEST):
         row = msgspec.json.decode(body)
-        event = Event(model.index(row["ITEM_ID"]), row["TIMESTAMP"], row)
-        if (event.item, event.time, row.get("EVENT_TYPE")) not in seen:
-            found.append(event)
-    return found
+        fresh.append(Event(model.index(row[key]), row["TIMESTAMP"], row))
+    return merged(trained, fresh)
 
 
 def _rules(snapshot: Snapshot, call: Call, asked: Asked, arn: str | None, values: Mapping[str, str] | None) -> Filter:
@@ -108,7 +154,25 @@ def _rules(snapshot: Snapshot, call: Call, asked: Asked, arn: str | None, values
     found = resources.find(snapshot, call, filters.KIND, arn)
     if found.parent != asked.group.arn:
         raise resources.invalid("The filter {arn} belongs to another dataset group.", arn=arn)
-    return bind(check_filter(parse_filter(found.body), filters.schemas_of(snapshot, asked.group)), values or {})
+    parsed = _checked(found.body, tuple((one.uses or "", one.updated) for one in asked.held), snapshot, asked.group)
+    wanted = "ActionID" if asked.recipe.engine == "actions" else "ItemID"
+    if parsed[0].target != wanted:
+        raise resources.invalid("The filter {arn} must be one of {wanted}.", arn=arn, wanted=wanted)
+    return bind(parsed, values or {})
+
+
+_FILTERS: OrderedDict[tuple[str, tuple[tuple[str, float], ...]], Filter] = OrderedDict()
+_MOST_FILTERS = 1_000
+
+
+def _checked(text: str, schemas: tuple[tuple[str, float], ...], snapshot: Snapshot, group: Resource) -> Filter:
+    """A filter with the names of the group's fields. `schemas` says which ones the datasets have now, and since when."""
+    known = _FILTERS.get((text, schemas))
+    if known is None:
+        known = _FILTERS[text, schemas] = check_filter(parse_filter(text), filters.schemas_of(snapshot, group))
+        while len(_FILTERS) > _MOST_FILTERS:
+            _FILTERS.popitem(last=False)
+    return known
 
 
 def _promotion(snapshot: Snapshot, call: Call, input: Input, asked: Asked) -> Promotion | None:
@@ -132,8 +196,8 @@ def _user(snapshot: Snapshot, asked: Asked, user: str | None) -> Attributes | No
 def _columns(asked: Asked, given: Mapping[str, list[str]] | None) -> list[str]:
     if not given:
         return []
-    if not msgspec.json.decode(asked.campaign.body).get("campaignConfig", {}).get("enableMetadataWithRecommendations"):
-        raise resources.invalid("The campaign does not have metadata in recommendations enabled.")
+    if not config_of(asked.target).get("enableMetadataWithRecommendations"):
+        raise resources.invalid("The campaign or recommender does not have metadata in recommendations enabled.")
     if set(given) != {"ITEMS"}:
         raise resources.invalid("metadataColumns may name columns of ITEMS only.")
     return given["ITEMS"]

@@ -7,14 +7,19 @@ from collections.abc import Callable
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Rights, Service, plan_is_input, right
 from opentrail.services.personalize import (
+    batch_jobs,
     builtins,
     campaigns,
     dataset_groups,
     datasets,
+    deletion_jobs,
     event_trackers,
     events,
+    export_jobs,
     filters,
     import_jobs,
+    metric_attributions,
+    recommenders,
     resources,
     runtime,
     schemas,
@@ -46,6 +51,10 @@ def _named(kind: str) -> Callable[[Call, Input], str]:
     return lambda call, input: resources.arn_of(call, kind, input.name)
 
 
+def _job(kind: str) -> Callable[[Call, Input], str]:
+    return lambda call, input: resources.arn_of(call, kind, input.jobName)
+
+
 OPERATIONS = (
     _makes("CreateSchema", schemas.prepare_create, schemas.create, _named(schemas.KIND)),
     _reads("DescribeSchema", schemas.describe, "schemaArn"),
@@ -71,15 +80,41 @@ OPERATIONS = (
     _reads("DescribeFilter", filters.describe, "filterArn"),
     _reads("ListFilters", filters.list_all),
     _writes("DeleteFilter", filters.delete, "filterArn"),
-    _makes(
-        "CreateDatasetImportJob", import_jobs.prepare_create, import_jobs.create,
-        lambda call, input: resources.arn_of(call, import_jobs.KIND, input.jobName),
-    ),
+    _makes("CreateDatasetImportJob", import_jobs.prepare_create, import_jobs.create, _job(import_jobs.KIND)),
     _reads("DescribeDatasetImportJob", import_jobs.describe, "datasetImportJobArn"),
     _reads("ListDatasetImportJobs", import_jobs.list_all),
+    _makes("CreateDatasetExportJob", export_jobs.prepare_create, export_jobs.create, _job(export_jobs.KIND)),
+    _reads("DescribeDatasetExportJob", export_jobs.describe, "datasetExportJobArn"),
+    _reads("ListDatasetExportJobs", export_jobs.list_all),
+    _makes("CreateDataDeletionJob", deletion_jobs.prepare_create, deletion_jobs.create, _job(deletion_jobs.KIND)),
+    _reads("DescribeDataDeletionJob", deletion_jobs.describe, "dataDeletionJobArn"),
+    _reads("ListDataDeletionJobs", deletion_jobs.list_all),
+    _makes("CreateBatchInferenceJob", batch_jobs.prepare_inference, batch_jobs.create_inference, _job(batch_jobs.INFERENCE)),
+    _reads("DescribeBatchInferenceJob", batch_jobs.describe_inference, "batchInferenceJobArn"),
+    _reads("ListBatchInferenceJobs", batch_jobs.list_inference),
+    _makes("CreateBatchSegmentJob", batch_jobs.prepare_segment, batch_jobs.create_segment, _job(batch_jobs.SEGMENT)),
+    _reads("DescribeBatchSegmentJob", batch_jobs.describe_segment, "batchSegmentJobArn"),
+    _reads("ListBatchSegmentJobs", batch_jobs.list_segment),
+    _makes(
+        "CreateMetricAttribution", metric_attributions.prepare_create, metric_attributions.create, _named(metric_attributions.KIND)
+    ),
+    _reads("DescribeMetricAttribution", metric_attributions.describe, "metricAttributionArn"),
+    _reads("ListMetricAttributions", metric_attributions.list_all),
+    _makes(
+        "UpdateMetricAttribution", metric_attributions.prepare_update, metric_attributions.update,
+        lambda call, input: input.metricAttributionArn or "*",
+    ),
+    _writes("DeleteMetricAttribution", metric_attributions.delete, "metricAttributionArn"),
+    Operation(
+        "ListMetricAttributionMetrics",
+        right("personalize:ListMetricAttributionMetrics", lambda call, input: input.metricAttributionArn or "*"),
+        read=metric_attributions.list_metrics,
+        point=True,
+    ),
     _makes("CreateSolution", solutions.prepare_create, solutions.create, _named(solutions.KIND)),
     _reads("DescribeSolution", solutions.describe, "solutionArn"),
     _reads("ListSolutions", solutions.list_all),
+    _writes("UpdateSolution", solutions.update, "solutionArn", solutions.prepare_update),
     _writes("DeleteSolution", solutions.delete, "solutionArn"),
     _writes("CreateSolutionVersion", solution_versions.create, "solutionArn", solution_versions.prepare_create),
     _reads("DescribeSolutionVersion", solution_versions.describe, "solutionVersionArn"),
@@ -91,6 +126,13 @@ OPERATIONS = (
     _reads("ListCampaigns", campaigns.list_all),
     _writes("UpdateCampaign", campaigns.update, "campaignArn", campaigns.prepare_update),
     _writes("DeleteCampaign", campaigns.delete, "campaignArn"),
+    _makes("CreateRecommender", recommenders.prepare_create, recommenders.create, _named(recommenders.KIND)),
+    _reads("DescribeRecommender", recommenders.describe, "recommenderArn"),
+    _reads("ListRecommenders", recommenders.list_all),
+    _writes("UpdateRecommender", recommenders.update, "recommenderArn", recommenders.prepare_update),
+    _writes("StartRecommender", recommenders.start, "recommenderArn"),
+    _writes("StopRecommender", recommenders.stop, "recommenderArn"),
+    _writes("DeleteRecommender", recommenders.delete, "recommenderArn"),
     _reads("ListRecipes", builtins.list_recipes),
     _reads("DescribeRecipe", builtins.describe_recipe, "recipeArn"),
     _reads("DescribeAlgorithm", builtins.describe_algorithm, "algorithmArn"),
@@ -116,13 +158,25 @@ RUNTIME_OPERATIONS = (
         right("personalize:GetRecommendations", lambda call, input: input.campaignArn or input.recommenderArn or "*"),
         read=runtime.get_recommendations,
     ),
+    Operation(
+        "GetActionRecommendations",
+        right("personalize:GetActionRecommendations", lambda call, input: input.campaignArn or "*"),
+        read=runtime.get_action_recommendations,
+    ),
     Operation("GetPersonalizedRanking", _on("GetPersonalizedRanking", "campaignArn"), read=runtime.get_personalized_ranking),
 )
 
 EVENTS_OPERATIONS = (
-    Operation("PutEvents", right("personalize:PutEvents"), apply=events.put_events),
-    _writes("PutItems", events.put_items, "datasetArn"),
-    _writes("PutUsers", events.put_users, "datasetArn"),
+    Operation("PutEvents", right("personalize:PutEvents"), prepare=events.prepare_events, apply=events.put_events),
+    Operation(
+        "PutActionInteractions",
+        right("personalize:PutActionInteractions"),
+        prepare=events.prepare_action_interactions,
+        apply=events.put_action_interactions,
+    ),
+    _writes("PutItems", events.put_items, "datasetArn", events.prepare_items),
+    _writes("PutUsers", events.put_users, "datasetArn", events.prepare_users),
+    _writes("PutActions", events.put_actions, "datasetArn", events.prepare_actions),
 )
 
 RUNTIME = Service(

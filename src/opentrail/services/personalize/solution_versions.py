@@ -9,20 +9,22 @@ import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import datasets, resources, solutions, store
-from opentrail.services.personalize.engine.recipes import Recipe, find_recipe
+from opentrail.services.personalize import queue, resources, solutions, store, subjects
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot, Tx
+from opentrail.work import jobs
 
 KIND = solutions.VERSION
+LATEST = "$LATEST"
+"""In the place of a version's id: the newest one that is trained."""
 
 Plan = tuple[Input, list[tuple[str, str]], str]
 
 
 def prepare_create(call: Call, input: Input) -> Plan:
     """CreateSolutionVersion, first half: draws its id."""
-    if input.trainingMode not in (None, "FULL"):
-        raise resources.invalid("trainingMode {mode} is not supported: use FULL.", mode=input.trainingMode)
+    if input.trainingMode not in (None, "FULL", "UPDATE"):
+        raise resources.invalid("trainingMode {mode} is not supported: use FULL or UPDATE.", mode=input.trainingMode)
     return input, resources.checked_tags(input.tags), call.tools.ids.hex(8)
 
 
@@ -30,20 +32,24 @@ def create(tx: Tx, call: Call, plan: Plan) -> Output:
     """CreateSolutionVersion. The group must have data of the kind that the recipe reads."""
     input, tags, drawn = plan
     solution = resources.find(tx, call, solutions.KIND, input.solutionArn)
-    recipe = recipe_of(solution)
-    wanted = "INTERACTIONS" if recipe.interactions else "ITEMS"
-    held = [one for one in store.children(tx, solution.parent or "", datasets.KIND) if one.arn.endswith(f"/{wanted}")]
-    if not any(msgspec.json.decode(one.body).get("segments") for one in held):
-        raise resources.invalid("The dataset group {group} has no {kind} data: import some first.", group=solution.parent, kind=wanted)
-    made = resources.new(call, KIND, input.name or drawn, "{}", parent=solution.arn, path=f"{solution.name}/{drawn}")
+    subjects.check_data(tx, solution.parent or "", subjects.recipe_of(solution))
+    mode: dict[str, Any] = {"trainingMode": "UPDATE", "base": _base(tx, solution)} if input.trainingMode == "UPDATE" else {}
+    body = msgspec.json.encode(mode).decode()
+    made = resources.new(call, KIND, input.name or drawn, body, parent=solution.arn, path=f"{solution.name}/{drawn}")
     resources.create(tx, call, made._replace(status=resources.PENDING), tags)
-    store.add_job(tx, made.arn, call.now)
+    queue.submit(tx, made, call.now)
     return {"solutionVersionArn": made.arn}
 
 
-def recipe_of(solution: Resource) -> Recipe:
-    """The recipe of a solution."""
-    return find_recipe(msgspec.json.decode(solution.body)["recipeArn"].rpartition("/")[2])
+def _base(tx: Tx, solution: Resource) -> str:
+    recipe = subjects.recipe_of(solution)
+    if recipe.engine != "personal" or not recipe.updates:
+        raise resources.invalid("Recipe {name} cannot be updated: use trainingMode FULL.", name=recipe.name)
+    full = [one for one in store.children(tx, solution.arn, KIND) if "base" not in msgspec.json.decode(one.body)]
+    found = subjects.newest(full, resources.ACTIVE)
+    if found is None:
+        raise resources.invalid("trainingMode UPDATE needs an ACTIVE solution version that was trained with FULL.")
+    return found.arn
 
 
 def describe(snapshot: Snapshot, call: Call, input: Input) -> Output:
@@ -51,11 +57,12 @@ def describe(snapshot: Snapshot, call: Call, input: Input) -> Output:
     found = resources.find(snapshot, call, KIND, input.solutionVersionArn)
     solution = store.one(snapshot, found.parent or "")
     assert solution is not None, "versions go with their solution"
-    shown = {**solutions.version_summary(found), **msgspec.json.decode(solution.body)}
-    shown.pop("performAutoTraining", None)
+    body, trained = msgspec.json.decode(solution.body), msgspec.json.decode(found.body)
+    names = ("performHPO", "performAutoML", "performIncrementalUpdate", "recipeArn", "eventType", "solutionConfig")
+    shown = {**solutions.version_summary(found), **{name: body[name] for name in names if name in body}}
     more = {"name": found.name, "solutionArn": solution.arn, "datasetGroupArn": solution.parent}
-    hours = msgspec.json.decode(found.body).get("trainingHours")
-    return {"solutionVersion": {**shown, **more, **resources.present(trainingHours=hours)}}
+    tuned = {"algorithmHyperParameters": trained["tuned"]} if trained.get("tuned") else None
+    return {"solutionVersion": {**shown, **more, **resources.present(trainingHours=trained.get("trainingHours"), tunedHPOParams=tuned)}}
 
 
 def list_all(snapshot: Snapshot, call: Call, input: Input) -> Output:
@@ -70,7 +77,7 @@ def stop(tx: Tx, call: Call, input: Input) -> Output:
     found = resources.find(tx, call, KIND, input.solutionVersionArn)
     if found.status not in (resources.PENDING, resources.IN_PROGRESS):
         raise resources.invalid("The solution version {arn} is {state}: there is nothing to stop.", arn=found.arn, state=found.status)
-    store.stop_job(tx, found.arn)
+    jobs.stop(tx, found.arn)
     store.update(tx, found._replace(status=resources.STOPPING, updated=call.now))
     return {}
 
@@ -82,27 +89,14 @@ def metrics(snapshot: Snapshot, call: Call, input: Input) -> Output:
 
 
 def active(snapshot: Snapshot, call: Call, arn: str) -> Resource:
-    """A version that is trained. Raises ServiceError."""
+    """A version that is trained; `.../$LATEST` is the newest such of the solution. Raises ServiceError."""
+    if arn.endswith(f"/{LATEST}"):
+        solution = resources.find(snapshot, call, solutions.KIND, arn.removesuffix(f"/{LATEST}"))
+        newest = subjects.newest(store.children(snapshot, solution.arn, KIND), resources.ACTIVE)
+        if newest is None:
+            raise resources.invalid("The solution {arn} has no ACTIVE solution version.", arn=solution.arn)
+        arn = newest.arn
     found = resources.find(snapshot, call, KIND, arn)
     if found.status != resources.ACTIVE:
         raise resources.invalid("The solution version {arn} is {state}: it must be ACTIVE.", arn=found.arn, state=found.status)
     return found
-
-
-def folder_name(version: Resource) -> str:
-    """The folder of a version's model, of its own."""
-    return "-".join((version.account, version.region, *version.arn.split("/")[1:]))
-
-
-def settings_of(solution: Resource) -> dict[str, Any]:
-    """What a solution says of its training: hyperparameters, event rules (type, threshold, weight) and aims, as JSON values."""
-    body = msgspec.json.decode(solution.body)
-    config = body.get("solutionConfig", {})
-    listed = config.get("eventsConfig", {}).get("eventParametersList", [])
-    rules = [[one["eventType"], one.get("eventValueThreshold"), one.get("weight", 1.0)] for one in listed]
-    if not rules and body.get("eventType"):
-        threshold = config.get("eventValueThreshold")
-        rules = [[body["eventType"], float(threshold) if threshold else None, 1.0]]
-    aim = config.get("optimizationObjective", {})
-    aims = [[aim["itemAttribute"], aim.get("objectiveSensitivity", "MEDIUM")]] if aim.get("itemAttribute") else []
-    return {"hyperparameters": config.get("algorithmHyperParameters", {}), "rules": rules, "aims": aims}

@@ -24,15 +24,6 @@ class Resource(NamedTuple):
     uses: str | None = None
 
 
-class Job(NamedTuple):
-    """A job's row; see tables.job."""
-
-    arn: str
-    created: float
-    crashes: int
-    stopping: int
-
-
 _COLUMNS = "arn, kind, account, region, name, domain, status, created, updated, body, parent, uses"
 _ONE = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE arn = :arn")
 _PAGE = Sql(
@@ -45,6 +36,7 @@ _PAGE_BELOW = Sql(
     " AND (created > :created OR (created = :created AND arn > :arn)) ORDER BY created, arn LIMIT :count"
 )
 _CHILDREN = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE parent = :parent ORDER BY created, arn")
+_CHILDREN_OF_KIND = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE parent = :parent AND kind = :kind ORDER BY created, arn")
 _USERS = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE uses = :uses ORDER BY created, arn LIMIT 1")
 _COUNT = Sql("SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind")
 _INSERT = Sql(
@@ -56,15 +48,9 @@ _DELETE = Sql("DELETE FROM personalize_resource WHERE arn = :arn")
 
 _UNDER_WAY = Sql(
     "SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind"
-    " AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS')"
+    " AND status IN ('CREATE PENDING', 'CREATE IN_PROGRESS', 'PENDING', 'IN_PROGRESS')"
 )
 _OF_KIND = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE kind = :kind")
-_NEXT_JOB = Sql("SELECT arn, created, crashes, stopping FROM personalize_job ORDER BY created, arn LIMIT 1")
-_JOB = Sql("SELECT arn, created, crashes, stopping FROM personalize_job WHERE arn = :arn")
-_ADD_JOB = Sql("INSERT INTO personalize_job (arn, created, crashes, stopping) VALUES (:arn, :created, 0, 0)")
-_CRASHED = Sql("UPDATE personalize_job SET crashes = crashes + 1 WHERE arn = :arn")
-_STOP = Sql("UPDATE personalize_job SET stopping = 1 WHERE arn = :arn")
-_END_JOB = Sql("DELETE FROM personalize_job WHERE arn = :arn")
 
 
 def one(snapshot: Snapshot, arn: str) -> Resource | None:
@@ -84,8 +70,8 @@ def page(
 
 def children(snapshot: Snapshot, parent: str, kind: str | None = None) -> list[Resource]:
     """What belongs to a resource, oldest first; only those of a kind when one is given."""
-    found = [Resource(*row) for row in snapshot.all(_CHILDREN, parent=parent)]
-    return [one for one in found if kind in (None, one.kind)]
+    rows = snapshot.all(_CHILDREN, parent=parent) if kind is None else snapshot.all(_CHILDREN_OF_KIND, parent=parent, kind=kind)
+    return [Resource(*row) for row in rows]
 
 
 def user(snapshot: Snapshot, arn: str) -> Resource | None:
@@ -124,35 +110,3 @@ def under_way(snapshot: Snapshot, account: str, region: str, kind: str) -> int:
     """How many resources of a kind wait for their job or are being worked on."""
     row = snapshot.one(_UNDER_WAY, account=account, region=region, kind=kind)
     return int(row[0]) if row else 0
-
-
-def next_job(snapshot: Snapshot) -> Job | None:
-    """The job that has waited longest."""
-    row = snapshot.one(_NEXT_JOB)
-    return Job(*row) if row else None
-
-
-def job(snapshot: Snapshot, arn: str) -> Job | None:
-    """The job that makes a resource, while it is not done."""
-    row = snapshot.one(_JOB, arn=arn)
-    return Job(*row) if row else None
-
-
-def add_job(tx: Tx, arn: str, created: float) -> None:
-    """Asks for the work that makes a resource."""
-    tx.run(_ADD_JOB, arn=arn, created=created)
-
-
-def crashed(tx: Tx, arn: str) -> None:
-    """Counts a process that ended without a result."""
-    tx.run(_CRASHED, arn=arn)
-
-
-def stop_job(tx: Tx, arn: str) -> None:
-    """Says that the result is not wanted any more."""
-    tx.run(_STOP, arn=arn)
-
-
-def end_job(tx: Tx, arn: str) -> None:
-    """The work is done, whatever came of it."""
-    tx.run(_END_JOB, arn=arn)

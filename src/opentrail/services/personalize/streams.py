@@ -23,7 +23,7 @@ PAGE = 10_000
 
 _ADD = Sql(
     "INSERT INTO personalize_event (id, dataset_group, user_id, session_id, time, body)"
-    " VALUES (:id, :dataset_group, :user_id, :session_id, :time, :body)"
+    " VALUES (:id, :dataset_group, :user_id, :session_id, :time, :body) ON CONFLICT (id) DO NOTHING"
 )
 _JOIN = Sql(
     "UPDATE personalize_event SET user_id = :user WHERE dataset_group = :dataset_group AND session_id = :session AND user_id IS NULL"
@@ -43,12 +43,15 @@ _KNOWN = Sql(
     " WHERE dataset_group = :dataset_group AND user_id IS NOT NULL AND id > :id ORDER BY id LIMIT :count"
 )
 _FORGET_EVENTS = Sql("DELETE FROM personalize_event WHERE dataset_group = :dataset_group")
+_FORGET_USER = Sql("DELETE FROM personalize_event WHERE dataset_group = :dataset_group AND user_id = :user")
+_FORGET_ENTITY = Sql("DELETE FROM personalize_entity WHERE dataset = :dataset AND id = :id")
 _PUT = Sql(
     "INSERT INTO personalize_entity (dataset, id, updated, body) VALUES (:dataset, :id, :updated, :body)"
     " ON CONFLICT (dataset, id) DO UPDATE SET updated = excluded.updated, body = excluded.body"
 )
 _ENTITY = Sql("SELECT body FROM personalize_entity WHERE dataset = :dataset AND id = :id")
 _ENTITIES = Sql("SELECT id, body FROM personalize_entity WHERE dataset = :dataset AND id > :id ORDER BY id LIMIT :count")
+_SINCE = Sql("SELECT body FROM personalize_entity WHERE dataset = :dataset AND updated > :since ORDER BY updated")
 _UPDATED = Sql("SELECT MAX(updated) FROM personalize_entity WHERE dataset = :dataset")
 _FORGET_ENTITIES = Sql("DELETE FROM personalize_entity WHERE dataset = :dataset")
 
@@ -61,8 +64,7 @@ def user_of(snapshot: Snapshot, group: str, session: str) -> str | None:
 
 def add(tx: Tx, events: list[Streamed]) -> None:
     """Adds the events of one call. A session's earlier events become the user's whom these name."""
-    for one in events:
-        tx.run(_ADD, **one._asdict())
+    tx.many(_ADD, [one._asdict() for one in events])
     first = events[0]
     if first.user_id is not None:
         tx.run(_JOIN, user=first.user_id, dataset_group=first.dataset_group, session=first.session_id)
@@ -106,14 +108,30 @@ def entities(snapshot: Snapshot, dataset: str) -> Iterator[str]:
         at = str(rows[-1][0])
 
 
+def entities_since(snapshot: Snapshot, dataset: str, since: float) -> list[str]:
+    """The rows of the items or users that were put after a time, as `updated` says it."""
+    return [str(row[0]) for row in snapshot.all(_SINCE, dataset=dataset, since=since)]
+
+
 def updated(snapshot: Snapshot, dataset: str) -> float:
-    """When the last item or user was put; 0 before the first."""
+    """When the last item or user was put, in a time that grows with every put; 0 before the first."""
     row = snapshot.one(_UPDATED, dataset=dataset)
     return float(row[0] or 0) if row else 0.0
+
+
+def forget_user(tx: Tx, group: str, user: str) -> int:
+    """Removes the events of a user: how many there were."""
+    return tx.run(_FORGET_USER, dataset_group=group, user=user)
+
+
+def forget_entity(tx: Tx, dataset: str, id: str) -> int:
+    """Removes an item or a user that was put: 1, or 0 when there was none."""
+    return tx.run(_FORGET_ENTITY, dataset=dataset, id=id)
 
 
 def forget(tx: Tx, dataset: str, group: str | None) -> None:
     """Removes what was put into a dataset that is deleted: for an Interactions dataset the events of its group."""
     tx.run(_FORGET_ENTITIES, dataset=dataset)
+    tx.run(_FORGET_EVENTS, dataset_group=dataset)
     if group is not None and dataset.endswith("/INTERACTIONS"):
         tx.run(_FORGET_EVENTS, dataset_group=group)

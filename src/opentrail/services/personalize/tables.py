@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, Index, SmallInteger, String, Table
+from sqlalchemy import BigInteger, Column, Double, Index, String, Table
 
 from opentrail.store.tables import MAIN
 
@@ -29,18 +29,6 @@ resource = Table(
 its kind has. `parent` is the ARN of the resource that it belongs to (a dataset's group), `uses` that of another one that it
 needs (a dataset's schema): neither may be deleted before it. An event tracker has its tracking id there, to be found by."""
 
-job = Table(
-    "personalize_job",
-    MAIN,
-    Column("arn", String, primary_key=True),
-    Column("created", Double, nullable=False),
-    Column("crashes", SmallInteger, nullable=False),
-    Column("stopping", SmallInteger, nullable=False),
-    Index("ix_personalize_job_created", "created"),
-)
-"""A resource whose making is work that is not done yet: it is done in the order of its creation, and the row goes with its end.
-`crashes` counts processes that ended without a result, `stopping` says that the caller wants no result."""
-
 event = Table(
     "personalize_event",
     MAIN,
@@ -53,7 +41,8 @@ event = Table(
     Index("ix_personalize_event_user", "dataset_group", "user_id", "time"),
     Index("ix_personalize_event_session", "dataset_group", "session_id", "time"),
 )
-"""An event of PutEvents: `body` is its row of the Interactions schema as JSON, without the user; `time` in seconds."""
+"""An event of PutEvents or PutActionInteractions: `body` is its row of the schema as JSON, without the user; `time` in seconds.
+`dataset_group` is the ARN of the group, for interactions with actions that of their dataset."""
 
 entity = Table(
     "personalize_entity",

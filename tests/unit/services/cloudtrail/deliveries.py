@@ -35,6 +35,7 @@ from opentrail.store.sql import Tx
 from opentrail.store.sqlite import SqliteDatabase
 from opentrail.store.tables import MAIN
 from opentrail.work import tables as _work_tables
+from opentrail.work.backoff import Chance
 from opentrail.work.follower import Following
 from opentrail.work.lease import Lease
 from tests.conftest import Database as AnyDatabase
@@ -195,15 +196,16 @@ class World:
         self.faults = Faults()
         self.buckets = Buckets(self.clock, self.faults)
         self.written = 0
+        self.chance: Chance = lambda: 0.0
         self.restart()
 
     def restart(self) -> None:
         """The process of the followers starts again."""
         follower = plan.follower(self.main, "installation", self.clock, 2.0)
         self.following = Following(follower, self.main)
-        self.putting = put.Putting(put.LogFiles(self.main), self.buckets, self.clock, lambda: 0.0)
+        self.putting = put.Putting(put.LogFiles(self.main), self.buckets, self.clock, self.chance)
         self.digesting = digest_plan.Planning(self.key, self.clock, INTERVAL)
-        self.putting_digests = put.Putting(digest_put.Digests(), self.buckets, self.clock, lambda: 0.0)
+        self.putting_digests = put.Putting(digest_put.Digests(), self.buckets, self.clock, self.chance)
         tasks = (self.following, self.putting, self.digesting, self.putting_digests)
         self.leases = {task.name: CrashingLease(self.faults, self.own, task.name, "work", self.clock) for task in tasks}
 

@@ -1,8 +1,8 @@
-"""The task that makes what takes time: what becomes of crashes, refusals, stops and errors of the moment."""
+"""What becomes of Personalize's jobs: results, refusals, stops, errors of the moment, updates that fail, imports that wait."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,96 +11,116 @@ import pytest
 
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.kernel.principal import Principal
-from opentrail.services.personalize import jobs, resources, store
-from opentrail.services.personalize.jobs import Jobs
+from opentrail.services.personalize import importing, jobs, queue, resources, store
+from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.store import Resource
-from opentrail.work.lease import Lease
-from tests.conftest import Database, MakeDatabase
+from opentrail.work.executor import Running, WorkerDied
+from opentrail.work.jobs import MOST_CRASHES, Jobs, stop, under_way
+from tests.conftest import Database
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
 ROWS = "USER_ID,ITEM_ID,TIMESTAMP\n" + "".join(f"u{n},i{n},{n}\n" for n in range(100))
 SCHEMA = "the text of a schema"
 PREFIX = "arn:aws:personalize:us-east-1:123456789012:"
 JOB = f"{PREFIX}dataset-import-job/first"
+ROLE = "arn:aws:iam::123456789012:role/reader"
+NOTHING: Any = None
 
 
 class Bucket:
     """Answers as S3 does, or fails."""
 
-    def __init__(self, failure: ServiceError | None = None) -> None:
-        self.failure = failure
-        self.asked: list[tuple[str, str]] = []
+    def __init__(self) -> None:
+        self.failure: ServiceError | None = None
+        self.asked: list[tuple[str, str, str]] = []
 
     def make(
         self, principal: Principal, region: str, service: str, operation: str, input: Mapping[str, Any], body: bytes = b""
     ) -> Mapping[str, Any]:
-        self.asked.append((principal.service, operation))
+        self.asked.append((principal.service, principal.role, operation))
         if self.failure is not None:
             raise self.failure
         data = ROWS.encode()
         if operation == "ListObjectsV2":
-            return {"Contents": [{"Key": "in/a.csv", "Size": len(data)}, {"Key": "inside.csv", "Size": 1}]}
+            return {"Contents": [{"Key": "in/a.csv", "Size": len(data), "ETag": "e"}, {"Key": "inside.csv", "Size": 1, "ETag": "e"}]}
         first, last = input["Range"].removeprefix("bytes=").split("-")
         return {"Body": data[int(first) : int(last) + 1]}
 
 
-class Process:
-    """A process that ends when it is told to."""
+class Elsewhere:
+    """An executor whose parts end when they are told to."""
 
     def __init__(self) -> None:
-        self.status: int | None = None
+        self.parts: list[Any] = []
+        self.outcome: Any = None
+        self.stopped = 0
 
-    def poll(self) -> int | None:
-        return self.status
+    def start(self, function: Callable[[Any], Any], part: Any) -> Running[Any]:
+        self.parts.append(part)
+        return self  # type: ignore[return-value]
 
-    def kill(self) -> None:
-        self.status = -9
+    def result(self, timeout: float | None = None) -> Any:
+        outcome, self.outcome = self.outcome, None
+        if outcome is None:
+            raise TimeoutError
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    def wait(self) -> int:
-        return self.status or 0
+    def stop(self) -> None:
+        self.stopped += 1
 
 
 class World:
     """A group with one dataset and one import job that waits."""
 
-    def __init__(self, database: Database, lease: Lease, folder: Path, bucket: Bucket) -> None:
-        self.database, self.lease, self.folder, self.bucket = database, lease, folder, bucket
-        self.process = Process()
-        self.jobs = Jobs(database.read, database.write, bucket, HandClock(), folder, self.start)
-        self.scratch = folder / "personalize" / "scratch"
-        body = msgspec.json.encode({"dataSource": {"dataLocation": "s3://data/in"}, "roleArn": "r", "importMode": "FULL"}).decode()
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database, self.folder, self.bucket, self.elsewhere = database, folder, Bucket(), Elsewhere()
+        self.restart()
         with database.write() as tx:
             self.add(tx, "schema/s", SCHEMA)
             self.add(tx, "dataset/g/INTERACTIONS", "{}", uses=f"{PREFIX}schema/s")
-            self.add(tx, "dataset-import-job/first", body, parent=f"{PREFIX}dataset/g/INTERACTIONS", status=resources.PENDING)
-            store.add_job(tx, JOB, 1.0)
+        self.ask("first", "FULL")
 
-    def add(self, tx: Any, path: str, body: str, status: str = "ACTIVE", **more: str) -> None:
-        kind = path.partition("/")[0]
-        store.insert(
-            tx, Resource(PREFIX + path, kind, "123456789012", "us-east-1", path.rpartition("/")[2], None, status, 1.0, 1.0, body, **more)
+    def restart(self) -> None:
+        executor: Any = self.elsewhere
+        self.jobs = Jobs(
+            jobs.SERVICE, jobs.kinds(self.folder), self.database.read, self.database.write, self.bucket, executor, HandClock(), self.folder
         )
 
-    def start(self, scratch: Path) -> Process:
-        self.process = Process()
-        return self.process
+    def ask(self, name: str, mode: str, created: float = 1.0) -> None:
+        body = msgspec.json.encode({"dataSource": {"dataLocation": "s3://data/in"}, "roleArn": ROLE, "importMode": mode}).decode()
+        with self.database.write() as tx:
+            where = f"{PREFIX}dataset/g/INTERACTIONS"
+            made = self.add(tx, f"dataset-import-job/{name}", body, parent=where, status=resources.PENDING, created=created)
+            queue.submit(tx, made, created)
 
-    def step(self) -> bool:
-        return self.jobs.step(self.lease)
+    def add(self, tx: Any, path: str, body: str, status: str = "ACTIVE", created: float = 1.0, **more: str) -> Resource:
+        kind, name = path.partition("/")[0], path.rpartition("/")[2]
+        made = Resource(PREFIX + path, kind, "123456789012", "us-east-1", name, None, status, created, created, body, **more)
+        store.insert(tx, made)
+        return made
 
-    def end(self, result: dict[str, Any] | None) -> None:
-        """The process ends, with a result or without one."""
-        if result is not None:
-            (self.scratch / "result.json").write_bytes(msgspec.json.encode(result))
-        self.process.status = 0
-        assert self.step()
+    def step(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.jobs.step(NOTHING)
 
-    def status(self) -> tuple[str, str, bool]:
-        """The job's status and reason, and whether it waits or runs."""
+    def until_computing(self) -> None:
+        before = len(self.elsewhere.parts)
+        for _ in range(10):
+            self.step()
+            if len(self.elsewhere.parts) > before:
+                return
+        raise AssertionError("nothing was computed")
+
+    def status(self, name: str = "first") -> tuple[str, str, bool]:
+        """A job's status and reason, and whether it waits or runs."""
+        arn = f"{PREFIX}dataset-import-job/{name}"
         with self.database.read() as snapshot:
-            found = store.one(snapshot, JOB)
+            found = store.one(snapshot, arn)
             assert found is not None
-            return found.status, msgspec.json.decode(found.body).get("failureReason", ""), store.job(snapshot, JOB) is not None
+            waits = under_way(snapshot, arn) is not None
+            return found.status, msgspec.json.decode(found.body).get("failureReason", ""), waits
 
     def segments(self) -> list[str]:
         with self.database.read() as snapshot:
@@ -111,64 +131,66 @@ class World:
 
 
 @pytest.fixture
-def failure() -> ServiceError | None:
-    return None
-
-
-@pytest.fixture
-def bucket(failure: ServiceError | None) -> Bucket:
-    return Bucket(failure)
-
-
-@pytest.fixture
-def world(main_database: Database, make_database: MakeDatabase, tmp_path: Path, bucket: Bucket) -> World:
-    lease = Lease(make_database("history"), "personalize jobs", "work", HandClock())
-    assert lease.acquire()
-    return World(main_database, lease, tmp_path / "data", bucket)
+def world(main_database: Database, tmp_path: Path) -> World:
+    return World(main_database, tmp_path / "data")
 
 
 def test_a_job_is_done_once(world: World) -> None:
-    assert world.step()
+    world.until_computing()
     assert world.status() == (resources.IN_PROGRESS, "", True)
-    task = msgspec.json.decode((world.scratch / "task.json").read_bytes())
+    (task,) = world.elsewhere.parts
     assert [(key, Path(file).read_text()) for key, file in task["files"]] == [("in/a.csv", ROWS)]
-    assert set(world.bucket.asked) == {("personalize.amazonaws.com", "ListObjectsV2"), ("personalize.amazonaws.com", "GetObject")}
-    assert not world.step()
-    world.end({"rows": 1_500})
+    principal = ("personalize.amazonaws.com", ROLE)
+    assert set(world.bucket.asked) == {(*principal, "ListObjectsV2"), (*principal, "GetObject")}
+    world.elsewhere.outcome = {"rows": 1_500}
+    world.step()
     assert world.status() == (resources.ACTIVE, "", False)
     assert len(world.segments()) == 1
-    assert not world.step()
 
 
 def test_a_refusal_is_the_reason(world: World) -> None:
+    world.until_computing()
+    world.elsewhere.outcome = InvalidInput("Input CSV is missing the following columns:[X].")
     world.step()
-    world.end({"failure": "Input CSV is missing the following columns:[X]."})
     assert world.status() == (resources.FAILED, "Input CSV is missing the following columns:[X].", False)
     assert world.segments() == []
 
 
 def test_crashes_are_tried_again_and_counted(world: World) -> None:
-    for _ in range(jobs.MOST_CRASHES):
+    for _ in range(MOST_CRASHES):
         assert world.status()[2]
-        world.step()
-        world.end(None)
+        world.until_computing()
+        world.elsewhere.outcome = WorkerDied("killed")
+        with pytest.raises(WorkerDied):
+            world.step()
     world.step()
     status, reason, waits = world.status()
     assert (status, waits) == (resources.FAILED, False)
     assert reason.startswith("An internal error")
 
 
-def test_a_stop_ends_the_process(world: World) -> None:
-    world.step()
+def test_a_stop_ends_the_work(world: World) -> None:
+    world.until_computing()
     with world.database.write() as tx:
-        store.stop_job(tx, JOB)
-    assert world.step()
-    assert world.process.status == -9
+        assert stop(tx, JOB)
+    world.step()
+    assert world.elsewhere.stopped
     assert world.status() == (resources.STOPPED, "", False)
 
 
+def test_a_new_process_begins_the_job_again(world: World) -> None:
+    world.until_computing()
+    world.restart()
+    world.until_computing()
+    world.elsewhere.outcome = {"rows": 1}
+    world.step()
+    assert world.status()[0] == resources.ACTIVE
+    assert len(world.segments()) == 1
+
+
 @pytest.mark.parametrize("failure", [ServiceError("AccessDenied", "no", status=403), ServiceError("NoSuchBucket", "no", status=404)])
-def test_what_s3_refuses_fails_the_job(world: World) -> None:
+def test_what_s3_refuses_fails_the_job(world: World, failure: ServiceError) -> None:
+    world.bucket.failure = failure
     world.step()
     status, reason, waits = world.status()
     assert (status, waits) == (resources.FAILED, False)
@@ -176,11 +198,36 @@ def test_what_s3_refuses_fails_the_job(world: World) -> None:
 
 
 @pytest.mark.parametrize("failure", [Unavailable("away"), ServiceError("InternalError", "no", status=500)])
-def test_errors_of_the_moment_are_tried_again(world: World) -> None:
+def test_errors_of_the_moment_are_tried_again(world: World, failure: ServiceError) -> None:
+    world.bucket.failure = failure
     with pytest.raises(ServiceError):
         world.step()
     assert world.status() == (resources.IN_PROGRESS, "", True)
     world.bucket.failure = None
+    world.until_computing()
+    world.elsewhere.outcome = {"rows": 1}
     world.step()
-    world.end({"rows": 1})
     assert world.status()[0] == resources.ACTIVE
+
+
+def test_imports_count_in_the_order_in_which_they_were_asked_for(world: World) -> None:
+    world.ask("second", "INCREMENTAL", 2.0)
+    world.until_computing()
+    while len(world.elsewhere.parts) < 2:
+        world.step()
+    later = next(part for part in world.elsewhere.parts if "second" in part["segment"])
+    assert later
+    # The two share one outcome here: whichever is asked first is done computing first, and only the first may end.
+    world.elsewhere.outcome = {"rows": 1}
+    for _ in range(4):
+        world.step()
+        world.elsewhere.outcome = {"rows": 1}
+    assert world.status("first")[0] == world.status("second")[0] == resources.ACTIVE
+    assert [name.rsplit("-", 2)[1] for name in world.segments()] == ["first", "second"]
+
+
+def test_segments_have_names_of_their_own(world: World) -> None:
+    with world.database.read() as snapshot:
+        made = store.one(snapshot, JOB)
+    assert made is not None
+    assert importing.segment_name(made) != importing.segment_name(made._replace(region="eu-west-1"))

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, SmallInteger, String, Table, text
 
 from opentrail.services.cloudtrail.tables import signing_key
 from opentrail.store.tables import DELIVERY
+
+
+def _open_rows(name: str, open_column: Column[Any], *columns: Column[Any]) -> Index:
+    """An index of the rows in which a column is still NULL."""
+    where = text(f"{open_column.name} IS NULL")
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
 
 log_file = Table(
     "log_file",
@@ -33,21 +42,8 @@ log_file = Table(
 `size` are of the uncompressed bytes; `oldest` and `newest` event times, `stamp` the time in the name; `digest_end` names the
 digest (of the trail and region) that covers the file, NULL while none does."""
 
-Index(
-    "ix_log_file_waiting",
-    log_file.c.trail,
-    log_file.c.first_position,
-    sqlite_where=text("delivered IS NULL"),
-    postgresql_where=text("delivered IS NULL"),
-)
-Index(
-    "ix_log_file_uncovered",
-    log_file.c.trail,
-    log_file.c.region,
-    log_file.c.last_position,
-    sqlite_where=text("digest_end IS NULL"),
-    postgresql_where=text("digest_end IS NULL"),
-)
+_open_rows("ix_log_file_waiting", log_file.c.delivered, log_file.c.trail, log_file.c.first_position)
+_open_rows("ix_log_file_uncovered", log_file.c.digest_end, log_file.c.trail, log_file.c.region, log_file.c.last_position)
 
 digest_chain = Table(
     "digest_chain",
@@ -82,14 +78,7 @@ digest = Table(
 """One row a digest, never removed. `body` is the uncompressed document, `signature` its signature in hexadecimal;
 `on_position` names the chain."""
 
-Index(
-    "ix_digest_waiting",
-    digest.c.trail,
-    digest.c.region,
-    digest.c.end_time,
-    sqlite_where=text("delivered IS NULL"),
-    postgresql_where=text("delivered IS NULL"),
-)
+_open_rows("ix_digest_waiting", digest.c.delivered, digest.c.trail, digest.c.region, digest.c.end_time)
 
 delivery_status = Table(
     "delivery_status",

@@ -39,7 +39,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
             return identity.userName
         if identity.type == "Root":
             return "root"
-        return identity.principalId.partition(":")[2]
+        return identity.principalId.partition(":")[2] if identity.type != "WebIdentityUser" else ""
 
 
 _decoder = msgspec.json.Decoder(Facts)

@@ -1,7 +1,8 @@
 """Whether a mention is denied, someone else's, past, hypothetical, to come or unsure: cue words with a reach.
 
-Cues are listed in data/context.tsv: "words TAB trait TAB way", way being `before` (the cue precedes what it speaks of),
-`after` (it follows) or `stop` (no cue reaches over it). A cue reaches to the end of its sentence or to a stop.
+Cues are listed in data/context.tsv: "words TAB trait TAB way", way being `before` (the cue precedes what it speaks of), `next` (it
+precedes it directly), `after` (it follows), `stop` (no cue reaches over it; where it has the mark `same`, as verbs have, cues of the
+family do) or `pass` (words that look like a cue and say nothing). A cue reaches to the end of its sentence or to a stop.
 """
 
 from __future__ import annotations
@@ -90,17 +91,17 @@ def _mark_sentence(
 def _reaches(cue: Cue, begin: int, end: int, stops: Sequence[Cue], words: Sequence[str]) -> bool:
     if cue.first < end and begin < cue.last:
         return cue.way == "within"
-    if cue.way == "before" and cue.last <= begin:
+    if cue.way in ("before", "next") and cue.last <= begin:
         gap = (cue.last, begin)
-        limit = REACH[cue.trait]
+        limit = REACH[cue.trait] if cue.way == "before" else 1
     elif cue.way == "after" and end <= cue.first:
         gap = (end, cue.first)
         limit = AFTER_REACH
     else:
         return False
-    if any(gap[0] <= stop.first < gap[1] for stop in stops):
+    if any(gap[0] <= stop.first < gap[1] for stop in stops if not (stop.trait and cue.trait == "PERTAINS_TO_FAMILY")):
         return False
-    listed = 2 * sum(word in (",", "or", "nor", "and") for word in words[gap[0] : gap[1]])
+    listed = 2 * sum(word in (",", "or", "nor", "and") for word in words[gap[0] : gap[1]]) if limit > 1 else 0
     return gap[1] - gap[0] <= limit + min(listed, 30)
 
 

@@ -6,12 +6,14 @@ of the API are the caller's to check. Nothing here remembers a text.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from opentrail.services.comprehendmedical.engine import entities, link, mentions, phi, tagger, text
 from opentrail.services.comprehendmedical.engine.entities import Findings
 from opentrail.services.comprehendmedical.engine.icd10cm import Icd10Cm
 from opentrail.services.comprehendmedical.engine.library import MODEL_VERSION, Library
+from opentrail.services.comprehendmedical.engine.mentions import Mention
 from opentrail.services.comprehendmedical.engine.phi import Protected
 from opentrail.services.comprehendmedical.engine.rxnorm import RxNorm
 from opentrail.services.comprehendmedical.engine.snomed import Snomed
@@ -19,6 +21,8 @@ from opentrail.services.comprehendmedical.engine.text import Document
 
 Answer = dict[str, object]
 CLINICAL = ("bc5cdr", "clinical")
+NUMBERS = frozenset({"ID", "PHONE_OR_FAX", "EMAIL", "URL", "ADDRESS"})
+"""Protected information whose words say nothing clinical."""
 
 
 def detect_entities(source: str, library: Library) -> Answer:
@@ -77,7 +81,13 @@ def _read(document: Document, library: Library, heads: tuple[str, ...]) -> tuple
     private = phi.protected(document, tagged.spans["phi"]) if "phi" in heads else []
     if "clinical" not in heads:
         return Findings([], [], []), private
-    spoken = mentions.spoken_of(document, tagged, library.grammar, library.values)
+    spoken = _beside(private, mentions.spoken_of(document, tagged, library.grammar, library.values))
     spoken = [replace(mention, score=library.calibration(mention.kind, mention.score)) for mention in spoken]
     found = entities.findings(document, spoken, tagged, library.cues, library.relations, library.signs)
     return found, private
+
+
+def _beside(private: Sequence[Protected], spoken: Sequence[Mention]) -> list[Mention]:
+    """Mentions that are no part of a number, an address or the like: "MRN 123" is no drug and "12 Oak Street" no value."""
+    taken = [(one.begin, one.end) for one in private if one.type in NUMBERS]
+    return [mention for mention in spoken if not any(begin < mention.end and mention.begin < end for begin, end in taken)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from opentrail.services.comprehendmedical.engine import attach, context
 from opentrail.services.comprehendmedical.engine.mentions import Mention, is_treatment
 from opentrail.services.comprehendmedical.engine.phi import Protected
+from opentrail.services.comprehendmedical.engine.rxnorm import BRANDS_OF_A
 from opentrail.services.comprehendmedical.engine.tagger import Tagged
 from opentrail.services.comprehendmedical.engine.text import Document
 
@@ -96,6 +97,8 @@ def findings(
 def _type(document: Document, mention: Mention, brand: Sequence[str]) -> str:
     if mention.kind == "MED":
         kinds = brand[mention.first][1:] if mention.first < len(brand) else ""
+        if document.text[mention.begin : mention.end].lower() in BRANDS_OF_A:
+            return "BRAND_NAME"
         return "BRAND_NAME" if "B" in kinds and "R" not in kinds else "GENERIC_NAME"
     if mention.kind == "PROC":
         return "TREATMENT_NAME" if is_treatment(document.text[mention.begin : mention.end]) else "PROCEDURE_NAME"

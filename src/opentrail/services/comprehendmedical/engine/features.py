@@ -6,10 +6,8 @@ so that inference adds up remembered rows of weights instead of building feature
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 
 Clusters = Mapping[str, tuple[str, ...]]
 REACH = (-2, -1, 0, 1, 2)
@@ -32,14 +30,6 @@ def shape(word: str) -> str:
 def fold(word: str) -> str:
     """Lower case, digits as 0, cut."""
     return "".join("0" if letter.isdigit() else letter for letter in word[:CUT].lower())
-
-
-def load_clusters(path: Path) -> dict[str, tuple[str, ...]]:
-    """Clusters of words by meaning: gzip, a word and its cluster numbers (coarse to fine) a line."""
-    shared: dict[str, tuple[str, ...]] = {}
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        pairs = (line.rstrip("\n").partition("\t") for line in lines)
-        return {word: shared.setdefault(rest, tuple(rest.split("\t"))) for word, _, rest in pairs}
 
 
 def word_features(word: str, clusters: Clusters) -> dict[int, list[str]]:
@@ -74,20 +64,30 @@ def pair_key(first: str, second: str) -> str:
     return f"{fold(first)}|{fold(second)}"
 
 
+Known = dict[str, Mapping[int, list[str]]]
+"""Features by channel and key, remembered over many sentences."""
+
+
 def sentence_features(
-    words: Sequence[str], tags: Sequence[Sequence[str]], clusters: Clusters, stacked: Sequence[Sequence[str]] = ()
+    words: Sequence[str],
+    tags: Sequence[Sequence[str]],
+    clusters: Clusters,
+    stacked: Sequence[Sequence[str]] = (),
+    known: Known | None = None,
 ) -> list[list[str]]:
     """All features of each token, as text: for training, and to check that inference adds up the same.
 
     `tags` are the gazetteer's lists, `stacked` the labels that earlier models gave.
     """
-    count = len(words)
+    count, remembered = len(words), {} if known is None else known
     out: list[list[str]] = [[] for _ in range(count)]
-    channels = [[word_features(word, clusters) for word in words]]
-    channels += [[tag_features(f"g{number}", tag) for tag in row] for number, row in enumerate(tags)]
-    channels += [[tag_features(f"k{number}", tag) for tag in row] for number, row in enumerate(stacked)]
-    for channel in channels:
-        for place, given in enumerate(channel):
+    channels = [[_recalled(remembered, f"w {word}", word_features, word, clusters) for word in words]]
+    for letter, rows in (("g", tags), ("k", stacked)):
+        for number, row in enumerate(rows):
+            channel = f"{letter}{number}"
+            channels.append([_recalled(remembered, f"{channel} {tag}", tag_features, channel, tag) for tag in row])
+    for given_by in channels:
+        for place, given in enumerate(given_by):
             for distance in REACH:
                 if 0 <= place - distance < count:
                     out[place - distance] += given[distance]
@@ -98,3 +98,10 @@ def sentence_features(
     out[0].append("first")
     out[-1].append("last")
     return out
+
+
+def _recalled(known: Known, key: str, make: Callable[..., Mapping[int, list[str]]], *arguments: object) -> Mapping[int, list[str]]:
+    found = known.get(key)
+    if found is None:
+        found = known[key] = make(*arguments)
+    return found

@@ -6,12 +6,18 @@ case and without hyphens, the longest phrase first, independently for each group
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from opentrail.services.comprehendmedical.engine import stored
+from opentrail.services.comprehendmedical.engine.stored import Arrays
+from opentrail.services.comprehendmedical.engine.terms import Strings, joined
 from opentrail.services.comprehendmedical.engine.text import TOKEN
+
+FORM = "phrases 1"
 
 KINDS = {
     "C": "drug: name of a substance or product",
@@ -77,22 +83,29 @@ def phrase_key(phrase: str) -> str:
     return " ".join(word for word in TOKEN.findall(phrase.lower()) if word != "-")
 
 
-def build(phrases: Iterable[tuple[str, str]]) -> Gazetteer:
-    """A gazetteer of (phrase key, kinds) pairs."""
-    kinds: dict[str, str] = {}
+def compiled(phrases: Mapping[str, str]) -> Arrays:
+    """The arrays of a gazetteer: `phrases` maps a phrase key to its kinds."""
+    shared = {kinds: number for number, kinds in enumerate(dict.fromkeys(phrases.values()))}
     longest: dict[str, int] = {}
-    for key, letters in phrases:
-        kinds[key] = letters
-        first, _, rest = key.partition(" ")
-        size = 1 + (rest.count(" ") + 1 if rest else 0)
-        if longest.get(first, 0) < size:
-            longest[first] = size
-    return Gazetteer(kinds, longest)
+    for key in phrases:
+        first, size = key.partition(" ")[0], 1 + key.count(" ")
+        longest[first] = max(longest.get(first, 0), size)
+    return {
+        "phrases": joined(phrases),
+        "kinds": joined(shared),
+        "kind": np.array([shared[kinds] for kinds in phrases.values()], np.uint16),
+        "firsts": joined(longest),
+        "longest": np.array(list(longest.values()), np.uint8),
+    }
+
+
+def of(arrays: Arrays) -> Gazetteer:
+    """The gazetteer of such arrays."""
+    kinds = Strings.of(arrays["kinds"]).all()
+    listed = dict(zip(Strings.of(arrays["phrases"]).all(), map(kinds.__getitem__, arrays["kind"].tolist()), strict=True))
+    return Gazetteer(listed, dict(zip(Strings.of(arrays["firsts"]).all(), arrays["longest"].tolist(), strict=True)))
 
 
 def load(path: Path) -> Gazetteer:
-    """Read a gazetteer file: gzip, one "phrase TAB kinds" a line."""
-    shared: dict[str, str] = {}
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        pairs = (line.rstrip("\n").split("\t") for line in lines)
-        return build((key, shared.setdefault(kinds, kinds)) for key, kinds in pairs)
+    """Read a compiled file."""
+    return of(stored.load(path, FORM))

@@ -1,4 +1,4 @@
-"""Everything the engine reads from files, loaded once and handed around: the dictionaries, rules, models and codes."""
+"""Everything that detecting reads from files, loaded once and handed around: the dictionaries, rules and models."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine import attach, context, features, gazetteer, grammar, icd10cm, model, rxnorm, snomed
+from opentrail.services.comprehendmedical.engine import attach, clusters, context, gazetteer, grammar, model
 from opentrail.services.comprehendmedical.engine.context import Cues
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.grammar import Grammar
 from opentrail.services.comprehendmedical.engine.model import Model
-from opentrail.services.comprehendmedical.engine.snomed import Snomed
 
 DATA = Path(__file__).parent / "data"
 """Where the package's own data lies."""
@@ -65,8 +64,8 @@ def load(folder: Path = DATA) -> Library:
     points = {kind: tuple((float(raw), float(right)) for raw, right in listed) for kind, listed in settings["points"].items()}
     return Library(
         headers=_pairs(folder / "sections.tsv"),
-        gazetteer=gazetteer.load(folder / "phrases.tsv.gz"),
-        model=model.load(folder / "model.npz", features.load_clusters(folder / "clusters.tsv.gz")),
+        gazetteer=gazetteer.load(folder / "phrases.npz"),
+        model=model.load(folder / "model.npz", clusters.load(folder / "clusters.npz")),
         grammar=rules,
         values=values,
         cues=context.load(folder / "context.tsv"),
@@ -80,51 +79,3 @@ def load(folder: Path = DATA) -> Library:
 def _pairs(path: Path) -> dict[str, str]:
     lines = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line)
     return dict(lines)
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabularies:
-    """The code systems for linking; `snomed` is None until a user has loaded a licensed release."""
-
-    icd10cm: icd10cm.Icd10Cm
-    rxnorm: rxnorm.RxNorm
-    snomed: Snomed | None = None
-
-
-def load_vocabularies(folder: Path = DATA, loaded: Path | None = None) -> Vocabularies:
-    """Load the code systems: those in `loaded` (what `vocab load` wrote) win over the package's own in `folder`."""
-    return Vocabularies(
-        icd10cm.load(_newest("icd10cm", folder, loaded)),
-        rxnorm.load(_newest("rxnorm", folder, loaded)),
-        snomed_from(loaded),
-    )
-
-
-LEAST_WITH_A = 100
-"""RxNorm ingredients that begin with A in a whole release at least; the packaged extract has ten."""
-
-
-def status(vocabularies: Vocabularies) -> dict[str, dict[str, object]]:
-    """For each code system: how many concepts are loaded, and in words what is missing ("" when nothing is)."""
-    with_a = vocabularies.rxnorm.ingredients("a")
-    partial = (
-        f"only {with_a} ingredients that begin with A are listed; load NLM's prescribable content with `opentrail vocab load rxnorm FILE`"
-    )
-    taken = vocabularies.snomed
-    return {
-        "icd10cm": {"concepts": len(vocabularies.icd10cm), "missing": ""},
-        "rxnorm": {"concepts": len(vocabularies.rxnorm), "missing": partial if with_a < LEAST_WITH_A else ""},
-        "snomed": {"concepts": len(taken.rows) if taken else 0, "missing": "" if taken else snomed.MISSING},
-    }
-
-
-def snomed_from(loaded: Path | None) -> Snomed | None:
-    """The loaded SNOMED CT release, if there is one."""
-    path = loaded / f"snomed{snomed.SUFFIX}" if loaded else None
-    return snomed.load(path) if path is not None and path.exists() else None
-
-
-def _newest(name: str, folder: Path, loaded: Path | None) -> Path:
-    if loaded is not None and (loaded / f"{name}.tsv.gz").exists():
-        return loaded / f"{name}.tsv.gz"
-    return folder / f"{name}.tsv.gz"

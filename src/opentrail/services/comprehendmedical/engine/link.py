@@ -8,7 +8,7 @@ from opentrail.services.comprehendmedical.engine.entities import Entity, Finding
 from opentrail.services.comprehendmedical.engine.icd10cm import Icd10Cm
 from opentrail.services.comprehendmedical.engine.library import MODEL_VERSION
 from opentrail.services.comprehendmedical.engine.rxnorm import RxNorm
-from opentrail.services.comprehendmedical.engine.snomed import Row, Snomed
+from opentrail.services.comprehendmedical.engine.snomed import Snomed
 
 Shape = dict[str, object]
 MOST = 5
@@ -54,7 +54,7 @@ def snomedct(source: str, findings: Findings, codes: Snomed) -> Shape:
     """Conditions, anatomy, tests, treatments, procedures and their attributes with SNOMEDCTConcepts."""
 
     def concepts(phrase: str, group: str) -> list[Shape]:
-        return [concept(row.code, row.name, score) for row, score in _searched(codes, phrase, group)]
+        return [concept(code, name, score) for code, name, score in codes.search(phrase, group, MOST)]
 
     entities = []
     for entity in findings.entities:
@@ -71,10 +71,6 @@ def snomedct(source: str, findings: Findings, codes: Snomed) -> Shape:
         "SNOMEDCTDetails": details,
         "Characters": {"OriginalTextCharacters": len(source)},
     }
-
-
-def _searched(codes: Snomed, phrase: str, group: str) -> Sequence[tuple[Row, float]]:
-    return codes.search(phrase, group, MOST)
 
 
 def _link_attributes(shape: Shape, concepts: Callable[[str, str], list[Shape]]) -> None:

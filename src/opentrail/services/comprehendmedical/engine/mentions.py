@@ -111,7 +111,7 @@ def spoken_of(document: Document, tagged: Tagged, grammar: Grammar, values: re.P
     for mention in _listed(document, tagged):
         claims.offer(mention)
     whole = [_trimmed(document, mention, tagged, found, places) for mention in claims.kept]
-    kept = [piece for mention in whole for piece in _without_direction(document, mention, found, places)]
+    kept = [piece for mention in whole if mention.end > mention.begin for piece in _without_direction(document, mention, found, places)]
     return _with_parts(document, kept, tagged.spans["clinical"], found, values, places)
 
 
@@ -149,20 +149,27 @@ def _grown(document: Document, tagged: Tagged) -> list[Mention]:
 
 
 def _trimmed(document: Document, mention: Mention, tagged: Tagged, found: Sequence[Found], places: Places) -> Mention:
-    """A mention without the time or dose at its end, and a condition without the acuity before a name that is not listed so."""
+    """A mention without the time or dose at its end, and a condition without the acuity before a name that is not listed so; a form alone
+    is no medication (the mention becomes empty), and a therapy is a treatment."""
     begin, end = mention.begin, mention.end
+    if mention.kind == "MED" and document.text[begin:end].lower().endswith("therapy"):
+        return replace(mention, kind="PROC")
     listed = mention.kind == "DX" and tagged.tags[1][mention.first][:1] == "B"
     for one in found:
         if one.kind in ("AGO", "DATE", "DURATION", "FREQUENCY", "STRENGTH") and begin < one.begin and one.end >= end > one.begin:
             end = one.begin
         elif one.kind in ("ACUITY", "QUALITY") and mention.kind == "DX" and one.begin == begin and one.end < end and not listed:
             begin = one.end
+        elif one.kind == "FORM" and mention.kind == "MED" and one.begin == begin and end <= one.end:
+            end = begin
     while begin < end and document.text[begin].isspace():
         begin += 1
     while end > begin and document.text[end - 1].isspace():
         end -= 1
-    if (begin, end) == (mention.begin, mention.end) or begin >= end:
+    if (begin, end) == (mention.begin, mention.end):
         return mention
+    if begin >= end:
+        return mention if mention.kind != "MED" else replace(mention, end=mention.begin)
     return places.mention(mention.kind, begin, end, mention.score, mention.type)
 
 

@@ -58,6 +58,7 @@ RULES: tuple[tuple[str, float, str], ...] = (
         r"(?<![\w.])(\d{1,3})(?=\s?-?\s?(?:years?|yrs?|months?|weeks?|days?)\s?-?\s?old\b|\s?-?y/?o\b|\s?y\.o\.|\s?-?yr?s?/?o\b|\s?yo[mf]\b)",
     ),
     ("AGE", 0.93, r"(?i)\b(?:age|aged|ages|age\sof|age:)\s{0,2}(\d{1,3})\b(?!\s?(?:mg|%))"),
+    ("AGE", 0.9, r"\b[A-Z][\w'’-]{1,25}\s[A-Z][\w'’-]{1,25},\s(\d{1,3})(?=,\s[a-z])"),
     ("AGE", 0.85, r"(?<![\w.-])\d{1,3}(?=\s?[MF]\b(?!\.))|(?<=\bover\s)\d{2}(?=[,.?]|\swith\b|\syears\b)"),
     (
         "ADDRESS",

@@ -1,19 +1,22 @@
 """RxNorm: from a medication with its strength and form to concepts.
 
-The vocabulary file is gzip, one concept a line: "RXCUI TAB TTY TAB name TAB names", `names` being the ingredient (and
-brand) names under which it is looked up, joined by "|". Term types: IN, PIN, MIN, BN, SCDC, SCD, SBD.
+A concept is a row: RXCUI, term type, name, and the ingredient (and brand) names under which it is looked up, joined by "|". Term
+types: IN, PIN, MIN, BN, SCDC, SCD, SBD.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine.terms import grams
+from opentrail.services.comprehendmedical.engine import stored
+from opentrail.services.comprehendmedical.engine.stored import Arrays
+from opentrail.services.comprehendmedical.engine.terms import Strings, grams, joined
+
+FORM = "rxnorm 1"
 
 STRENGTH = re.compile(
     r"(\d+(?:,\d{3})*(?:\.\d+)?)\s?(mg/ml|mcg/ml|units?/ml|unt/ml|mg/mg|meq/ml|mcg/actuat|mg/actuat|mg|mcg|µg|μg|ug|gm?s?|grams?|units?|unt|iu|meq|ml|%|cells)",
@@ -72,7 +75,23 @@ BASE = {"IN": 0.75, "BN": 0.75, "PIN": 0.62, "MIN": 0.66, "SCDC": 0.4, "SCD": 0.
 MOST = 5
 FUZZY = 0.55
 """Least likeness of a misspelt name."""
+BRANDS_OF_A = {
+    "tylenol": "acetaminophen",
+    "lipitor": "atorvastatin",
+    "norvasc": "amlodipine",
+    "eliquis": "apixaban",
+    "xanax": "alprazolam",
+    "zithromax": "azithromycin",
+    "zyloprim": "allopurinol",
+    "amoxil": "amoxicillin",
+    "ventolin": "albuterol",
+    "proventil": "albuterol",
+    "proair": "albuterol",
+    "ecotrin": "aspirin",
+}
+"""Brands of ingredients that begin with A, which the packaged extract lacks."""
 OTHER_NAMES = {
+    **BRANDS_OF_A,
     "paracetamol": "acetaminophen",
     "asa": "aspirin",
     "acetylsalicylic acid": "aspirin",
@@ -87,20 +106,8 @@ OTHER_NAMES = {
     "apap": "acetaminophen",
     "vitamin c": "ascorbic acid",
     "vitamin b12": "vitamin b12",
-    "tylenol": "acetaminophen",
     "coumadin": "warfarin",
     "pcn": "penicillin g",
-    "lipitor": "atorvastatin",
-    "norvasc": "amlodipine",
-    "eliquis": "apixaban",
-    "xanax": "alprazolam",
-    "zithromax": "azithromycin",
-    "zyloprim": "allopurinol",
-    "amoxil": "amoxicillin",
-    "ventolin": "albuterol",
-    "proventil": "albuterol",
-    "proair": "albuterol",
-    "ecotrin": "aspirin",
 }
 
 
@@ -144,10 +151,6 @@ class RxNorm:
     def has(self, name: str) -> bool:
         """Whether an ingredient or brand of this name is listed."""
         return name.lower() in self._by_name
-
-    def ingredients(self, initial: str) -> int:
-        """How many ingredients begin with a letter: few under a common one is a sign that the release is incomplete."""
-        return sum(concept.type == "IN" and concept.name[:1].lower() == initial for concept in self.concepts)
 
     def search(self, mention: str, details: str) -> list[tuple[Concept, float]]:
         """Up to five concepts for a medication's words and those of its attributes, best first, each with a score."""
@@ -217,9 +220,10 @@ class RxNorm:
 
 
 def load(path: Path) -> RxNorm:
-    """Read a vocabulary file."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return build(line.rstrip("\n").split("\t") for line in lines)
+    """Read a compiled file."""
+    arrays = stored.load(path, FORM)
+    columns = (Strings.of(arrays[name]).all() for name in ("codes", "types", "names", "keys"))
+    return build(zip(*columns, strict=True))
 
 
 def build(rows: Iterable[Sequence[str]]) -> RxNorm:
@@ -231,3 +235,9 @@ def build(rows: Iterable[Sequence[str]]) -> RxNorm:
             by_name.setdefault(known, []).append(len(concepts))
         concepts.append(Concept(code, kind, name))
     return RxNorm(concepts, by_name)
+
+
+def compiled(rows: Iterable[Sequence[str]]) -> Arrays:
+    """The arrays of a vocabulary, from such rows."""
+    columns = list(zip(*([" ".join(cell.split()) for cell in row] for row in rows), strict=True))
+    return {name: joined(column) for name, column in zip(("codes", "types", "names", "keys"), columns, strict=True)}

@@ -1,26 +1,30 @@
 """SNOMED CT, loaded by a user who holds a licence: an index over the concepts of conditions, anatomy, tests, procedures.
 
-Nothing of SNOMED CT is shipped. A release is read from RF2 (a folder or zip with a snapshot of the descriptions) or from
-the Global Patient Set (tab-separated: id, fully specified name, preferred term), checked, and written as one file that
-`load` reads: gzip, "code TAB group TAB preferred term TAB terms joined by |", after a header line.
+Nothing of SNOMED CT is shipped. A release is read from RF2 (a folder or zip with snapshots of descriptions and, where they are there,
+of concepts and of the language reference set) or from the Global Patient Set (tab-separated: id, fully specified name, preferred
+term), checked, and compiled into arrays that `load` reads. All groups share one lexicon.
 """
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import re
-import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from opentrail.services.comprehendmedical.engine.terms import Index
+import numpy as np
+from numpy.typing import NDArray
 
-SUFFIX = ".tsv.gz"
+from opentrail.services.comprehendmedical.engine import stored
+from opentrail.services.comprehendmedical.engine.decode import Numbers
+from opentrail.services.comprehendmedical.engine.release_files import BadRelease, date_in, each_opened, lines
+from opentrail.services.comprehendmedical.engine.stored import Arrays
+from opentrail.services.comprehendmedical.engine.terms import Lexicon, Postings, Strings, Table, joined, tabulated, words_of
+
+FORM = "snomed 1"
 MISSING = "No SNOMED CT release is loaded. SNOMED CT is licensed: load your own release with `opentrail vocab load snomed FILE`."
-GROUPS = {
+TAGS = {
     "disorder": "condition",
     "finding": "condition",
     "situation": "condition",
@@ -34,15 +38,18 @@ GROUPS = {
     "qualifier value": "quality",
 }
 """Semantic tags that are linked to, and what they are linked from."""
+GROUPS = ("condition", "anatomy", "procedure", "quality")
 TAG = re.compile(r"\(([a-z/ ]{3,40})\)$")
-DESCRIPTIONS = re.compile(r"(?:^|/)s?x?sct2_Description_(?:\w{0,20})Snapshot(?:-en)?_\w{1,30}\.txt$")
+TABLES = re.compile(
+    r"(?:^|/)s?x?sct2_(?:Description_\w{0,20}Snapshot(?:-en)?_\w{1,30}|Concept_\w{0,20}Snapshot_\w{1,30})\.txt$"
+    r"|(?:^|/)x?der2_cRefset_Language\w{0,20}Snapshot(?:-en)?_\w{1,30}\.txt$|(?:^|/)[^/]{0,80}gps[^/]{0,80}\.(?:txt|tsv)$",
+    re.IGNORECASE,
+)
 FSN, SYNONYM = "900000000000003001", "900000000000013009"
+PREFERRED, US_ENGLISH = "900000000000548007", "900000000000509007"
+TABLE_BYTES = 4 * 2**30
 LEAST = 10
 """Concepts that a release holds at least: fewer means that the file is something else."""
-
-
-class BadRelease(Exception):
-    """The file is no SNOMED CT release that can be read; the text says what is wanted, never what the file holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,136 +62,141 @@ class Row:
     terms: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Snomed:
-    """A loaded release: rows and, for each group, an index over its terms."""
+@dataclass(slots=True)
+class _Release:
+    """What the tables of a release tell: names (description id, role, term) by concept, active concepts, preferred descriptions."""
 
-    version: str
-    rows: tuple[Row, ...]
-    indexes: dict[str, tuple[Index, tuple[int, ...]]]
-
-    def search(self, phrase: str, group: str, most: int = 5) -> list[tuple[Row, float]]:
-        """The nearest concepts of a group, best first."""
-        index, owners = self.indexes.get(group, (None, ()))
-        best: dict[int, float] = {}
-        if index is not None:
-            for hit in index.search(phrase, 8 * most):
-                row = owners[hit.number]
-                best[row] = max(best.get(row, 0.0), hit.score)
-        ranked = sorted(best.items(), key=lambda pair: (-pair[1], len(self.rows[pair[0]].name), self.rows[pair[0]].code))
-        return [(self.rows[number], min(score, 1.0)) for number, score in ranked[:most]]
+    names: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
+    active: set[str] = field(default_factory=set)
+    preferred: set[str] = field(default_factory=set)
+    found: bool = False
+    date: str = ""
 
 
-def read_release(path: Path) -> list[Row]:
-    """The concepts of a release: a zip, a folder or a single file, RF2 or Global Patient Set. Raises BadRelease."""
-    rows = list(_rows(path))
+def read_release(path: Path) -> tuple[list[Row], str]:
+    """The concepts of a release and its date: a zip, a folder or a single file, RF2 or Global Patient Set. Raises BadRelease."""
+    release = _Release(date=date_in(path.name))
+    with each_opened(path, TABLES, TABLE_BYTES) as tables:
+        for name, stream in tables:
+            release.date = release.date or date_in(name)
+            _take(release, lines(stream))
+    if not release.found:
+        raise BadRelease("No description table was found: give an RF2 snapshot (zip or folder) or the Global Patient Set file.")
+    rows = list(_rows(release))
     if len(rows) < LEAST:
         raise BadRelease(f"The file holds fewer than {LEAST} active concepts of conditions, anatomy and procedures.")
-    return rows
+    return rows, release.date
 
 
-def _rows(path: Path) -> Iterator[Row]:
-    names: dict[str, list[tuple[str, str]]] = {}
-    for kind, lines in _tables(path):
-        for code, term, role in _rf2(lines) if kind == "rf2" else _gps(lines):
-            names.setdefault(code, []).append((role, term))
-    for code, terms in names.items():
-        full = next((term for role, term in terms if role == "fsn"), "")
+def _take(release: _Release, table: Iterator[str]) -> None:
+    """Read one table, whichever its header says it is."""
+    header = [name.strip() for name in next(table, "").split("\t")]
+    rows = (line.split("\t") for line in table)
+    if {"conceptId", "term", "typeId"} <= set(header):
+        release.found = True
+        place = [header.index(name) for name in ("id", "conceptId", "typeId", "term", "active")]
+        for row in _whole(rows, header):
+            name, concept, kind, term, active = (row[at] for at in place)
+            if active == "1" and kind in (FSN, SYNONYM):
+                release.names.setdefault(concept, []).append((name, "fsn" if kind == FSN else "term", term))
+    elif {"refsetId", "referencedComponentId", "acceptabilityId"} <= set(header):
+        place = [header.index(name) for name in ("active", "refsetId", "referencedComponentId", "acceptabilityId")]
+        wanted = ("1", US_ENGLISH, PREFERRED)
+        release.preferred |= {row[place[2]] for row in _whole(rows, header) if (row[place[0]], row[place[1]], row[place[3]]) == wanted}
+    elif {"id", "active", "definitionStatusId"} <= set(header):
+        name_at, active_at = header.index("id"), header.index("active")
+        release.active |= {row[name_at] for row in _whole(rows, header) if row[active_at] == "1"}
+    else:
+        _take_patient_set(release, [name.lower().replace("_", " ") for name in header], rows)
+
+
+def _take_patient_set(release: _Release, header: Sequence[str], rows: Iterable[list[str]]) -> None:
+    full = next((at for at, name in enumerate(header) if "fsn" in name or "fully specified" in name), None)
+    code = next((at for at, name in enumerate(header) if "id" in name.split() or name in ("conceptid", "sctid", "code")), None)
+    if full is None or code is None:
+        return
+    term = next((at for at, name in enumerate(header) if "pt" in name.split() or "preferred" in name), None)
+    active = header.index("active") if "active" in header else None
+    release.found = True
+    for row in _whole(rows, header):
+        if row[code].isdigit() and (active is None or row[active] == "1"):
+            names = release.names.setdefault(row[code], [])
+            names.append(("", "fsn", row[full]))
+            if term is not None:
+                names.append(("", "term", row[term]))
+
+
+def _whole(rows: Iterable[list[str]], header: Sequence[str]) -> Iterator[list[str]]:
+    """Rows that have every column."""
+    return (row for row in rows if len(row) >= len(header))
+
+
+def _rows(release: _Release) -> Iterator[Row]:
+    for code, names in release.names.items():
+        if not code.isdigit() or (release.active and code not in release.active):
+            continue
+        full = next((term for _, role, term in names if role == "fsn"), "")
         tag = TAG.search(full)
-        group = GROUPS.get(tag.group(1)) if tag else None
+        group = TAGS.get(tag.group(1)) if tag else None
         if group is not None and tag is not None:
             bare = full[: tag.start()].strip()
-            others = [term for role, term in terms if role == "term"]
-            yield Row(code, group, others[0] if others else bare, tuple(dict.fromkeys([bare, *others])))
+            terms = [term for _, role, term in names if role == "term"]
+            liked = [term for name, role, term in names if role == "term" and name in release.preferred]
+            yield Row(code, group, (liked or terms or [bare])[0], tuple(dict.fromkeys([bare, *terms])))
 
 
-def _tables(path: Path) -> Iterator[tuple[str, Iterable[str]]]:
-    found = False
-    for name, lines in _files(path):
-        first = next(iter(lines), "").rstrip("\r\n").split("\t")
-        kind = "rf2" if {"conceptId", "term", "typeId"} <= set(first) else "gps" if _is_gps(first) else ""
-        if kind:
-            found = True
-            yield kind, _again("\t".join(first), lines)
-        del name
-    if not found:
-        raise BadRelease("No description table was found: give an RF2 snapshot (zip or folder) or the Global Patient Set file.")
+class Snomed:
+    """A loaded release."""
+
+    def __init__(self, arrays: Arrays) -> None:
+        self.version = arrays["version"].tobytes().decode()
+        self._codes, self._names = Strings.of(arrays["codes"]), Strings.of(arrays["names"])
+        lexicon = Lexicon(Strings.of(arrays["words"]).all())
+        self._groups: dict[str, tuple[Postings, Numbers]] = {}
+        for group in GROUPS:
+            table = Table(arrays[f"{group}_starts"], arrays[f"{group}_words"])
+            self._groups[group] = (Postings(lexicon, table), arrays[f"{group}_owners"].astype(np.intp))
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def search(self, phrase: str, group: str, most: int = 5) -> list[tuple[str, str, float]]:
+        """The nearest concepts of a group, best first: (code, preferred term, score)."""
+        postings, owners = self._groups[group]
+        words = words_of(phrase)
+        if not postings.count or not words:
+            return []
+        scores = postings.weights(words)
+        size = min(8 * most, postings.count)
+        best: dict[int, float] = {}
+        for number in np.argpartition(-scores, size - 1)[:size].tolist():
+            if scores[number] > 0:
+                best[int(owners[number])] = max(best.get(int(owners[number]), 0.0), float(scores[number]))
+        hits = [(self._codes[number], self._names[number], min(score, 1.0)) for number, score in best.items()]
+        return sorted(hits, key=lambda hit: (-hit[2], len(hit[1]), hit[0]))[:most]
 
 
-def _again(first: str, lines: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from lines
-
-
-def _is_gps(first: list[str]) -> bool:
-    low = [name.strip().lower().replace("_", " ") for name in first]
-    return (
-        len(low) >= 2
-        and any("id" in name.split() or name in ("conceptid", "sctid", "code") for name in low)
-        and any("fsn" in name or "fully specified" in name for name in low)
-    )
-
-
-def _files(path: Path) -> Iterator[tuple[str, Iterator[str]]]:
-    if path.is_dir():
-        for part in sorted(path.rglob("*.txt")):
-            if DESCRIPTIONS.search(part.name):
-                with part.open(encoding="utf-8", newline="") as stream:
-                    yield part.name, iter(stream)
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            for name in sorted(archive.namelist()):
-                if DESCRIPTIONS.search(name) or (name.lower().endswith((".txt", ".tsv")) and "gps" in name.lower()):
-                    with archive.open(name) as raw:
-                        yield name, iter(io.TextIOWrapper(raw, encoding="utf-8", newline=""))
-    elif path.is_file():
-        with path.open(encoding="utf-8", newline="") as stream:
-            yield path.name, iter(stream)
-    else:
-        raise BadRelease("There is no such file or folder.")
-
-
-def _rf2(lines: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
-        if row.get("active") == "1" and row.get("typeId") in (FSN, SYNONYM):
-            yield row["conceptId"], row["term"], "fsn" if row["typeId"] == FSN else "term"
-
-
-def _gps(lines: Iterable[str]) -> Iterator[tuple[str, str, str]]:
-    rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
-    header = [name.strip().lower() for name in next(rows)]
-    full = next(number for number, name in enumerate(header) if "fsn" in name or "fully specified" in name)
-    term = next((number for number, name in enumerate(header) if "pt" in name.split() or "preferred" in name), -1)
-    active = header.index("active") if "active" in header else -1
-    for row in rows:
-        if len(row) <= max(full, term) or (active >= 0 and row[active] != "1") or not row[0].isdigit():
-            continue
-        yield row[0], row[full], "fsn"
-        if term >= 0:
-            yield row[0], row[term], "term"
-
-
-def packed(rows: Iterable[Row], version: str) -> bytes:
-    """The file that `load` reads. Writing it in one step (a new file, then a rename) is the caller's."""
-    lines = [f"#snomed\t{version}"] + ["\t".join((row.code, row.group, row.name, "|".join(row.terms))) for row in rows]
-    return gzip.compress("\n".join(lines).encode(), 6, mtime=0)
+def compiled(rows: Sequence[Row], version: str) -> Arrays:
+    """The arrays of a release."""
+    owned = [(number, term) for group in GROUPS for number, row in enumerate(rows) if row.group == group for term in row.terms]
+    words, table = tabulated(term for _, term in owned)
+    arrays: dict[str, NDArray[Any]] = {
+        "codes": joined(row.code for row in rows),
+        "names": joined(" ".join(row.name.split()) for row in rows),
+        "words": joined(words),
+        "version": np.frombuffer(version.encode(), np.uint8),
+    }
+    first = 0
+    for group in GROUPS:
+        owners = [number for number, _ in owned[first:] if rows[number].group == group]
+        last = first + len(owners)
+        arrays[f"{group}_owners"] = np.array(owners, np.int32)
+        arrays[f"{group}_starts"] = table.starts[first : last + 1] - table.starts[first]
+        arrays[f"{group}_words"] = table.words[table.starts[first] : table.starts[last]]
+        first = last
+    return arrays
 
 
 def load(path: Path) -> Snomed:
-    """Read a packed file and index it."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        version = next(lines).rstrip("\n").split("\t")[1]
-        rows = tuple(
-            Row(code, group, name, tuple(terms.split("|")))
-            for code, group, name, terms in (line.rstrip("\n").split("\t") for line in lines)
-        )
-    return indexed(version, rows)
-
-
-def indexed(version: str, rows: tuple[Row, ...]) -> Snomed:
-    """A release with an index for each group."""
-    indexes = {}
-    for group in sorted({row.group for row in rows}):
-        owned = [(term, number) for number, row in enumerate(rows) if row.group == group for term in row.terms]
-        indexes[group] = (Index([term for term, _ in owned]), tuple(number for _, number in owned))
-    return Snomed(version, rows, indexes)
+    """Read a compiled file."""
+    return Snomed(stored.load(path, FORM))

@@ -50,7 +50,23 @@ def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
     return {**row, "operation": named} if named else row
 
 
-def capability_statement(url: str, version: str, date: str, operations: dict[str, tuple[tuple[str, str], ...]] = OPERATIONS) -> Json:
+def smart_security(authorize: str, token: str) -> Json:
+    """The security section of a store that takes SMART on FHIR tokens. Source: SMART App Launch, the oauth-uris extension."""
+    uris = [{"url": "authorize", "valueUri": authorize}, {"url": "token", "valueUri": token}]
+    coding = {"system": "http://terminology.hl7.org/CodeSystem/restful-security-service", "code": "SMART-on-FHIR"}
+    return {
+        "extension": [{"url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris", "extension": uris}],
+        "service": [{"coding": [coding], "text": "OAuth2 with SMART on FHIR, or AWS Signature Version 4"}],
+    }
+
+
+SIGNED: Json = {"service": [{"text": "AWS Signature Version 4"}]}
+"""The security section of a store that takes signed requests alone."""
+
+
+def capability_statement(
+    url: str, version: str, date: str, operations: dict[str, tuple[tuple[str, str], ...]] = OPERATIONS, security: Json = SIGNED
+) -> Json:
     """The CapabilityStatement of the store at `url`, for software of a version, stated at an instant.
 
     `operations` names, by resource type, "*" for all types and "" for the whole system, what is offered besides the interactions.
@@ -58,6 +74,7 @@ def capability_statement(url: str, version: str, date: str, operations: dict[str
     system = [{"name": code, "definition": definition} for code, definition in operations.get("", ())]
     rest: Json = {
         "mode": "server",
+        "security": security,
         "resource": [_resource(kind, (*operations.get("*", ()), *operations.get(kind, ()))) for kind in definitions.resource_types()],
         "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
     }

@@ -4,6 +4,7 @@ Ordered by type and id, so that pages go on after the last (type, id). Source: t
 parameters start, end, _since, _type, _count.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from opentrail.services.healthlake.engine import compartments, definitions, values
@@ -14,6 +15,8 @@ from opentrail.services.healthlake.engine.search.sql import COLUMNS, Statement
 
 POINTED = ("Device", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole", "Substance")
 """Types outside the compartment that are added when something inside points to them."""
+Visible = Callable[[Bound], str]
+"""A condition on the resources `r` that may be shown."""
 CLINICAL_DATE = ("date", "period", "authored", "authoredon", "occurrence", "effective", "created", "onset-date", "performed")
 
 
@@ -75,7 +78,7 @@ def _inside(e: Everything, bound: Bound) -> str:
     return f"{own} UNION {others} AND (EXISTS ({dates}{within}) OR NOT EXISTS ({dates}))"
 
 
-def _found(e: Everything, bound: Bound) -> str:
+def _found(e: Everything, bound: Bound, visible: Visible | None) -> str:
     """FROM and WHERE of the resources to return, as `r`."""
     inside = _inside(e, bound)
     kinds = _wanted(e, definitions.resource_types())
@@ -87,14 +90,15 @@ def _found(e: Everything, bound: Bound) -> str:
     )
     only = f" AND r.type IN ({listed})" if listed else ""
     since = f" AND r.updated>={bound.add(e.since)}" if e.since is not None else ""
+    seen = f" AND {visible(bound)}" if visible is not None else ""
     both = f"WITH inside AS ({inside}), every AS (SELECT pk FROM inside UNION {added})"
-    return f"{both} SELECT %s FROM fhir_current r WHERE r.pk IN (SELECT pk FROM every){only}{since}"
+    return f"{both} SELECT %s FROM fhir_current r WHERE r.pk IN (SELECT pk FROM every){only}{since}{seen}"
 
 
-def compile_page(e: Everything, store: int, limit: int, after: tuple[str, str] = ("", "")) -> Statement:
-    """Rows (pk, type, id, version, updated, body) by type and id behind `after`."""
+def compile_page(e: Everything, store: int, limit: int, after: tuple[str, str] = ("", ""), visible: Visible | None = None) -> Statement:
+    """Rows (pk, type, id, version, updated, body) by type and id behind `after`. `visible` narrows them."""
     bound = Bound(store)
-    text = _found(e, bound) % COLUMNS
+    text = _found(e, bound, visible) % COLUMNS
     kind, identity = bound.add(after[0]), bound.add(after[1])
     return Statement(
         f"{text} AND (r.type>{kind} OR (r.type={kind} AND r.id>{identity})) ORDER BY r.type, r.id LIMIT {bound.add(limit)}",
@@ -102,7 +106,7 @@ def compile_page(e: Everything, store: int, limit: int, after: tuple[str, str] =
     )
 
 
-def compile_total(e: Everything, store: int) -> Statement:
+def compile_total(e: Everything, store: int, visible: Visible | None = None) -> Statement:
     """One row: how many resources $everything returns in all."""
     bound = Bound(store)
-    return Statement(_found(e, bound) % "count(*)", bound.values)
+    return Statement(_found(e, bound, visible) % "count(*)", bound.values)

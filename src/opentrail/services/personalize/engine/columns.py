@@ -76,6 +76,21 @@ class Texts(Sequence[str]):
         return Texts(_map(stem.with_name(stem.name + ".text.npy")), _map(stem.with_name(stem.name + ".ends.npy")))
 
 
+class Amended(Texts):
+    """Such a list with some strings replaced."""
+
+    def __init__(self, before: Texts, changes: Mapping[int, str]) -> None:
+        known: Mapping[int, str] = before._changes if isinstance(before, Amended) else {}
+        super().__init__(before._data, before._ends)
+        self._changes: dict[int, str] = {**known, **changes}
+
+    def __getitem__(self, index: int) -> str:  # type: ignore[override]
+        return self._changes[index] if index in self._changes else super().__getitem__(index)
+
+    def __iter__(self) -> Iterator[str]:
+        return (self._changes.get(at, value) for at, value in enumerate(super().__iter__()))
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """One column of a table. Coded: `codes` into `vocabulary`, -1 null. Plain text: `texts`, empty null. Else `numbers`."""

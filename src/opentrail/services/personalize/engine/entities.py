@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opentrail.services.personalize.engine.columns import NULL_CODE, NULL_LONG, Column, Table, Texts, is_coded, is_text, number_type
+from opentrail.services.personalize.engine.columns import (
+    NULL_CODE,
+    NULL_LONG,
+    Amended,
+    Column,
+    Table,
+    Texts,
+    is_coded,
+    is_text,
+    number_type,
+)
 from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.engine.schemas import Field, Schema
 
@@ -66,6 +76,41 @@ def _merge(field: Field, tables: Sequence[Table], places: Sequence[NDArray[np.in
         if column.numbers is not None:
             numbers[at] = column.numbers
     return Column(field, numbers=numbers)
+
+
+def head(entities: Entities, rows: int) -> Entities:
+    """The first rows only."""
+    return Entities(entities.ids[:rows], {name: _cut(column, rows) for name, column in entities.columns.items()})
+
+
+def _cut(column: Column, rows: int) -> Column:
+    if column.codes is not None:
+        return replace(column, codes=column.codes[:rows])
+    return column if column.numbers is None else replace(column, numbers=column.numbers[:rows])
+
+
+def amended(entities: Entities, rows: Mapping[int, Mapping[str, object]]) -> Entities:
+    """The same entities with other attributes in some rows (position -> the whole new row; what it does not name is null)."""
+    return Entities(entities.ids, {name: _amended(column, name, rows) for name, column in entities.columns.items()})
+
+
+def _amended(column: Column, name: str, rows: Mapping[int, Mapping[str, object]]) -> Column:
+    if column.texts is not None:
+        return replace(column, texts=Amended(column.texts, {at: str(row.get(name) or "") for at, row in rows.items()}))
+    if column.codes is not None:
+        words, codes = list(column.vocabulary), column.codes.copy()
+        for at, row in rows.items():
+            value = row.get(name)
+            if value is not None and value not in words:
+                words.append(str(value))
+            codes[at] = NULL_CODE if value is None else words.index(str(value))
+        return replace(column, codes=codes, vocabulary=words)
+    assert column.numbers is not None
+    numbers = column.numbers.copy()
+    for at, row in rows.items():
+        number = row.get(name)
+        numbers[at] = (np.nan if numbers.dtype == np.float64 else NULL_LONG) if number is None else number
+    return replace(column, numbers=numbers)
 
 
 def properties_row(schema: Schema, properties: str) -> dict[str, str | int | float | bool | None]:

@@ -6,14 +6,15 @@ shown and left alone sink. `weight` is the share of places that explore, `age` t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from opentrail.services.personalize.engine.columns import Mask
+from opentrail.services.personalize.engine.columns import Mask, Table
+from opentrail.services.personalize.engine.models import Model
 from opentrail.services.personalize.engine.recipes import Settings
 
 FEW_EVENTS = 20
@@ -34,20 +35,54 @@ class Exploration:
         return Exploration(float(settings.get("exploration_weight", 0.3)), float(settings.get("exploration_item_age_cut_off", 30.0)))
 
 
+def count_impressions(tables: Sequence[Table], model_items: Mapping[str, int]) -> dict[str, NDArray[np.int32]]:
+    """How often each item was shown in the impressions of events, and how often it was the one that was taken then."""
+    shown, taken = np.zeros(len(model_items), np.int32), np.zeros(len(model_items), np.int32)
+    for table in tables:
+        listed, item = table.columns.get("IMPRESSION"), table.columns["ITEM_ID"]
+        if listed is None or listed.texts is None or item.codes is None:
+            continue
+        for row, text in enumerate(listed.texts):
+            if text:
+                names = text.split("|")
+                places = [model_items[name] for name in names if name in model_items]
+                shown[places] += 1
+                name = item.vocabulary[int(item.codes[row])]
+                if name in names and name in model_items:
+                    taken[model_items[name]] += 1
+    return {"shown": shown, "taken": taken}
+
+
+def _seen(how: Exploration, arrays: Mapping[str, NDArray[Any]], pool: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """How often each item of the pool was taken when it was shown, and how often it was left alone."""
+    seen = [how.impressions.get(at, (0, 0)) for at in pool.tolist()] if how.impressions else [(0, 0)] * len(pool)
+    counts = np.array(seen, np.float64).reshape(-1, 2)
+    if "shown" in arrays:
+        counts += np.stack([arrays["taken"][pool], arrays["shown"][pool]], axis=1)
+    return counts[:, 0], np.maximum(counts[:, 1] - counts[:, 0], 0)
+
+
+def _by_birth(arrays: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The items with few events by when they came to be: these times, and the items."""
+    few = np.flatnonzero(arrays["events"] < FEW_EVENTS)
+    order = np.argsort(arrays["created"][few], kind="stable")
+    return arrays["created"][few][order], few[order]
+
+
 def mix_in(
-    best: list[tuple[int, float | None]], how: Exploration, arrays: Mapping[str, NDArray[Any]], mask: Mask | None, now: int, seed: int
+    best: list[tuple[int, float | None]], how: Exploration, model: Model, mask: Mask | None, now: int, seed: int
 ) -> tuple[list[tuple[int, float | None]], frozenset[int]]:
     """Replace about `weight` of the places of `best` by young items that pass `mask`: the new list and which items explore."""
-    young = (arrays["created"] > now - how.age * DAY) & (arrays["created"] <= now) & (arrays["events"] < FEW_EVENTS)
-    if mask is not None:
-        young &= mask
-    young[[at for at, _ in best]] = False
-    pool = np.flatnonzero(young)
+    born, few = model.kept("young", lambda: _by_birth(model.arrays))
+    span = np.array([int(now - how.age * DAY), now], born.dtype)
+    pool = few[slice(*np.searchsorted(born, span, side="right").tolist())]
+    pool = np.sort(pool if mask is None else pool[mask[pool]])
+    if not len(pool):
+        return best, frozenset()
+    pool = pool[~np.isin(pool, [at for at, _ in best])]
     rng = np.random.default_rng(seed)
     places = np.flatnonzero(rng.random(len(best)) < how.weight)[: len(pool)]
-    seen = [how.impressions.get(at, (0, 0)) for at in pool.tolist()]
-    taken = np.array([one for one, _ in seen], np.float64)
-    left = np.array([max(shown - one, 0) for one, shown in seen], np.float64)
+    taken, left = _seen(how, model.arrays, pool)
     draw = rng.beta(1 + taken, 9 + left)
     chosen = pool[np.argsort(-draw, kind="stable")[: len(places)]]
     mixed = list(best)

@@ -1,7 +1,7 @@
 """Filters at work: a checked filter over a table of items (users, actions) becomes a mask of what may be recommended.
 
-Attribute conditions are vectorised: a string column is inverted once (value -> rows), so IN touches only matching rows. Conditions on
-interactions see the latest 100 events of the current user per event type.
+Attribute conditions are vectorised: the words of a string column are inverted once (value -> codes), so that rows whose attributes change
+need no new inversion. Conditions on interactions see the latest 100 events of the current user per event type.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from opentrail.services.personalize.engine.columns import NULL_CODE, Column, Mask
+from opentrail.services.personalize.engine.columns import Mask
 from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.engine.filter_language import (
@@ -52,12 +51,12 @@ class Event:
 
 
 class FilterTable:
-    """The rows a filter chooses from, with the inverted string columns; build it once per catalogue, it only grows by caching."""
+    """The rows a filter chooses from, with the inverted vocabularies; build it once per catalogue, it only grows by caching."""
 
     def __init__(self, entities: Entities) -> None:
         self.rows = len(entities)
         self._columns = entities.columns
-        self._inverted: dict[str, dict[str, NDArray[np.int32]]] = {}
+        self._codes_of: dict[str, dict[str, list[int]]] = {}
         self._masks: OrderedDict[Comparison | Where, Mask] = OrderedDict()
 
     def mask(self, where: Where) -> Mask:
@@ -86,25 +85,25 @@ class FilterTable:
                 raise InvalidInput("Filter field {field}: the value must be a number.", field=one.field)
             result = np.asarray(_COMPARE[one.operator](column.numbers, np.float64(number)), np.bool_)
             return result & ~column.nulls() if column.numbers.dtype != np.float64 else result
-        inverted = self._inverted.get(one.field)
-        if inverted is None:
-            inverted = self._inverted[one.field] = _invert(column)
-        for value in values:
-            if str(value) in inverted:
-                result[inverted[str(value)]] = True
+        if column.codes is not None:
+            codes_of = self._codes_of.get(one.field)
+            if codes_of is None:
+                codes_of = self._codes_of[one.field] = _invert(column.vocabulary)
+            # One place more than there are words: the code of null, -1, is the last.
+            hit = np.zeros(len(column.vocabulary) + 1, np.bool_)
+            for value in values:
+                hit[codes_of.get(str(value), [])] = True
+            result = hit[column.codes]
         return ~result if one.operator == "NOT IN" else result
 
 
-def _invert(column: Column) -> dict[str, NDArray[np.int32]]:
-    if column.codes is None:
-        return {}
-    order = np.argsort(column.codes, kind="stable").astype(np.int32)
-    ends = np.searchsorted(column.codes[order], np.arange(NULL_CODE, len(column.vocabulary)), side="right")
-    parts: dict[str, list[NDArray[np.int32]]] = {}
-    for code, word in enumerate(column.vocabulary):
+def _invert(vocabulary: Sequence[str]) -> dict[str, list[int]]:
+    """The codes of the words that hold each value; values of a word are separated by |."""
+    found: dict[str, list[int]] = {}
+    for code, word in enumerate(vocabulary):
         for value in dict.fromkeys(word.split("|")):
-            parts.setdefault(value, []).append(order[ends[code] : ends[code + 1]])
-    return {value: rows[0] if len(rows) == 1 else np.concatenate(rows) for value, rows in parts.items()}
+            found.setdefault(value, []).append(code)
+    return found
 
 
 def bind(parsed: Filter, filter_values: Mapping[str, str]) -> Filter:

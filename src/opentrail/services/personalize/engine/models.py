@@ -6,10 +6,10 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from opentrail.services.personalize.engine.columns import Texts
 from opentrail.services.personalize.engine.errors import InvalidInput
 
+T = TypeVar("T")
 Arrays = Mapping[str, NDArray[Any]]
 Card = dict[str, Any]
 
@@ -29,6 +30,14 @@ class Model:
     arrays: Arrays
     items: Sequence[str]
     _indexes: dict[str, int] = field(default_factory=dict, repr=False)
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def kept(self, name: str, make: Callable[[], T]) -> T:
+        """What follows from the arrays alone and is needed by every call: made once. Two threads may make it both; they make the same."""
+        if name not in self._kept:
+            self._kept[name] = make()
+        found: T = self._kept[name]
+        return found
 
     def index(self, item: str) -> int:
         """The index of an item id, -1 when the model does not know it. The first call builds the table."""
@@ -68,7 +77,9 @@ def load_model(folder: Path, verify: bool = False) -> Model:
         if verify and _file_hash(path) != expected:
             raise InvalidInput("The model's file {name} differs from its card.", name=name)
         if not name.startswith("items."):
-            arrays[name.removesuffix(".npy")] = np.load(path, mmap_mode="r" if path.stat().st_size > 128 else None, allow_pickle=False)
+            mapped = np.load(path, mmap_mode="r" if path.stat().st_size > 128 else None, allow_pickle=False)
+            # As a plain array: numpy's own class for mapped ones makes every slice ten times as dear.
+            arrays[name.removesuffix(".npy")] = np.asarray(mapped)
     return Model(card, arrays, Texts.load(folder / "items"))
 
 

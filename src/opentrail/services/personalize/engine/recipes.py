@@ -32,7 +32,8 @@ class Hyperparameter:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One recipe. `events` are the event types it trains on (all when empty), `drops` the one whose items it leaves out."""
+    """One recipe. `events` are the event types it trains on (all when empty), `drops` the one whose items it leaves out, `updates` the
+    seconds after which a model that serves is brought up to date (0: never)."""
 
     name: str
     type: str
@@ -46,6 +47,7 @@ class Recipe:
     needs_user: bool = False
     interactions: bool = True
     withdrawn: bool = False
+    updates: int = 0
     hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
 
 

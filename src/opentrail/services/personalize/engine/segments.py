@@ -11,30 +11,27 @@ import numpy as np
 
 from opentrail.services.personalize.engine.columns import NULL_CODE, Column, Mask, SegmentWriter, Table
 from opentrail.services.personalize.engine.csv_import import ROWS_AT_ONCE
-from opentrail.services.personalize.engine.errors import InvalidInput
+from opentrail.services.personalize.engine.schemas import Schema
 
 Cell = str | int | float | None
 
 
-def rows_of(table: Table) -> Iterator[tuple[Cell, ...]]:
-    """The rows of a segment, values in the order of its schema."""
-    columns = [table.columns[field.name] for field in table.schema.fields]
+def rows_of(table: Table, schema: Schema | None = None) -> Iterator[tuple[Cell, ...]]:
+    """The rows of a segment, values in the order of a schema (its own, or a later one: null where it has no such field)."""
+    columns = [table.columns.get(field.name) for field in (schema or table.schema).fields]
     for start in range(0, table.rows, ROWS_AT_ONCE):
         stop = min(start + ROWS_AT_ONCE, table.rows)
-        yield from zip(*(_values(column, start, stop) for column in columns), strict=True)
+        yield from zip(*([None] * (stop - start) if one is None else _values(one, start, stop) for one in columns), strict=True)
 
 
-def export_csv(tables: Sequence[Table], out: IO[str]) -> int:
-    """Write segments of one schema as a CSV file that an import reads back; return the rows. Null is an empty value."""
+def export_csv(tables: Sequence[Table], schema: Schema, out: IO[str]) -> int:
+    """Write segments as a CSV file of a schema that an import reads back; return the rows. Null is an empty value."""
     writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([field.name for field in schema.fields])
     total = 0
-    for number, table in enumerate(tables):
-        if table.schema.fields != tables[0].schema.fields:
-            raise InvalidInput("The segments to export differ in their schemas.")
-        if not number:
-            writer.writerow([field.name for field in table.schema.fields])
-        booleans = [at for at, field in enumerate(table.schema.fields) if field.kind == "boolean"]
-        for row in rows_of(table):
+    booleans = [at for at, field in enumerate(schema.fields) if field.kind == "boolean"]
+    for table in tables:
+        for row in rows_of(table, schema):
             cells = ["" if cell is None else cell for cell in row]
             for at in booleans:
                 cells[at] = "" if cells[at] == "" else "true" if cells[at] else "false"

@@ -24,7 +24,7 @@ from opentrail.services.personalize.engine.filter_plan import Attributes, Event,
 from opentrail.services.personalize.engine.models import Model
 from opentrail.services.personalize.engine.propensity import TAKEN, action_scores
 from opentrail.services.personalize.engine.recipes import Recipe
-from opentrail.services.personalize.engine.scoring import RELATED_BOOST, score_history, score_item
+from opentrail.services.personalize.engine.scoring import RELATED_BOOST, by_popularity, score_history, score_item, score_sparsely
 from opentrail.services.personalize.engine.topk import search, top_k
 
 MOST_RESULTS = 500
@@ -36,6 +36,8 @@ MOST_COLUMNS = 10
 PROMOTED, EXPLORED, POPULAR = "Promoted item", "Exploration", "Popular item"
 WITH_REASONS = frozenset({"aws-user-personalization-v2"})
 """Recipes whose answers carry reasons, in the words of the PredictedItem shape."""
+OVERFETCH = 4
+"""How many times the asked items an index is asked for before an aim moves them."""
 FEW_LEFT = 0.02
 """Share of items left by a filter below which only those are scored, exactly, instead of asking the index."""
 
@@ -110,7 +112,7 @@ def recommend(campaign: Campaign, ask: Ask) -> list[Recommended]:
         mask[[at for at, _ in promoted]] = False
     best, fresh = _ranked(campaign, ask, history, mask, ask.k - len(promoted)), frozenset[int]()
     if campaign.exploration is not None and campaign.recipe.explores:
-        best, fresh = mix_in(best, campaign.exploration, campaign.model.arrays, mask, ask.now, ask.seed)
+        best, fresh = mix_in(best, campaign.exploration, campaign.model, mask, ask.now, ask.seed)
     # A user without history gets popular items, and is told so.
     plain = POPULAR if campaign.recipe.type == "USER_PERSONALIZATION" and not len(history) else None
     placed = [_present(campaign, at, score, ask, EXPLORED if at in fresh else plain) for at, score in best]
@@ -167,6 +169,8 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
     if recipe.type == "POPULAR_ITEMS":
         return [(at, None) for at in top_k(score_history(model, history), k, mask).tolist()]
     boost = _boost(campaign, ask)
+    if model.card["kind"] == "neighbours" and len(history) and not isinstance(boost, np.ndarray):
+        return _sparse(model, history, mask, k)
     if model.card["kind"] == "sequence" and "probes" in model.card and len(history) and not isinstance(boost, np.ndarray):
         query = sequence.encode(model.arrays, model.card, history)
         best, scores = _by_index(model, query, mask, k)
@@ -179,6 +183,26 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
         sample = every if len(every) <= EXACT_SOFTMAX else every[::STRIDE]
     share = _shares(scores, _others(best, sample, len(model.items)), len(model.items), model.card.get("temperature", 1.0))
     return list(zip(best.tolist(), share.tolist(), strict=True))
+
+
+def _sparse(model: Model, history: NDArray[np.int64], mask: Mask | None, k: int) -> list[tuple[int, float | None]]:
+    """The same for a model of neighbours: few items have a score of their own, the others come by popularity."""
+    found = score_sparsely(model, history)
+    able = found.items if mask is None else found.items[mask[found.items]]
+    scores = found.scores if mask is None else found.scores[mask[found.items]]
+    first = top_k(scores, k)
+    others = by_popularity(model, k, found.near, mask)
+    items = np.concatenate([able[first], others])
+    scores = np.concatenate([scores[first], model.arrays["popular"][others] * np.float32(model.card["popular_weight"])])
+    order = np.lexsort((items, -scores))[:k]
+    items, scores = items[order], scores[order].astype(np.float64)
+    if not len(items):
+        return []
+    temperature = float(model.card.get("temperature", 1.0))
+    top = max(float(found.scores.max(initial=-np.inf)), float(scores[0]))
+    own = float(np.exp((found.scores.astype(np.float64) - top) / temperature).sum())
+    share = np.exp((scores - top) / temperature) / (own + found.mass * np.exp(-top / temperature))
+    return list(zip(items.tolist(), share.tolist(), strict=True))
 
 
 def _popular_for(model: Model, ask: Ask) -> Scores:
@@ -194,7 +218,9 @@ def _related(model: Model, item: int, mask: Mask | None, k: int) -> NDArray[np.i
     if item < 0:
         return top_k(np.asarray(model.arrays["popular"], np.float32), k, mask)
     if "probes" in model.card:
-        best, _ = _by_index(model, np.asarray(model.arrays["vectors"][item]), mask, k + 1)
+        best, near = _by_index(model, np.asarray(model.arrays["vectors"][item]), mask, OVERFETCH * k if "boost" in model.arrays else k + 1)
+        if "boost" in model.arrays:
+            best = best[np.argsort(-(near + np.float32(RELATED_BOOST) * model.arrays["boost"][best]), kind="stable")]
         others: NDArray[np.int64] = best[best != item]
         return others[:k]
     scores = score_item(model, item)
@@ -273,6 +299,8 @@ def _promoted(campaign: Campaign, ask: Ask, history: NDArray[np.int64]) -> list[
 
 
 def _spread(usual: list[Recommended], promoted: list[Recommended], seed: int) -> list[Recommended]:
+    if not promoted:
+        return usual
     total = len(usual) + len(promoted)
     places = set(np.random.default_rng(seed).permutation(total)[: len(promoted)].tolist())
     first, second = iter(usual), iter(promoted)

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opentrail.services.personalize.engine.columns import NULL_LONG
+from opentrail.services.personalize.engine.aims import INFLUENCES, Aim, Dataset, ages, aimed, boost
 from opentrail.services.personalize.engine.content import content_matrix, decompose, interaction_matrix, unit
 from opentrail.services.personalize.engine.context import fit_context, fit_tastes
 from opentrail.services.personalize.engine.counting import growth, trending
-from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.engine.interactions import EventRule, Interactions, check_enough, select_events
 from opentrail.services.personalize.engine.metrics import average_rewards, ranking_metrics, segment_metrics, trend_accuracy
@@ -31,33 +30,10 @@ DeepFit = Callable[[Interactions, Settings, int], tuple[Card, Arrays]]
 """What `engine.deep.fit_sequence` is: interactions, settings, seed -> card and arrays of kind "sequence"."""
 
 SECONDS = {"30 minutes": 1_800, "1 hour": 3_600, "3 hours": 10_800, "1 day": 86_400}
-INDEX_FROM = 200_000
+INDEX_FROM = 50_000
 """Items from which vector models get an inverted-file index: below it the exact product is fast enough."""
 TOGETHER_WINDOW = 100
 SEMANTIC_SIZE = 128
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """What a recipe may read. `items` and `users` (attributes) are in the order of `interactions.items` and `.users`."""
-
-    interactions: Interactions
-    items: Entities | None = None
-    users: Entities | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """What a ranking is to favour beside relevance: a numeric item column (optimizationObjective), POPULARITY or FRESHNESS
-    (rankingInfluence), with sensitivity OFF, LOW, MEDIUM or HIGH."""
-
-    name: str
-    sensitivity: str
-
-
-INFLUENCES = ("POPULARITY", "FRESHNESS")
-SENSITIVITY = {"OFF": 0.0, "LOW": 0.25, "MEDIUM": 0.5, "HIGH": 1.0}
-"""Units of the log score that one standard deviation of an aim's column is worth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,26 +70,41 @@ def train(
     aims: Sequence[Aim] = (),
 ) -> Trained:
     """Train `recipe`: fit on 90 % of the users to measure, then on all for use. `deep` fits the sequence models when it is at hand."""
-    if recipe.needs_items and (data.items is None or not data.items.columns):
-        raise InvalidInput("Recipe {recipe} needs an Items dataset.", recipe=recipe.name)
-    if recipe.interactions:
-        chosen = tuple(rules) or tuple(EventRule(kind) for kind in recipe.events)
-        data = replace(data, interactions=select_events(data.interactions, chosen))
-        if recipe.engine != "actions":
-            check_enough(data.interactions, ", ".join(rule.kind for rule in chosen) or None)
+    data = _readable(recipe, data, rules)
     fit = _fitter(recipe, data, settings, seed, deep)
     metrics, baselines, evaluation = _measure(recipe, data, settings, seed, fit, aims)
     card, arrays = fit(data)
     card |= {"recipe": recipe.name, "settings": settings, "seed": seed, "metrics": metrics, "drops": recipe.drops}
-    if recipe.explores:
-        arrays |= _ages(data)
+    if recipe.explores or recipe.engine == "semantic":
+        arrays |= ages(data)
     if recipe.engine == "personal":
         card, arrays = _with_lifts(card, arrays, data)
     if aims:
         card["aims"] = [[aim.name, aim.sensitivity] for aim in aims]
-        arrays["boost"] = _boost(data, aims)
+        arrays["boost"] = boost(data, aims)
     model = Model(card, arrays, data.interactions.items)
     return Trained(model, metrics, baselines, settings, evaluation)
+
+
+def _readable(recipe: Recipe, data: Dataset, rules: Sequence[EventRule]) -> Dataset:
+    """What the recipe reads of the data. Raises InvalidInput when that is too little."""
+    if recipe.needs_items and (data.items is None or not data.items.columns):
+        raise InvalidInput("Recipe {recipe} needs an Items dataset.", recipe=recipe.name)
+    if not recipe.interactions:
+        return data
+    chosen = tuple(rules) or tuple(EventRule(kind) for kind in recipe.events)
+    data = replace(data, interactions=select_events(data.interactions, chosen))
+    if recipe.engine == "actions":
+        if not len(data.interactions):
+            raise InvalidInput("Recipe {recipe} needs action interactions.", recipe=recipe.name)
+    else:
+        check_enough(data.interactions, ", ".join(rule.kind for rule in chosen) or None)
+    return data
+
+
+OBJECTIVES = {"USER_SEGMENTATION": "recall_at_k"}
+"""The metric that tuning maximises, by type of recipe; for the others it is OBJECTIVE."""
+OBJECTIVE = "normalized_discounted_cumulative_gain_at_25"
 
 
 def tune(
@@ -123,22 +114,24 @@ def tune(
     ranges: Ranges,
     jobs: int,
     seed: int,
-    objective: str = "normalized_discounted_cumulative_gain_at_25",
     rules: Sequence[EventRule] = (),
     deep: DeepFit | None = None,
+    aims: Sequence[Aim] = (),
 ) -> tuple[Trained, list[tuple[Settings, float]]]:
-    """HPO by random search: `jobs` trainings (the first with the given settings); the best by `objective`, and all trials."""
-    best: Trained | None = None
+    """HPO by random search: `jobs` trials (the first with the given settings), then one training with the best; and all trials.
+
+    Trials see only the users whom the final training does not measure, split once more, so that its metrics have not picked the winner.
+    """
+    data = _readable(recipe, data, rules)
+    objective = OBJECTIVES.get(recipe.type, OBJECTIVE)
+    inner = replace(data, interactions=hold_out_users(data.interactions, seed)[0])
     trials = []
     for trial in range(max(1, jobs)):
-        found = train(recipe, data, draw_settings(recipe, settings, ranges, trial, seed), seed, rules, deep)
-        if objective not in found.metrics:
-            raise InvalidInput("Recipe {recipe} has no metric of the objective's name.", recipe=recipe.name)
-        trials.append((found.settings, found.metrics[objective]))
-        if best is None or found.metrics[objective] > best.metrics[objective]:
-            best = found
-    assert best is not None
-    return best, trials
+        drawn = draw_settings(recipe, settings, ranges, trial, seed)
+        found = _measure(recipe, inner, drawn, seed, _fitter(recipe, inner, drawn, seed, deep), aims)[0]
+        trials.append((drawn, found[objective]))
+    best = max(trials, key=lambda trial: trial[1])[0]
+    return train(recipe, data, best, seed, rules, deep, aims), trials
 
 
 def recommend_lists(model: Model, queries: Sequence[Query], related: bool, k: int = 25) -> list[list[int]]:
@@ -196,7 +189,7 @@ def _measure(recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: 
 
     card, arrays = fit(part)
     if aims:
-        arrays["boost"] = _boost(part, aims)
+        arrays["boost"] = boost(part, aims)
     popular = Model({"kind": "fixed"}, {"popular": popular_share(kept)}, events.items)
     card_near, arrays_near = fit_personal(kept, Choice())
     near = Model(card_near, arrays_near, events.items)
@@ -206,7 +199,7 @@ def _measure(recipe: Recipe, data: Dataset, settings: Settings, seed: int, fit: 
     metrics = result(lists)
     objective = next((aim.name for aim in aims if aim.name not in INFLUENCES), None)
     if objective is not None:
-        value = np.nan_to_num(_aimed(part, objective))
+        value = np.nan_to_num(aimed(part, objective))
         metrics["average_rewards_at_k"] = average_rewards(lists, [{item: float(value[item]) for item in q.relevant} for q in queries])
     return metrics, {name: result(recommend_lists(model, queries, False)) for name, model in baselines.items()}, named
 
@@ -301,16 +294,22 @@ def _trimmed(data: Interactions, settings: Settings) -> Interactions:
 
 
 def update(recipe: Recipe, model: Model, data: Dataset) -> Model:
-    """Bring a model of user-personalization up to new data without a new training (TrainingMode UPDATE).
+    """Bring a model up to new data without a new training (TrainingMode UPDATE, automatic and incremental updates).
 
-    Neighbours are counted again with the constants chosen before; a network keeps its weights, and items it does not know get the mean
-    vector of their neighbours. Metrics stay those of the training. Items keep their places: `data` must list the model's items first.
+    Trends and texts are counted again. Of personal recipes neighbours are counted again with the constants chosen before; a network keeps
+    its weights, and items it does not know get the mean vector of their neighbours. Metrics stay those of the training. Items keep
+    their places: `data` must list the model's items first.
     """
-    if recipe.engine != "personal":
+    if not recipe.updates:
         raise InvalidInput("Recipe {recipe} cannot be updated; train it anew.", recipe=recipe.name)
     events = data.interactions
     if list(events.items[: len(model.items)]) != list(model.items):
         raise InvalidInput("The data does not list the model's items first.")
+    if recipe.engine == "trending":
+        return Model(model.card, {"popular": _trend(events, model.card["settings"])}, events.items)
+    if recipe.engine == "semantic":
+        card, arrays = _semantic(data, int(model.card["seed"]))
+        return Model({**model.card, **card}, {**arrays, **ages(data)}, events.items)
     card, arrays = {**model.card}, {**model.arrays}
     if "choice" in card:
         arrays |= fit_arrays(events, Choice(**card["choice"]))
@@ -321,8 +320,8 @@ def update(recipe: Recipe, model: Model, data: Dataset) -> Model:
         card, arrays = with_index(card, arrays, int(card["seed"]))
     card, arrays = _with_lifts(card, arrays, data)
     if "aims" in card:
-        arrays["boost"] = _boost(data, [Aim(*one) for one in card["aims"]])
-    return Model(card, {**arrays, **(_ages(data) if recipe.explores else {})}, events.items)
+        arrays["boost"] = boost(data, [Aim(*one) for one in card["aims"]])
+    return Model(card, {**arrays, **(ages(data) if recipe.explores else {})}, events.items)
 
 
 def _with_new_items(vectors: NDArray[np.float32], data: Interactions) -> NDArray[np.float32]:
@@ -341,39 +340,3 @@ def _with_lifts(card: Card, arrays: Arrays, data: Dataset) -> tuple[Card, Arrays
     context, lifts = fit_context(data.interactions)
     tastes, tasted = fit_tastes(data.interactions, data.users) if data.users is not None else ({}, {})
     return {**card, **context, **tastes}, {**arrays, **lifts, **tasted}
-
-
-def _boost(data: Dataset, aims: Sequence[Aim]) -> NDArray[np.float32]:
-    total = np.zeros(len(data.interactions.items), np.float32)
-    for aim in aims:
-        if aim.sensitivity not in SENSITIVITY:
-            raise InvalidInput("The sensitivity must be one of {values}.", values=", ".join(SENSITIVITY))
-        value = _aimed(data, aim.name)
-        known = np.isfinite(value)
-        spread = float(value[known].std()) if known.any() else 0.0
-        if spread > 0:
-            total[known] += np.float32(SENSITIVITY[aim.sensitivity]) * ((value[known] - value[known].mean()) / spread).astype(np.float32)
-    return total
-
-
-def _aimed(data: Dataset, name: str) -> NDArray[np.float64]:
-    if name == "POPULARITY":
-        return np.log1p(popular_share(data.interactions).astype(np.float64) * 100)
-    if name == "FRESHNESS":
-        created = _ages(data)["created"]
-        return np.where(created == np.iinfo(np.int64).max, np.nan, created.astype(np.float64))
-    column = data.items.columns.get(name) if data.items is not None else None
-    if column is None or column.numbers is None:
-        raise InvalidInput("The objective must name a numeric column of the Items dataset.")
-    return np.where(column.nulls(), np.nan, column.numbers.astype(np.float64))
-
-
-def _ages(data: Dataset) -> Arrays:
-    """When each item came to be (CREATION_TIMESTAMP, else its first event) and how many events it has, for exploration."""
-    events = data.interactions
-    first = np.full(len(events.items), np.iinfo(np.int64).max)
-    np.minimum.at(first, events.item, events.time)
-    column = data.items.columns.get("CREATION_TIMESTAMP") if data.items is not None else None
-    if column is not None and column.numbers is not None:
-        first = np.where(column.numbers == NULL_LONG, first, column.numbers)
-    return {"created": first, "events": np.bincount(events.item, minlength=len(events.items)).astype(np.int32)}

@@ -332,17 +332,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_personalize_event_user", ["dataset_group", "user_id", "time"], unique=False)
 
     op.create_table(
-        "personalize_job",
-        sa.Column("arn", sa.String(), nullable=False),
-        sa.Column("created", sa.Double(), nullable=False),
-        sa.Column("crashes", sa.SmallInteger(), nullable=False),
-        sa.Column("stopping", sa.SmallInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("arn", name=op.f("pk_personalize_job")),
-    )
-    with op.batch_alter_table("personalize_job", schema=None) as batch_op:
-        batch_op.create_index("ix_personalize_job_created", ["created"], unique=False)
-
-    op.create_table(
         "personalize_resource",
         sa.Column("arn", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import calendar
 import gzip
 import json
+import random
 import re
+import time
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 
+from opentrail.calls.call import Call, Request
+from opentrail.kernel.principal import Principal
 from opentrail.record.selectors import DataResource, EventSelector
 from opentrail.services.cloudtrail.delivery import files, store
 from opentrail.services.cloudtrail.delivery.status import status_of
+from opentrail.services.cloudtrail.trail_status import get_trail_status
 from tests.conftest import MakeDatabase
 from tests.unit.services.cloudtrail.deliveries import ACCOUNT, BUCKET, HOME, START, Crash, World, on_sqlite, prepared, record, trail
 
@@ -200,6 +209,55 @@ def test_a_dead_bucket_loses_nothing_shows_in_the_status_and_holds_up_nobody_els
         assert status["LatestDeliveryTime"] == world.clock.time
         assert "LatestDeliveryError" not in status
         assert store.oldest_needed(snapshot) is None
+
+
+def test_a_bucket_that_is_away_for_more_than_an_hour_is_tried_again_and_again_and_gets_everything(world: World) -> None:
+    """Real waits between the attempts, records that keep coming, digests that wait too, and a restart in the middle."""
+    world.chance = random.Random(1).random
+    world.restart()
+    world.buckets.down[BUCKET] = "ServiceUnavailable"
+    expected, began, attempts = [world.change(trail())], world.clock.time, []
+    steps = random.Random(2)
+    while world.clock.time < began + 4_500:
+        expected += world.calls(steps.randrange(3))
+        world.flush()
+        world.digest()
+        status = trail_status(world)
+        assert (status["LatestDeliveryError"], status["LatestDigestDeliveryError"]) == ("ServiceUnavailable", "ServiceUnavailable")
+        assert "LatestDeliveryTime" not in status
+        attempts.append(status["LatestDeliveryAttemptTime"])
+        if len(attempts) == 300:
+            world.restart()
+        world.tick(steps.uniform(1, 13))
+    tried = sorted({calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")) for text in attempts})
+    waits = [late - early for early, late in pairwise(tried)]
+    assert tried[-1] - tried[0] > 3_600
+    assert max(waits) < 60 + 13 + 1
+    assert sorted(waits)[len(waits) // 2] > 30
+    world.buckets.down.clear()
+    back = world.clock.time
+    world.tick(75)
+    for _ in range(3):
+        world.flush()
+        world.digest()
+        world.tick(75)
+    assert sorted(world.buckets.event_ids()) == sorted(expected)
+    assert len(set(expected)) == len(expected)
+    named = {file["s3Object"] for digest in world.buckets.digests() for file in digest["logFiles"]}
+    assert named == set(world.buckets.named())
+    status = trail_status(world)
+    assert status["LatestDeliveryTime"] > back
+    assert {"LatestDeliveryError", "LatestDigestDeliveryError"} & status.keys() <= {"LatestDeliveryError"}
+    assert not status["LatestDeliveryError"]
+
+
+def trail_status(world: World) -> dict[str, Any]:
+    """What GetTrailStatus answers."""
+    tools: Any = SimpleNamespace(delivery=world.own.read)
+    call = Call(Request("POST", "/", "", {}, b"", "127.0.0.1", world.clock.time), tools, "request")
+    call.set_caller(Principal("Root", ACCOUNT), HOME)
+    with world.main.read() as snapshot:
+        return dict(get_trail_status(snapshot, call, SimpleNamespace(Name="main")))
 
 
 def test_waits_grow_and_are_kept_per_trail(world: World) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from opentrail.services.comprehendmedical.engine import library
-from opentrail.services.comprehendmedical.engine.library import Library, Vocabularies
+from opentrail.services.comprehendmedical.engine.library import Library
+from opentrail.services.comprehendmedical.vocabularies import Held
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +16,6 @@ def loaded() -> Library:
 
 
 @pytest.fixture(scope="session")
-def vocabularies() -> Vocabularies:
+def vocabularies() -> Held:
     """ICD-10-CM and RxNorm as packaged."""
-    return library.load_vocabularies()
+    return Held()

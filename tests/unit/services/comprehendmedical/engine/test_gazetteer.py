@@ -5,7 +5,7 @@ from __future__ import annotations
 from opentrail.services.comprehendmedical.engine import gazetteer
 from opentrail.services.comprehendmedical.engine.library import Library
 
-SMALL = gazetteer.build([("lung cancer", "D"), ("small cell lung cancer", "D"), ("lung", "A"), ("aspirin", "CR"), ("may", "FL")])
+SMALL = gazetteer.of(gazetteer.compiled({"lung cancer": "D", "small cell lung cancer": "D", "lung": "A", "aspirin": "CR", "may": "FL"}))
 
 
 def test_the_longest_phrase_wins_and_groups_are_apart() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from opentrail.services.comprehendmedical.engine import rxnorm, terms
-from opentrail.services.comprehendmedical.engine.library import Vocabularies
+from opentrail.services.comprehendmedical.engine import icd10cm, rxnorm, terms
+from opentrail.services.comprehendmedical.vocabularies import Held
 
 ROWS = [
     ("1", "IN", "glucoform", "glucoform"),
@@ -42,7 +42,7 @@ def test_what_is_not_listed_has_no_concept() -> None:
     assert rxnorm.build([]).search("aspirin", "81 mg") == []
 
 
-def test_the_common_ingredients_with_a_are_linked_and_the_rest_is_known_to_be_missing(vocabularies: Vocabularies) -> None:
+def test_the_common_ingredients_with_a_are_linked_and_the_rest_is_known_to_be_missing(vocabularies: Held) -> None:
     codes = {
         "acetaminophen": "161",
         "aspirin": "1191",
@@ -55,8 +55,8 @@ def test_the_common_ingredients_with_a_are_linked_and_the_rest_is_known_to_be_mi
         "azithromycin": "18631",
         "apixaban": "1364430",
     }
-    assert {name: vocabularies.rxnorm.search(name, "")[0][0].code for name in codes} == codes
-    assert vocabularies.rxnorm.ingredients("a") == len(codes)
+    packaged = vocabularies.get("rxnorm", None)
+    assert {name: packaged.search(name, "")[0][0].code for name in codes} == codes
 
 
 def test_units_are_made_alike() -> None:
@@ -77,13 +77,41 @@ def test_units_are_made_alike() -> None:
         ("heart failure", "I50.9"),
     ],
 )
-def test_common_conditions_find_their_code(vocabularies: Vocabularies, words: str, code: str) -> None:
-    told = [hit[0] for hit in vocabularies.icd10cm.search(words)]
-    assert any(one[:3] == code[:3] for one in told), told
+def test_common_conditions_find_their_code(vocabularies: Held, words: str, code: str) -> None:
+    assert vocabularies.get("icd10cm", None).search(words)[0][0] == code
+
+
+@pytest.mark.parametrize(
+    ("mention", "details", "code"),
+    [
+        ("knee pain", "left", "M25.562"),
+        ("pneumonia", "right upper lobe", "J18.9"),
+        ("fracture of femur", "right", "S72"),
+        ("HTN", "", "I10"),
+        ("COPD", "", "J44.9"),
+    ],
+)
+def test_words_around_a_condition_and_short_forms_are_understood(vocabularies: Held, mention: str, details: str, code: str) -> None:
+    told = [hit[0] for hit in vocabularies.get("icd10cm", None).search(mention, details)]
+    assert any(one.startswith(code) for one in told), told
+
+
+def test_an_analogy_finds_what_no_term_names() -> None:
+    rows = [
+        ("A01.1", "t", "Burn of chest wall"),
+        ("A01.1", "i", "Burn of breast"),
+        ("A01.2", "t", "Burn of forearm"),
+        ("A02.1", "t", "Corrosion of chest wall"),
+        ("A02.2", "t", "Corrosion of forearm"),
+    ]
+    codes = icd10cm.Icd10Cm(icd10cm.compiled(rows), {}, icd10cm.ranker())
+    top, columns = codes.seen(terms.words_of("corrosion of breast"))
+    alike = {codes.codes[number]: row[icd10cm.ALIKE] for number, row in zip(top.tolist(), columns, strict=True)}
+    assert max(alike, key=alike.__getitem__) == "A02.1"
 
 
 def test_the_index_finds_misspelt_and_inflected_words() -> None:
-    index = terms.Index(["acute bronchitis", "chronic sinusitis", "fracture of femur"])
+    index = terms.Index.of(["acute bronchitis", "chronic sinusitis", "fracture of femur"])
     assert [index.search(words, 1)[0].number for words in ("brochitis acute", "sinus, chronic", "femoral fractures")] == [0, 1, 2]
     assert index.search("zzzz qqqq", 3) == []
-    assert terms.Index([]).search("fever", 3) == []
+    assert terms.Index.of([]).search("fever", 3) == []

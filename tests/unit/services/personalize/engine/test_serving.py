@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.personalize.engine import serving
+from opentrail.services.personalize.engine.aims import Dataset
 from opentrail.services.personalize.engine.batch import Person, infer, segment
 from opentrail.services.personalize.engine.columns import NULL_LONG, Column
 from opentrail.services.personalize.engine.entities import Entities
@@ -24,9 +25,10 @@ from opentrail.services.personalize.engine.interactions import Interactions, fro
 from opentrail.services.personalize.engine.models import Model
 from opentrail.services.personalize.engine.recipes import find_recipe, read_settings
 from opentrail.services.personalize.engine.schemas import Field, Schema
+from opentrail.services.personalize.engine.scoring import score_history
 from opentrail.services.personalize.engine.serving import Ask, Campaign, Promotion, Recommended, rank, recommend, recommend_actions
 from opentrail.services.personalize.engine.topk import build_index
-from opentrail.services.personalize.engine.training import Dataset, train
+from opentrail.services.personalize.engine.training import train
 
 from .generated import CHAIN, chain_items, walks, with_kinds
 
@@ -322,3 +324,27 @@ def test_reasons_are_told_by_the_second_version() -> None:
         recommend(campaign(UP), Ask(columns=["PLACE"] * 11))
     with pytest.raises(ServiceError):
         recommend(campaign(UP), Ask(rules=rules("INCLUDE ItemID WHERE Items.PLACE = $PLACE")))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10_000), st.integers(1, 60), st.booleans(), st.floats(0.0, 0.2), st.sampled_from([0.003, 0.1, 1.0]))
+def test_neighbours_answer_as_if_every_item_were_scored(seed: int, k: int, repeats: bool, weight: float, temperature: float) -> None:
+    rng = np.random.default_rng(seed)
+    items = 300
+    starts = np.concatenate(([0], np.cumsum(rng.integers(0, 12, items))))
+    near = np.concatenate([rng.permutation(items)[: int(size)] for size in np.diff(starts)] or [np.zeros(0)])
+    arrays = {
+        "near_starts": starts, "near_item": near.astype(np.int32), "near_value": rng.random(len(near), dtype=np.float32),
+        "popular": rng.integers(0, 5, items).astype(np.float32) / 5,
+    }  # fmt: skip
+    card = {"kind": "neighbours", "decay": 0.8, "length": 50, "popular_weight": weight, "repeats": repeats, "temperature": temperature}
+    model = Model(card, arrays, [str(n) for n in range(items)])
+    history = rng.integers(0, items, int(rng.integers(1, 8)))
+    mask = rng.random(items) < 0.3 if seed % 2 else None
+    every = score_history(model, history).astype(np.float64)
+    allowed_rows = np.arange(items) if mask is None else np.flatnonzero(mask)
+    wanted = allowed_rows[np.lexsort((allowed_rows, -every[allowed_rows]))][:k]
+    raised = np.exp((every - every.max()) / temperature)
+    found = serving._sparse(model, history, mask, k)
+    np.testing.assert_allclose([share for _, share in found], raised[wanted] / raised.sum(), rtol=2e-3, atol=1e-7)
+    np.testing.assert_allclose(every[[at for at, _ in found]], every[wanted], rtol=1e-5, atol=1e-6)

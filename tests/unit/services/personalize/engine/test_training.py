@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from opentrail.kernel.errors import ServiceError
+from opentrail.services.personalize.engine.aims import Aim, Dataset
 from opentrail.services.personalize.engine.counting import growth, popularity, trending
 from opentrail.services.personalize.engine.interactions import Interactions, from_arrays
 from opentrail.services.personalize.engine.linear import fit_ease
@@ -27,7 +28,7 @@ from opentrail.services.personalize.engine.recipes import (
 )
 from opentrail.services.personalize.engine.scoring import score_history, score_item
 from opentrail.services.personalize.engine.topk import top_k
-from opentrail.services.personalize.engine.training import Aim, Dataset, Trained, train, tune, update
+from opentrail.services.personalize.engine.training import Trained, train, tune, update
 
 from .generated import CHAIN, chain_items, walks, with_kinds
 
@@ -215,11 +216,13 @@ def test_hyperparameter_search_draws_within_ranges_and_keeps_the_best() -> None:
     ):
         with pytest.raises(ServiceError):
             check_ranges(sims, wrong)
-    best, trials = tune(sims, Dataset(DATA), settings, ranges, 3, 0, GAIN)
+    best, trials = tune(sims, Dataset(DATA), settings, ranges, 3, 0)
     assert len(trials) == 3
-    assert best.metrics[GAIN] == max(value for _, value in trials)
-    with pytest.raises(ServiceError):
-        tune(sims, Dataset(DATA), settings, ranges, 1, 0, "speed")
+    assert best.settings == max(trials, key=lambda trial: trial[1])[0]
+    assert best.metrics == train(sims, Dataset(DATA), best.settings, 0).metrics
+    affinity = find_recipe("aws-item-affinity")
+    _, trials = tune(affinity, Dataset(DATA), read_settings(affinity, {}), default_ranges(affinity), 2, 0)
+    assert [value > 0 for _, value in trials] == [True, True]
 
 
 def test_aims_move_items_up() -> None:

@@ -110,7 +110,14 @@ class Has:
     filter: "Filter"
 
 
-Filter = Match | Missing | HasId | Updated | Chain | Has
+@dataclass(frozen=True, slots=True)
+class Either:
+    """The resource passes every filter of one of the options; each has at least one."""
+
+    options: tuple[tuple["Filter", ...], ...]
+
+
+Filter = Match | Missing | HasId | Updated | Chain | Has | Either
 
 
 @dataclass(frozen=True, slots=True)

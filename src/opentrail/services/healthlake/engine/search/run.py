@@ -31,6 +31,10 @@ class Stored:
     body: bytes
 
 
+Keep = Callable[[list[Stored]], list[Stored]]
+"""Takes out of what was found for an include what may not be shown."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """A page: matches in order, what was included, the total if asked, where the next page starts, and warnings."""
@@ -46,8 +50,8 @@ def _ask(read: Read, statement: Statement) -> list[tuple[Any, ...]]:
     return read(statement.text, statement.values)
 
 
-def run_search(read: Read, search: Search, store: int, after: After = START) -> Found:
-    """One page of a search. `_summary=count` gives the total alone."""
+def run_search(read: Read, search: Search, store: int, after: After = START, keep: Keep | None = None) -> Found:
+    """One page of a search. `_summary=count` gives the total alone. What `keep` takes out is neither shown nor followed."""
     total = int(_ask(read, compile_total(search, store))[0][0]) if search.total or search.summary == "count" else None
     if search.summary == "count":
         return Found((), (), total, None, search.warnings)
@@ -59,12 +63,14 @@ def run_search(read: Read, search: Search, store: int, after: After = START) -> 
     page = rows[: search.count]
     following = After(tuple(page[-1][6:]), page[-1][0]) if len(rows) > search.count else None
     matches = tuple(Stored(*row[:6]) for row in page)
-    included, full = _included(read, search.includes, store, matches)
+    included, full = _included(read, search.includes, store, matches, keep)
     cut = Issue("warning", "too-costly", "Only the first {} included resources are returned.", (name(MAX_INCLUDED),))
     return Found(matches, included, total, following, (*search.warnings, cut) if full else search.warnings)
 
 
-def _included(read: Read, includes: tuple[Include, ...], store: int, matches: tuple[Stored, ...]) -> tuple[tuple[Stored, ...], bool]:
+def _included(
+    read: Read, includes: tuple[Include, ...], store: int, matches: tuple[Stored, ...], keep: Keep | None
+) -> tuple[tuple[Stored, ...], bool]:
     """What the includes add, each resource once; those with `:iterate` go on from what was added."""
     seen = {row.pk for row in matches}
     added: list[Stored] = []
@@ -77,6 +83,7 @@ def _included(read: Read, includes: tuple[Include, ...], store: int, matches: tu
                 if row[0] not in seen:
                     seen.add(row[0])
                     fresh.append(Stored(*row))
+        fresh = keep(fresh) if keep is not None and fresh else fresh
         added += fresh
         frontier, asked = fresh, tuple(i for i in includes if i.iterate)
         if not fresh or not asked or len(added) >= MAX_INCLUDED:

@@ -16,6 +16,7 @@ from opentrail.services.healthlake.engine.search import conditions as c
 from opentrail.services.healthlake.engine.search.conditions import AFTER_ALL, Bound
 from opentrail.services.healthlake.engine.search.query import (
     Chain,
+    Either,
     Filter,
     Has,
     HasId,
@@ -65,7 +66,7 @@ def promise(f: Filter) -> int:
         return 35
     if isinstance(f, Updated):
         return 70
-    if isinstance(f, Missing) or f.modifier in NEGATIVE:
+    if isinstance(f, Missing | Either) or f.modifier in NEGATIVE:
         return LAST
     return _match_promise(f)
 
@@ -133,6 +134,8 @@ def condition(f: Filter, kind: str, r: str, bound: Bound, depth: int) -> str:
         return c.any_of([c.interval(f"{r}.updated", f"{r}.updated", v, bound) for v in f.values])
     if isinstance(f, Missing):
         return _missing(f, r, bound)
+    if isinstance(f, Either):
+        return c.any_of([f"({' AND '.join(condition(one, kind, r, bound, depth) for one in option)})" for option in f.options])
     if isinstance(f, Match):
         a = f"e{depth}"
         found = f"EXISTS (SELECT 1 FROM fhir_{c.table(f)} {a} WHERE {a}.pk={r}.pk AND {c.matching(a, f, bound, probe=True)})"

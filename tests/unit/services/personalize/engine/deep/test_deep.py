@@ -8,11 +8,12 @@ import numpy as np
 import torch
 
 from opentrail.services.personalize.engine import sequence
+from opentrail.services.personalize.engine.aims import Dataset
 from opentrail.services.personalize.engine.deep import fit_sequence
 from opentrail.services.personalize.engine.deep.network import Network, export
 from opentrail.services.personalize.engine.deep.training import Plan, cut_windows
 from opentrail.services.personalize.engine.recipes import find_recipe, read_settings
-from opentrail.services.personalize.engine.training import Dataset, train
+from opentrail.services.personalize.engine.training import train
 
 from ..generated import walks
 

@@ -1,0 +1,33 @@
+"""A server whose pipeline has neither record nor journal, as the peer of `benchmarks.recording`. Nothing else puts one together.
+
+python -m benchmarks.unrecorded FOLDER PORT
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+from unittest.mock import patch
+
+from benchmarks.servers import ACCOUNT
+from opentrail import app, start
+from opentrail.gateway import recording
+from opentrail.gateway.protocols import encode, encode_error
+from opentrail.kernel.settings import Settings
+
+
+def unrecorded(gateway: Any, call: Any, outcome: Any) -> list[Any]:
+    """Encodes the answer, and that is all."""
+    outcome.answer = encode_error(call, outcome.error) if outcome.error is not None else encode(call, outcome.output or {})
+    return []
+
+
+def main(folder: str, port: str) -> int:
+    settings = Settings(data_dir=folder, listen=f"127.0.0.1:{port}", account=(ACCOUNT,))
+    start.prepare(settings, lambda text: None)
+    with patch.object(recording, "conclude", unrecorded):
+        return app.serve_web(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
