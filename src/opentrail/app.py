@@ -40,17 +40,23 @@ from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
+from opentrail.services.comprehendmedical.batch import Batch
+from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
+from opentrail.services.healthlake import jobs as healthlake_jobs
+from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.healthlake.bulk import QUEUES
 from opentrail.services.healthlake.exporting import Export
 from opentrail.services.healthlake.importing import Import
 from opentrail.services.healthlake.job_records import telling
 from opentrail.services.healthlake.job_store import EXPORT, IMPORT
+from opentrail.services.healthlake.note_reading import NoteReading
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import jobs as personalize_jobs
 from opentrail.services.personalize import service as personalize
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
+from opentrail.services.s3.blobs import SPOOL
 from opentrail.services.sns import service as sns
 from opentrail.services.sts import service as sts
 from opentrail.store.database import Database
@@ -135,6 +141,8 @@ def serve_web(settings: Settings) -> int:
 
 async def _serve_web(settings: Settings) -> int:
     parts = Parts(settings, web=True)
+    if not settings.database:
+        clear_spool(parts.blobs)
     gateway = make_gateway(parts)
     server = Server(
         gateway,
@@ -160,6 +168,12 @@ async def _serve_web(settings: Settings) -> int:
     parts.engines.stop()
     parts.close()
     return 0
+
+
+def clear_spool(folder: Path) -> None:
+    """Removes what a web process that was killed left half received: it may be patients' text. On SQLite no other process spools."""
+    for file in (folder / SPOOL).glob("*"):
+        file.unlink(missing_ok=True)
 
 
 def settle_memory() -> None:
@@ -274,6 +288,7 @@ def workers(parts: Parts) -> list[Worker]:
     def doing(service: str, kinds: Mapping[str, Kind]) -> Jobs:
         return Jobs(service, kinds, parts.main.read, turns.write, calls, parts.engines, clock, settings.folder / "jobs")
 
+    tell = telling(make_tools(parts, calls))
     return [
         worker(Following(index.follower(), parts.main), parts.history),
         worker(merging.Merging(clock, settings.journal_days), parts.history),
@@ -283,19 +298,13 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
-        *(worker(task, parts.history) for task in healthlake_jobs(parts, calls, turns)),
+        worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell, settings.folder)}), parts.history),
+        worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell)}), parts.history),
+        worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
         worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
         worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
-    ]
-
-
-def healthlake_jobs(parts: Parts, calls: RemoteCalls, turns: Turns) -> list[Jobs]:
-    """HealthLake's imports and exports; each kind has a line of its own."""
-    tell = telling(make_tools(parts, calls))
-    queues: list[tuple[str, Kind]] = [(IMPORT, Import(tell)), (EXPORT, Export(tell))]
-    scratch = parts.settings.folder / "jobs"
-    return [
-        Jobs(QUEUES[name], {name: kind}, parts.main.read, turns.write, calls, parts.engines, parts.clock, scratch) for name, kind in queues
+        worker(doing(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}), parts.history),
+        worker(doing(comprehendmedical.SERVICE.name, dict.fromkeys(BATCH_KINDS, Batch(settings.folder))), parts.history),
     ]
 
 

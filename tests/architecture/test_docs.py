@@ -13,14 +13,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from benchmarks import servers
-from tools import reference
+from tools import fhir_search_page, reference
 
 from opentrail.kernel import telemetry
 from opentrail.kernel.settings import Settings
 from tests.architecture.source import ROOT, SOURCE
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *SOURCE.rglob("*.md")])
-ELSEWHERE = {"operations.md"}
+ELSEWHERE = {"operations.md", "fhir-search.md"}
 """Pages of docs/reference that another tool writes."""
 
 
@@ -37,6 +37,10 @@ def commands(page: Path) -> Iterator[list[str]]:
             words = shlex.split(line, comments=True)
             if words:
                 yield words
+
+
+def test_the_page_of_search_parameters_is_up_to_date() -> None:
+    assert fhir_search_page.main(["--check"]) == 0, "run python -m tools.fhir_search_page"
 
 
 @pytest.mark.parametrize("name", reference.PAGES)

@@ -76,7 +76,8 @@ def test_a_transaction_links_what_it_makes(story: Story, ward: str) -> None:
         (asks("POST", "Observation", pointing("Patient?_id=nobody")), 412),
         (asks("POST", "Observation", pointing("Patient?family=canary-lindqvist")), 412),
         (asks("PATCH", "Patient/p1", {"resourceType": "Binary", "contentType": "application/json-patch+json", "data": "!"}), 400),
-        (asks("GET", "Patient/p1/_history"), 400),
+        (asks("GET", "Patient/p1/$everything"), 400),
+        (asks("GET", "Patient/never/_history"), 404),
     ],
 )
 def test_a_refused_transaction_leaves_nothing(story: Story, ward: str, last: dict[str, Any], status: int) -> None:
@@ -84,6 +85,15 @@ def test_a_refused_transaction_leaves_nothing(story: Story, ward: str, last: dic
     assert answer.status == status, answer.data
     assert json.loads(answer.data)["issue"][0]["location"][0].startswith("/Bundle/entry[1]")
     assert send(story, ward, "GET", "Patient/new").status == 404
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_a_bundle_that_would_hold_up_everybody_is_refused(story: Story, ward: str, kind: str) -> None:
+    named = [{"given": [f"name{n}-{m}" for m in range(100)]} for n in range(11)]
+    entries = [asks("PUT", f"Patient/big{n}", {"resourceType": "Patient", "id": f"big{n}", "name": named}) for n in range(10)]
+    answer = send(story, ward, "POST", "", bundle(kind, *entries))
+    assert (answer.status, json.loads(answer.data)["issue"][0]["code"]) == (422, "too-costly"), answer.data
+    assert send(story, ward, "GET", "Patient/big1").status == 404
 
 
 def test_the_entries_of_a_batch_stand_alone(story: Story, ward: str) -> None:

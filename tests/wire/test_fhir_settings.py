@@ -29,8 +29,10 @@ DATASTORE = "AWS::HealthLake::FHIRDatastore"
 def started(request: pytest.FixtureRequest, folder: Path, *flags: str) -> Iterator[Story]:
     """A server with these flags, on the kind of database that the fixture is asked for."""
     database = request.getfixturevalue("new_postgres")() if request.param == "postgresql" else ""
-    where = ("--account", f"{ACCOUNT},{OTHER}", "--database", database, "--flush-interval", "1s")
-    with serving(folder / "data", *where, *flags) as server, closing(Live(server)) as live:
+    with (
+        serving(folder, "--account", f"{ACCOUNT},{OTHER}", "--database", database, "--flush-interval", "1s", *flags) as server,
+        closing(Live(server)) as live,
+    ):
         yield Story(live)
 
 

@@ -111,6 +111,7 @@ class Call:
     """The file of a streamed body, removed after the call unless an operation moved it."""
     touched: list[Touched] = field(default_factory=list)
     """The resources of the record."""
+    _known: set[Touched] = field(default_factory=set)
     disclosed: list[Disclosed] = field(default_factory=list)
     """The lists that are too long for the record, to lie beside it."""
 
@@ -166,8 +167,12 @@ class Call:
 
     def touch(self, type: str, *arns: str) -> None:
         """Names resources that this call reads or changes, for the record; each once, however often they are named."""
-        known = {one.arn for one in self.touched if one.type == type}
-        self.touched.extend(Touched(type, arn) for arn in dict.fromkeys(arns) if arn not in known)
+        if len(self._known) != len(self.touched):
+            self._known = set(self.touched)
+        for arn in arns:
+            if (one := Touched(type, arn)) not in self._known:
+                self._known.add(one)
+                self.touched.append(one)
 
     def disclose(self, name: str, items: Iterable[str], under: str = "", beside: bool = False) -> None:
         """Lists in additionalEventData what this call returned or changed: its count and the items, or as many as there is room

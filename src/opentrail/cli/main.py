@@ -13,8 +13,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     pretty_exceptions_enable=False,
 )
-for command in (
-    serve.serve, env.env, lookup.lookup, report.report, verify.verify, profiles.profiles, redact.redact, demo.demo,
-):  # fmt: skip
+for command in (serve.serve, env.env, lookup.lookup, report.report, verify.verify, profiles.profiles, redact.redact, demo.demo):
     app.command()(command)
 app.add_typer(vocab.app, name="vocab")

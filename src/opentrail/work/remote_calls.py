@@ -12,9 +12,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import botocore.session
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.client import BaseClient
 from botocore.config import Config
+from botocore.credentials import Credentials as BotoCredentials
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.httpsession import URLLib3Session
 
 from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import Content, ServiceError, Unavailable
@@ -49,6 +53,7 @@ class RemoteCalls:
         self._roles: dict[Principal, tuple[float, Credentials]] = {}
         self._session = botocore.session.Session()
         self._clients: dict[tuple[str, str, str], tuple[Credentials, BaseClient]] = {}
+        self._plain = URLLib3Session(timeout=(CONNECT, READ))
         self._guard = threading.Lock()
 
     def make(
@@ -74,6 +79,20 @@ class RemoteCalls:
             ) from error
         except BotoCoreError as error:
             raise Unavailable("{service} cannot be reached: {reason}", service=service, reason=type(error).__name__) from error
+
+    def plain(
+        self, principal: Principal, region: str, service: str, method: str, path: str, body: bytes = b"", content_type: str = ""
+    ) -> tuple[int, bytes]:
+        """Makes a call that no model names, such as FHIR's: the HTTP status and the answer's body. Raises Unavailable."""
+        held = self._credentials(principal)
+        headers = {"user-agent": principal.service} | ({"content-type": content_type} if content_type else {})
+        request = AWSRequest(method, self._endpoint + path, headers=headers, data=body)
+        SigV4Auth(BotoCredentials(held.key, held.secret, held.token), service, region).add_auth(request)
+        try:
+            answer = self._plain.send(request.prepare())
+        except BotoCoreError as error:
+            raise Unavailable("{service} cannot be reached: {reason}", service=service, reason=type(error).__name__) from error
+        return answer.status_code, answer.content
 
     def _client(self, principal: Principal, region: str, service: str) -> BaseClient:
         credentials = self._in_role(principal, region) if principal.role else self._credentials(principal)

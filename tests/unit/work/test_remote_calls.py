@@ -77,6 +77,15 @@ def test_an_object_is_put_signed_by_the_session_of_the_principal(server: Any) ->
     assert "/eu-west-1/s3/aws4_request" in headers["Authorization"]
 
 
+def test_a_call_that_no_model_names_is_signed_alike(server: Any) -> None:
+    server.answer = (412, b"{}")
+    assert calls(server).plain(PRINCIPAL, "eu-west-1", "healthlake", "POST", "/datastore/d/r4/Transaction/t") == (412, b"{}")
+    ((method, path, headers, body),) = server.requests
+    assert (method, path, body) == ("POST", "/datastore/d/r4/Transaction/t", b"")
+    assert headers["X-Amz-Security-Token"] == f"for {TRAIL}"
+    assert "/eu-west-1/healthlake/aws4_request" in headers["Authorization"]
+
+
 def test_a_streamed_answer_is_read(server: Any) -> None:
     server.answer = (200, b"bytes")
     assert calls(server).make(PRINCIPAL, "eu-west-1", "s3", "GetObject", {"Bucket": "b", "Key": "k"})["Body"] == b"bytes"
@@ -102,6 +111,8 @@ def test_nobody_there_is_unavailable(server: Any) -> None:
     made = RemoteCalls("http://127.0.0.1:1", lambda principal: Credentials("AKID", "secret", ""), HandClock())
     with pytest.raises(Unavailable):
         put(made)
+    with pytest.raises(Unavailable):
+        made.plain(PRINCIPAL, "eu-west-1", "healthlake", "GET", "/")
 
 
 ASSUMED = (

@@ -21,7 +21,7 @@ def encode(call: Call, output: Mapping[str, Any]) -> Answer:
     if protocol == "inner":
         return Answer(200, ())
     if protocol == "fhir":
-        return fhir.encode(output, call.id)
+        return fhir.encode(output, call.id, ("_pretty", "true") in call.target.place.parameters)
     answer: Answer = SPOKEN[protocol].encode(contract(call), output, call.id)
     return answer
 

@@ -44,8 +44,11 @@ def route(request: Request) -> tuple[str, FhirInput]:
     if match is None:
         raise ServiceError("ResourceNotFoundException", "The path names no FHIR data store.", status=404)
     try:
-        segments = [unquote(part, errors="strict") for part in (match.group(2) or "").split("/") if part]
-        pairs = tuple(parse_qsl(request.query, keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS))
+        path = match.group(2) or ""
+        segments = [unquote(part, errors="strict") if "%" in part else part for part in path.split("/") if part]
+        pairs: tuple[tuple[str, str], ...] = ()
+        if request.query:
+            pairs = tuple(parse_qsl(request.query, keep_blank_values=True, errors="strict", max_num_fields=_PARAMETERS))
     except (UnicodeDecodeError, ValueError) as error:
         raise ServiceError("ValidationException", "The path or query is not percent-encoded UTF-8, or has too many parameters.") from error
     host = request.header("host")
@@ -54,7 +57,7 @@ def route(request: Request) -> tuple[str, FhirInput]:
         parameters=pairs,
         body=request.body,
         base=f"{request.scheme}://{host}/datastore/{match.group(1)}/r4",
-        **{attribute: request.header(name) for name, attribute in _SENT.items()},
+        **{_SENT[name]: text for name, text in request.headers.items() if name in _SENT},
     )
     return _operation(request.method, segments, found), found
 
@@ -77,9 +80,9 @@ def _operation(method: str, segments: list[str], found: FhirInput) -> str:
         case ["export", job]:
             found.resourceId = job
             name = {"GET": "DescribeFHIRExportJobWithGet", "DELETE": "CancelFHIRExportJobWithDelete"}.get(method, "")
-        case ["Transaction", job] if reads:
+        case ["Transaction", job]:
             found.resourceId = job
-            name = "DescribeTransaction"
+            name = "DescribeTransaction" if reads else "ProcessBundle" if method == "POST" else ""
         case [type] if _TYPE.fullmatch(type):
             found.resourceType = type
             by_method = {"POST": "CreateResource", "PUT": "UpdateResource", "DELETE": "DeleteResource", "PATCH": "PatchResource"}
@@ -100,6 +103,9 @@ def _operation(method: str, segments: list[str], found: FhirInput) -> str:
         case [type, id, "_history", version] if _TYPE.fullmatch(type) and reads:
             found.resourceType, found.resourceId, found.versionId = type, id, version
             name = "VersionReadResource"
+        case [type, id, kind, *rest] if _TYPE.fullmatch(type) and (kind == "*" or _TYPE.fullmatch(kind)):
+            found.compartmentType, found.resourceId, found.resourceType = type, id, None if kind == "*" else kind
+            name = "SearchWithGet" if reads and not rest else "SearchWithPost" if method == "POST" and rest == ["_search"] else ""
         case [*place, last] if last.startswith("$") and len(place) <= 2:
             name = _named_operation(method, place, last[1:], found)
     if not name:
@@ -126,17 +132,32 @@ def _named_operation(method: str, place: list[str], operation: str, found: FhirI
     }.get(operation, "FHIROperation")
 
 
-def encode(output: Mapping[str, Any], request_id: str) -> Answer:
+_JSON = ("json", "application/json", "application/fhir+json", "application/fhir json", "text/json")
+_ANY = ("*/*", "application/*", *_JSON)
+
+
+def check_format(request: Request, found: FhirInput) -> None:
+    """Refuses with 406 a caller that wants anything but JSON: by `_format`, else by Accept when that names only other FHIR formats."""
+    asked = [text for name, text in found.parameters if name == "_format"]
+    kinds = [part.partition(";")[0].strip().lower() for part in (asked or request.header("accept").split(",")) if part.strip()]
+    other = any("xml" in kind or "turtle" in kind or asked for kind in kinds)
+    if other and not any(kind in _ANY for kind in kinds):
+        raise ServiceError("NotAcceptable", "FHIR resources are answered as application/fhir+json only.", status=406)
+
+
+def encode(output: Mapping[str, Any], request_id: str, pretty: bool = False) -> Answer:
     """The answer of a FHIR operation: `status`, `body` (bytes or absent), `headers` of the output."""
     headers = (("x-amzn-requestid", request_id), *output.get("headers", {}).items())
     body = output.get("body", b"")
     if body:
+        body = msgspec.json.format(body, indent=2) if pretty else body
         headers = (("content-type", CONTENT_TYPE), *headers)
     return Answer(output.get("status", 200), headers, body)
 
 
-_ISSUE = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported", 409: "conflict", 410: "deleted",
-          412: "conflict", 413: "too-long", 422: "processing", 429: "throttled", 501: "not-supported", 503: "transient"}  # fmt: skip
+_ISSUE = {400: "invalid", 401: "login", 403: "forbidden", 404: "not-found", 405: "not-supported", 406: "not-supported",
+          409: "conflict", 410: "deleted", 412: "conflict", 413: "too-long", 415: "not-supported", 422: "processing",
+          429: "throttled", 501: "not-supported", 503: "transient"}  # fmt: skip
 
 
 def encode_error(error: ServiceError, request_id: str) -> Answer:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from opentrail.calls.call import Call
 from opentrail.gateway.body import Source
-from opentrail.gateway.protocols import SPOKEN, contract
+from opentrail.gateway.protocols import SPOKEN, contract, fhir
 from opentrail.gateway.recording import Outcome
 from opentrail.gateway.state import Gateway
 from opentrail.kernel.errors import ServiceError
@@ -21,6 +21,8 @@ async def decode(gateway: Gateway, call: Call, source: Source, outcome: Outcome)
     if target.operation is None:
         raise not_offered(target.service.name, target.name)
     call.set_input(target.place if target.protocol == "fhir" else decoded(call, call.request.headers))
+    if target.protocol == "fhir":
+        fhir.check_format(call.request, call.input)
 
 
 def decoded(call: Call, headers: Mapping[str, str]) -> Any:

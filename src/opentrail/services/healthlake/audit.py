@@ -9,6 +9,11 @@ from typing import Any
 from opentrail.calls.operation import NOTHING, Audit
 
 _MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
+_SET = (
+    "AnalyticsConfiguration.*", "NlpConfiguration.*", "ProfileConfiguration.DefaultProfiles[]", "BackupConfiguration.*",
+    "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
+)  # fmt: skip
+_UNSET = ("IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn")
 
 
 def hash_id(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
@@ -17,7 +22,7 @@ def hash_id(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
         kept["resourceId"] = hashed(kept["resourceId"])
 
 
-_FHIR = Audit(keep=("datastoreId", "resourceType", "resourceId", "versionId", "operation"), hash_ids=hash_id)
+_FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation"), hash_ids=hash_id)
 
 FHIR_OPERATIONS = (
     "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",
@@ -33,7 +38,7 @@ NOT_OFFERED = (
     "CreateDataTransformationProfile", "DeleteDataTransformationProfile", "DescribeDataTransformationJob",
     "GetDataTransformationProfile", "ListDataTransformationJobs", "ListDataTransformationProfileVersions",
     "ListDataTransformationProfiles", "PublishDataTransformationProfile", "RestoreFHIRDatastore", "StartDataTransformationJob",
-    "UpdateDataTransformationProfile", "UpdateFHIRDatastore", "UpdateProfileWithAgent",
+    "UpdateDataTransformationProfile", "UpdateProfileWithAgent",
 )  # fmt: skip
 
 _JOB = ("JobId", "JobStatus", "DatastoreId")
@@ -47,16 +52,13 @@ AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
     **dict.fromkeys(FHIR_OPERATIONS, _FHIR),
     "CreateFHIRDatastore": Audit(
-        keep=(
-            "DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "Tags[].Key",
-            "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
-        ),
+        keep=("DatastoreName", "DatastoreTypeVersion", "ClientToken", "SseConfiguration.*", "PreloadDataConfig.*", "Tags[].Key", *_SET),
         hide=("Tags[].Value",),
-        drop=(
-            "PreloadDataConfig", "IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn",
-            "AnalyticsConfiguration", "NlpConfiguration", "ProfileConfiguration", "BackupConfiguration",
-        ),
+        drop=_UNSET,
         keep_output=_MADE,
+    ),
+    "UpdateFHIRDatastore": Audit(
+        keep=("DatastoreId", "DatastoreName", *_SET), drop=_UNSET, drop_output=("DatastoreProperties",)
     ),
     "DescribeFHIRDatastore": Audit(keep=("DatastoreId",), drop_output=("DatastoreProperties",)),
     "ListFHIRDatastores": Audit(

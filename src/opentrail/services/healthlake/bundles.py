@@ -8,7 +8,7 @@ from __future__ import annotations
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -18,10 +18,11 @@ from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.services.healthlake import bundle_entries, fhir_store, interactions, requests, store
 from opentrail.services.healthlake.bundle_entries import Result
-from opentrail.services.healthlake.drafts import draft, unchanged
+from opentrail.services.healthlake.drafts import bounded, draft, unchanged
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.bundle import Entry
 from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
+from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.validation import Level, Profiles
 from opentrail.services.healthlake.requests import Json
 from opentrail.services.healthlake.writing import Done, Patch, Want, carry_out, settled
@@ -54,6 +55,8 @@ class Plan:
     profiles: Profiles
     base: str
     prefer: str
+    parsed: dict[tuple[str, requests.Pairs], Search] = field(default_factory=dict)
+    """The conditions as searches: asked here and again in the write transaction."""
 
 
 class _RawEntry(msgspec.Struct):
@@ -64,12 +67,9 @@ class _RawBundle(msgspec.Struct):
     entry: list[_RawEntry] = []
 
 
-def prepare(call: Call, input: FhirInput) -> Plan:
-    """Takes the bundle apart and drafts its resources against what is there now."""
-    if "respond-async" in input.prefer:
-        raise refuse(400, "not-supported", "Asynchronous transactions are not offered.")
-    parsed = requests.parse(input.body)
-    bundle = engine.parse_bundle(parsed)
+def prepare(call: Call, input: FhirInput, most: int = engine.MAX_TRANSACTION) -> Plan:
+    """Takes the bundle apart and drafts its resources against what is there now. `most`: entries of a transaction."""
+    bundle = engine.parse_bundle(requests.resource(input), most)
     if len(bundle.entries) > MOST_ENTRIES:
         raise refuse(422, "too-costly", "A bundle may have at most {} entries.", name(MOST_ENTRIES))
     interactions.allow_entries(call, bundle.entries)
@@ -85,41 +85,46 @@ def prepare(call: Call, input: FhirInput) -> Plan:
             found = store.datastore(snapshot, input.datastoreId)
             if found is not None and (found.account, found.region) == (call.account, call.region):
                 plan = replace(plan, links=_links(snapshot, found, call, plan))
-    return replace(plan, wants=_wants(call, plan))
+    plan = replace(plan, wants=_wants(call, plan))
+    bounded(want.made for want in plan.wants if isinstance(want, Want) and want.made)
+    return plan
 
 
 def _links(snapshot: Snapshot, found: store.Datastore, call: Call, plan: Plan) -> Links:
     """Resolves conditional creates, updates and deletes, and conditional references. Refused with 412 when one is ambiguous."""
     matches: dict[int, str] = {}
-    mapping = dict(plan.full_urls)
+    mapping, selected = dict(plan.full_urls), dict[str, str]()
     for entry in plan.bundle.entries:
         if condition := _condition(entry):
-            match = _only(snapshot, found, call, plan.base, entry.type, condition, entry.place)
+            match = _only(snapshot, found, call, plan, entry.type, condition, entry.place)
             matches[entry.place] = match
             if match and entry.full_url:
                 mapping[entry.full_url] = f"{entry.type}/{match}"
-        for text in engine.conditional_references(entry.resource) if entry.resource and entry.action != "patch" else ():
-            type, _, query = text.partition("?")
-            match = _only(snapshot, found, call, plan.base, type, requests.query(query), entry.place)
-            if not match:
-                raise _placed(refuse(412, "not-found", "A conditional reference selects no resource."), entry.place)
-            mapping[text] = f"{type}/{match}"
-    return Links(matches, mapping)
+        for text in engine.conditional_references(entry.resource) if entry.resource and entry.action not in engine.PATCHES else ():
+            if text not in selected:
+                type, _, query = text.partition("?")
+                match = _only(snapshot, found, call, plan, type, requests.query(query), entry.place)
+                if not match:
+                    raise _placed(refuse(412, "not-found", "A conditional reference selects no resource."), entry.place)
+                selected[text] = f"{type}/{match}"
+    return Links(matches, mapping | selected)
 
 
 def _condition(entry: Entry) -> requests.Pairs:
-    if entry.action in ("conditional-update", "conditional-delete"):
+    if entry.action in ("conditional-update", "conditional-patch", "conditional-delete"):
         return entry.criteria
     return requests.query(entry.if_none_exist) if entry.action == "create" and entry.if_none_exist else ()
 
 
 def _only(
-    snapshot: Snapshot, found: store.Datastore, call: Call, base: str, type: str, pairs: requests.Pairs, place: int
+    snapshot: Snapshot, found: store.Datastore, call: Call, plan: Plan, type: str, pairs: requests.Pairs, place: int
 ) -> str:  # fmt: skip
     """The id of the one resource that a condition selects; empty for none."""
     interactions.allow_condition(call, type)
     try:
-        ids = fhir_store.first_ids(snapshot, found.key, requests.criteria(type, pairs, base, requests.milliseconds(call)))
+        if (type, pairs) not in plan.parsed:
+            plan.parsed[type, pairs] = requests.criteria(type, pairs, plan.base, requests.milliseconds(call))
+        ids = fhir_store.first_ids(snapshot, found.key, plan.parsed[type, pairs])
         if len(ids) > 1:
             raise refuse(412, "multiple-matches", "The condition selects more than one resource.")
     except FhirError as error:
@@ -151,8 +156,9 @@ def _want(call: Call, plan: Plan, entry: Entry) -> Want | None:
     selected = requests.criteria(entry.type, condition, plan.base, requests.milliseconds(call)) if own and condition else None
     if entry.action in ("delete", "conditional-delete"):
         return Want("delete", entry.type, entry.id, criteria=selected, if_match=entry.if_match)
-    if entry.action == "patch":
-        return Want("patch", entry.type, entry.id, patch=_patch(entry.resource or {}, plan), if_match=entry.if_match)
+    if entry.action in engine.PATCHES:
+        patch = _patch(entry.resource or {}, plan)
+        return Want("patch", entry.type, entry.id, patch=patch, criteria=selected, if_match=entry.if_match)
     if entry.action not in ("create", "update", "conditional-update"):
         return None
     before = entry.resource or {}
@@ -178,8 +184,11 @@ def _patch(resource: Json, plan: Plan) -> Patch:
     return Patch(str(resource.get("contentType", "")), requests.parse(b'{"patch":' + text + b"}")["patch"], plan.level, plan.profiles)
 
 
-def process(tx: Tx, call: Call, plan: Plan) -> Output:
-    """ProcessBundle, second half. Conditions are judged again; resources are drafted again only where an answer changed."""
+def process(tx: Tx, call: Call, plan: Plan) -> tuple[Output, list[Result]]:
+    """ProcessBundle, second half: the answer, and what became of each entry.
+
+    Conditions are judged again; resources are drafted again only where an answer changed.
+    """
     found = requests.active(tx, call, plan.datastore)
     results: dict[int, Result] = {}
     if plan.bundle.type == "transaction":
@@ -201,7 +210,7 @@ def process(tx: Tx, call: Call, plan: Plan) -> Output:
     ordered = [results[entry.place] for entry in plan.bundle.entries]
     bundle_entries.tell(call, found, ordered)
     answer = {"resourceType": "Bundle", "id": call.id, "type": f"{plan.bundle.type}-response", "entry": [one.entry for one in ordered]}
-    return {"status": 200, "body": msgspec.json.encode(answer)}
+    return {"status": 200, "body": msgspec.json.encode(answer)}, ordered
 
 
 def _one(tx: Tx, call: Call, found: store.Datastore, plan: Plan, entry: Entry) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 
 import msgspec
 
@@ -39,7 +40,7 @@ def _plan(input: FhirInput, want: Want, key: str = "") -> Plan:
 
 
 def _resource(input: FhirInput, type: str) -> Json:
-    resource = requests.parse(input.body)
+    resource = requests.resource(input)
     if resource.get("resourceType") != type:
         raise refuse(400, "invalid", "resourceType must be {}, as in the path.", name(type))
     return resource
@@ -77,12 +78,16 @@ def prepare_update(call: Call, input: FhirInput) -> Plan:
 
 
 def prepare_patch(call: Call, input: FhirInput) -> Plan:
-    """PatchResource, first half: the result is worked out against what is there now, and again in `change` if that moved on."""
+    """PatchResource, first half: the result is worked out against what is there now, and again in `change` if that moved on.
+
+    A conditional patch is worked out in `change` alone.
+    """
     type = requests.check_type(input.resourceType)
-    if input.resourceId is None:
-        raise refuse(400, "not-supported", "A patch names its resource by id; conditional patches are not offered.")
-    id = requests.check_id(input.resourceId)
     patch = Patch(input.content_type, _document(input), requests.level(input.validation_level), requests.profiles(call))
+    if input.resourceId is None:
+        wanted = requests.criteria(type, input.parameters, input.base, requests.milliseconds(call))
+        return _plan(input, Want("patch", type, patch=patch, criteria=wanted, if_match=input.if_match))
+    id = requests.check_id(input.resourceId)
     want = Want("patch", type, id, patch=patch, if_match=input.if_match)
     with call.tools.read() as snapshot:
         found = store.datastore(snapshot, input.datastoreId)
@@ -106,8 +111,6 @@ def prepare_delete(call: Call, input: FhirInput) -> Plan:
     type = requests.check_type(input.resourceType)
     if input.resourceId is not None:
         return _plan(input, Want("delete", type, requests.check_id(input.resourceId), if_match=input.if_match))
-    if "_count" in dict(input.parameters):
-        raise refuse(400, "not-supported", "Deleting several resources at once by _count is not offered.")
     wanted = requests.criteria(type, input.parameters, input.base, requests.milliseconds(call))
     return _plan(input, Want("delete", type, criteria=wanted, if_match=input.if_match))
 
@@ -150,4 +153,9 @@ def etag(number: int) -> str:
 
 def version_headers(number: int, updated: int) -> dict[str, str]:
     """ETag and Last-Modified of a version."""
-    return {"etag": etag(number), "last-modified": formatdate(updated / 1000, usegmt=True)}
+    return {"etag": etag(number), "last-modified": _date(updated // 1000)}
+
+
+@lru_cache(maxsize=4096)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)

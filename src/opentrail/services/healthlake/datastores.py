@@ -1,11 +1,13 @@
-"""Data stores: CreateFHIRDatastore, DescribeFHIRDatastore, ListFHIRDatastores, DeleteFHIRDatastore.
+"""Data stores: Create-, Describe-, Update-, DeleteFHIRDatastore, ListFHIRDatastores, and their tags.
 
-A store is active when its creation is answered, and gone when its deletion is: the waiters succeed at their first poll.
+A store is active when its creation is answered, and gone when its deletion is: the waiters succeed at their first poll. One
+that is created with data is CREATING until its job has loaded it.
 """
 
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -15,20 +17,15 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.healthlake import providers, store
+from opentrail.services.healthlake import configuration, jobs, providers, store
 from opentrail.store.sql import Snapshot, Tx
 
 MOST = 10
 """Data stores of one account and region (AWS's quota)."""
 
 TYPE = "AWS::HealthLake::FHIRDatastore"
-NOT_YET = (
-    "PreloadDataConfig",
-    "AnalyticsConfiguration",
-    "NlpConfiguration",
-    "ProfileConfiguration",
-    "BackupConfiguration",
-)
+LISTED = 100
+"""Data stores on a page of a list that asks for no number."""
 
 
 class Plan(msgspec.Struct):
@@ -36,10 +33,19 @@ class Plan(msgspec.Struct):
 
     id: str
     name: str | None
+    status: str
     token: str | None
     token_input: str
     configuration: str
     tags: list[tuple[str, str]]
+
+
+class Change(msgspec.Struct):
+    """A checked update: the new name, if any, and the settings that it replaces."""
+
+    id: str
+    name: str | None
+    settings: dict[str, Any]
 
 
 def not_found(id: str) -> ServiceError:
@@ -52,6 +58,7 @@ def invalid(template: str, **arguments: Any) -> ServiceError:
     return ServiceError("ValidationException", template, **arguments)
 
 
+@lru_cache(maxsize=256)
 def store_arn(found: store.Datastore) -> str:
     """The ARN of a data store."""
     return arn.build("healthlake", found.region, found.account, f"datastore/fhir/{found.id}")
@@ -77,24 +84,23 @@ def own(snapshot: Snapshot, call: Call, id: str) -> store.Datastore:
 
 def prepare_create(call: Call, input: Input) -> Plan:
     """CreateFHIRDatastore, first half: everything that needs no look at what is there."""
-    for member in NOT_YET:
-        if getattr(input, member) is not None:
-            raise invalid("{member} is not supported yet.", member=member)
     if (encryption := input.SseConfiguration) is not None and encryption.KmsEncryptionConfig.CmkType != "AWS_OWNED_KMS_KEY":
         raise invalid("SseConfiguration: only AWS_OWNED_KMS_KEY is supported.")
+    issuers = call.tools.settings.token_issuers
+    settings = configuration.merged({"DatastoreTypeVersion": input.DatastoreTypeVersion}, configuration.checked(input, issuers))
+    if (preload := input.PreloadDataConfig) is not None:
+        settings["PreloadDataConfig"] = {"PreloadDataType": preload.PreloadDataType}
     try:
         given = tags.check((tag.Key, tag.Value) for tag in input.Tags or ())
     except tags.BadTags as error:
         raise invalid("Tags: {rule}.", rule=error) from error
-    wanted = input.IdentityProviderConfiguration
-    identity = providers.checked(wanted, call.tools.settings.token_issuers) if wanted is not None else None
-    kept = {"DatastoreTypeVersion": input.DatastoreTypeVersion}
     return Plan(
         id=call.tools.ids.hex(32),
         name=input.DatastoreName,
+        status="ACTIVE" if preload is None else "CREATING",
         token=input.ClientToken,
-        token_input=hashlib.sha256(msgspec.json.encode((input.DatastoreName, input.DatastoreTypeVersion, given, identity))).hexdigest(),
-        configuration=msgspec.json.encode({**kept, "IdentityProviderConfiguration": identity} if identity else kept).decode(),
+        token_input=hashlib.sha256(msgspec.json.encode((input.DatastoreName, settings, given), order="deterministic")).hexdigest(),
+        configuration=msgspec.json.encode(settings).decode(),
         tags=given,
     )
 
@@ -108,10 +114,14 @@ def create(tx: Tx, call: Call, plan: Plan) -> Output:
         return _made(call, found)
     if store.datastore_count(tx, call.account, call.region) >= MOST:
         raise invalid("The account has {most} data stores in this region, which is the limit.", most=MOST)
-    store.insert_datastore(tx, plan.id, call.account, call.region, plan.name, call.now, plan.token, plan.token_input, plan.configuration)
+    store.insert_datastore(
+        tx, plan.id, call.account, call.region, plan.name, plan.status, call.now, plan.token, plan.token_input, plan.configuration
+    )
     made = store.datastore(tx, plan.id)
     assert made is not None
     tags.put(tx, store_arn(made), plan.tags)
+    if plan.status == "CREATING":
+        jobs.queue_preload(tx, plan.id, call.now)
     return _made(call, made)
 
 
@@ -140,7 +150,7 @@ def _properties(call: Call, found: store.Datastore) -> dict[str, Any]:
         "CreatedAt": found.created,
         "DatastoreTypeVersion": "R4",
         "DatastoreEndpoint": endpoint(call, found.id),
-        "SseConfiguration": {"KmsEncryptionConfig": {"CmkType": "AWS_OWNED_KMS_KEY"}},
+        **configuration.shown(msgspec.json.decode(found.configuration)),
         "IdentityProviderConfiguration": providers.described(found),
     }
     if found.name is not None:
@@ -149,11 +159,18 @@ def _properties(call: Call, found: store.Datastore) -> dict[str, Any]:
 
 
 def list_all(snapshot: Snapshot, call: Call, input: Input) -> Output:
-    """ListFHIRDatastores: filtered, oldest first, paged by creation."""
-    wanted = input.Filter
+    """ListFHIRDatastores: those that pass the filter, deleted ones too, oldest first, paged by creation."""
+    wanted, size = input.Filter, input.MaxResults or LISTED
+    bound = (call.account, call.region, msgspec.to_builtins(wanted))
+    place = (-1.0, "")
+    if input.NextToken:
+        try:
+            place = paging.redeem(call.tools.sealer, "ListFHIRDatastores", bound, input.NextToken, tuple[float, str])
+        except paging.BadToken as error:
+            raise invalid("NextToken is not valid for this request.") from error
     found = [
         one
-        for one in store.datastores(snapshot, call.account, call.region)
+        for one in store.datastores(snapshot, call.account, call.region, place)
         if wanted is None
         or (
             (wanted.DatastoreName is None or wanted.DatastoreName == one.name)
@@ -162,27 +179,42 @@ def list_all(snapshot: Snapshot, call: Call, input: Input) -> Output:
             and (wanted.CreatedAfter is None or one.created > wanted.CreatedAfter)
         )
     ]
-    bound = (call.account, call.region, msgspec.to_builtins(wanted))
-    if input.NextToken:
-        try:
-            place = paging.redeem(call.tools.sealer, "ListFHIRDatastores", bound, input.NextToken, tuple[float, str])
-        except paging.BadToken as error:
-            raise invalid("NextToken is not valid for this request.") from error
-        found = [one for one in found if (one.created, one.id) > place]
-    page = found[: input.MaxResults or 100]
-    output: dict[str, Any] = {"DatastorePropertiesList": [_properties(call, one) for one in page]}
-    if len(found) > len(page):
-        last = page[-1]
+    output: dict[str, Any] = {"DatastorePropertiesList": [_properties(call, one) for one in found[:size]]}
+    if len(found) > size:
+        last = found[size - 1]
         output["NextToken"] = paging.issue(call.tools.sealer, "ListFHIRDatastores", bound, (last.created, last.id))
     return output
+
+
+def prepare_update(call: Call, input: Input) -> Change:
+    """UpdateFHIRDatastore, first half. Raises ServiceError when nothing is to change."""
+    settings = configuration.checked(input, call.tools.settings.token_issuers)
+    if input.DatastoreName is None and not settings:
+        raise invalid("UpdateFHIRDatastore needs a member to change.")
+    return Change(input.DatastoreId, input.DatastoreName, settings)
+
+
+def update(tx: Tx, call: Call, change: Change) -> Output:
+    """UpdateFHIRDatastore: done when it is answered; members that are not given stay as they are."""
+    found = own(tx, call, change.id)
+    call.touch(TYPE, store_arn(found))
+    _active(found)
+    settings = msgspec.json.encode(configuration.merged(msgspec.json.decode(found.configuration), change.settings)).decode()
+    now = found._replace(name=change.name if change.name is not None else found.name, configuration=settings)
+    store.update_datastore(tx, now)
+    return {"DatastoreProperties": _properties(call, now)}
+
+
+def _active(found: store.Datastore) -> None:
+    if found.status != "ACTIVE":
+        raise ServiceError("ConflictException", "The data store is {state}.", state=found.status)
 
 
 def delete(tx: Tx, call: Call, input: Input) -> Output:
     """DeleteFHIRDatastore: the store answers nothing any more; its description stays as DELETED."""
     found = own(tx, call, input.DatastoreId)
     call.touch(TYPE, store_arn(found))
-    if found.status != "ACTIVE":
-        raise ServiceError("ConflictException", "The data store is {state}.", state=found.status)
+    _active(found)
     store.set_status(tx, found.id, "DELETED")
     tags.clear(tx, store_arn(found))
     return _made(call, found._replace(status="DELETED"))

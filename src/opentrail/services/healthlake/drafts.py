@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from opentrail.services.healthlake.engine import values
-from opentrail.services.healthlake.engine.issues import FhirError, Issue, refuse
+from opentrail.services.healthlake.engine.issues import FhirError, Issue, name, refuse
 from opentrail.services.healthlake.engine.search.rows import IndexRows, index_rows, lenient_rows
 from opentrail.services.healthlake.engine.validation import Level, validate
 from opentrail.services.healthlake.engine.validation.flags import flagged
 from opentrail.services.healthlake.engine.validation.profiles import NO_PROFILES, Profiles
 
 Json = dict[str, Any]
+MOST_ROWS = 20_000
+"""Rows of the search index that one call may write: what holds up other calls for a fifth of a second at most."""
 SERVER_OWN = ("resourceType", "id", "meta")
 
 
@@ -46,7 +48,16 @@ def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None, pr
     else:
         rows = index_rows(resource)
     members = {key: value for key, value in (raw or resource).items() if key not in SERVER_OWN}
-    return Draft(resource["resourceType"], members, meta, rows, tuple(issues), level == "minimal" and bool(issues))
+    made = Draft(resource["resourceType"], members, meta, rows, tuple(issues), level == "minimal" and bool(issues))
+    bounded((made,))
+    return made
+
+
+def bounded(drafts: Iterable[Draft]) -> None:
+    """Refused with 422: what one call writes has more search values than the lane should wait for."""
+    rows = sum(made.rows.count for made in drafts)
+    if rows > MOST_ROWS:
+        raise refuse(422, "too-costly", "There are {} search values in what is sent; the limit is {}.", name(rows), name(MOST_ROWS))
 
 
 def unchanged(raw: Mapping[str, Any], before: Json, after: Json) -> dict[str, Any]:

@@ -6,13 +6,13 @@ A write is at most one row in fhir_current, two in fhir_history and the index ro
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
-from opentrail.services.healthlake.engine import compartments, definitions, writes
+from opentrail.services.healthlake.engine import compartments, writes
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.search.rows import IndexRows
-from opentrail.services.healthlake.engine.search.run import Found, Keep, Read, run_search
+from opentrail.services.healthlake.engine.search.run import Found, Keep, Read, run_many, run_search
 from opentrail.services.healthlake.engine.search.sql import After, Statement, compile_ids
 from opentrail.store.sql import Snapshot, Sql, Tx
 
@@ -59,22 +59,35 @@ _HISTORY = (
     " LEFT JOIN fhir_current r ON r.store = h.store AND r.type = h.type AND r.id = h.id AND r.version = h.version"
     " WHERE h.store = :store"
 )
+_AT = (
+    " AND h.updated <= :last AND NOT EXISTS (SELECT 1 FROM fhir_history n WHERE n.store = h.store AND n.type = h.type AND n.id = h.id"
+    " AND n.version = h.version + 1 AND n.updated < :first)"
+)
+"""The version was the current one at some time from first to last."""
 _ONE_VERSION = Sql(f"{_HISTORY} AND h.type = :type AND h.id = :id AND h.version = :version")
 _OF_ID = Sql(
-    f"{_HISTORY} AND h.type = :type AND h.id = :id AND h.version < :version AND h.updated >= :since ORDER BY h.version DESC LIMIT :most"
+    f"{_HISTORY} AND h.type = :type AND h.id = :id AND h.version < :version AND h.updated >= :since{_AT}"
+    " ORDER BY h.version DESC LIMIT :most"
 )
 _OF_TYPE = Sql(
-    f"{_HISTORY} AND h.type = :type AND h.updated >= :since AND h.updated <= :updated"
+    f"{_HISTORY} AND h.type = :type AND h.updated >= :since AND h.updated <= :updated{_AT}"
     " AND (h.updated, h.id, h.version) < (:updated, :id, :version) ORDER BY h.updated DESC, h.id DESC, h.version DESC LIMIT :most"
 )
 _OF_ALL = Sql(
-    f"{_HISTORY} AND h.updated >= :since AND h.updated <= :updated AND (h.updated, h.type, h.id, h.version)"
+    f"{_HISTORY} AND h.updated >= :since AND h.updated <= :updated{_AT} AND (h.updated, h.type, h.id, h.version)"
     " < (:updated, :type, :id, :version) ORDER BY h.updated DESC, h.type DESC, h.id DESC, h.version DESC LIMIT :most"
 )
 
 _KEY = Sql("SELECT type, id FROM fhir_idempotency WHERE store = :store AND key = :key")
 _ADD_KEY = Sql("INSERT INTO fhir_idempotency (store, key, type, id) VALUES (:store, :key, :type, :id)")
 
+_TYPES = Sql(
+    "WITH RECURSIVE held(type) AS (SELECT MIN(type) FROM fhir_current WHERE store = :store UNION ALL"
+    " SELECT (SELECT MIN(c.type) FROM fhir_current c WHERE c.store = :store AND c.type > held.type) FROM held WHERE held.type IS NOT NULL)"
+    " SELECT type FROM held WHERE type IS NOT NULL"
+)
+
+_EVER = 1 << 60
 _AT_ONCE = (1, 10, 100)
 
 
@@ -125,19 +138,22 @@ def _index(tx: Tx, store: int, pk: int, old: IndexRows, new: IndexRows) -> None:
             tx.many(_ADD[table], writes.values_of(table, fresh, store, pk))
 
 
-def history(snapshot: Snapshot, store: int, type: str, id: str, since: int, before: tuple[int, str, str, int], most: int) -> list[Version]:
-    """Versions of one resource, of a type (no id) or of all (no type), newest first, behind (updated, type, id, version)."""
+def history(
+    snapshot: Snapshot, store: int, type: str, id: str, since: int, at: tuple[int, int] | None, before: tuple[int, str, str, int], most: int
+) -> list[Version]:
+    """Versions of one resource, of a type (no id) or of all (no type), newest first, behind (updated, type, id, version).
+
+    Only those written since a time, and only those that were current at some time within `at`.
+    """
     updated, before_type, before_id, number = before
+    first, last = at or (0, _EVER)
+    asked: dict[str, int | str] = {"store": store, "version": number, "since": since, "first": first, "last": last, "most": most}
     if id:
-        rows = snapshot.all(_OF_ID, store=store, type=type, id=id, version=number, since=since, most=most)
+        rows = snapshot.all(_OF_ID, type=type, id=id, **asked)
     elif type:
-        rows = snapshot.all(
-            _OF_TYPE, store=store, type=type, updated=updated, id=before_id, version=number, since=since, most=most
-        )  # fmt: skip
+        rows = snapshot.all(_OF_TYPE, type=type, updated=updated, id=before_id, **asked)
     else:
-        rows = snapshot.all(
-            _OF_ALL, store=store, updated=updated, type=before_type, id=before_id, version=number, since=since, most=most
-        )  # fmt: skip
+        rows = snapshot.all(_OF_ALL, updated=updated, type=before_type, id=before_id, **asked)
     return [Version(*row) for row in rows]
 
 
@@ -171,32 +187,48 @@ def run(snapshot: Snapshot, statement: Statement) -> list[tuple[Any, ...]]:
     return reader(snapshot)(statement.text, statement.values)
 
 
-def search(snapshot: Snapshot, store: int, wanted: Search, after: After, keep: Keep | None = None) -> Found:
-    """One page of a search; `keep` takes out what may not be included."""
-    return run_search(reader(snapshot), wanted, store, after, keep)
+def search(snapshot: Snapshot, store: int, wanted: Sequence[Search], after: After, keep: Keep | None = None) -> Found:
+    """One page of a search of one type or several; `keep` takes out what may not be included."""
+    if len(wanted) == 1:
+        return run_search(reader(snapshot), wanted[0], store, after, keep)
+    return run_many(reader(snapshot), wanted, store, after, keep)
+
+
+def types_in(snapshot: Snapshot, store: int) -> list[str]:
+    """The resource types that a data store holds or held, by name."""
+    return [row[0] for row in snapshot.all(_TYPES, store=store)]
 
 
 def first_ids(snapshot: Snapshot, store: int, wanted: Search, most: int = 2) -> list[str]:
-    """The ids of the first matches: conditional requests decide by two."""
+    """The ids of the first matches: what conditional requests decide by."""
     return [row[1] for row in run(snapshot, compile_ids(wanted, store, most))]
 
 
-@lru_cache(maxsize=1)
-def _patient_paths() -> str:
-    kinds = definitions.resource_types()
-    return ",".join(str(path) for path in sorted({path for kind in kinds for path in compartments.paths_into("Patient", kind)}))
+@cache
+def _patient_paths(type: str) -> frozenset[int]:
+    return compartments.paths_into("Patient", type)
 
 
 def patients_of(snapshot: Snapshot, found: Iterable[tuple[int, str, str]]) -> Iterator[str]:
-    """The ids of the patients that the resources (pk, type, id) concern, by compartment; the same one may come twice."""
-    rows = list(found)
-    yield from (id for _, type, id in rows if type == "Patient")
-    read = reader(snapshot)
-    for part in _parts([pk for pk, _, _ in rows]):
-        names = ",".join(f":p{n}" for n in range(len(part)))
-        own = f"pk IN ({names}) AND path IN ({_patient_paths()}) AND type = 'Patient' AND base = 0"
-        text = f"SELECT DISTINCT id FROM fhir_reference WHERE {own}"
-        yield from (row[0] for row in read(text, {f"p{n}": pk for n, pk in enumerate(part)}))
+    """The ids of the patients that the resources (pk, type, id) concern, by compartment; the same one may come twice.
+
+    Their references are asked for by pk alone: a list of all paths would cost more than it saves.
+    """
+    paths: dict[int, frozenset[int]] = {}
+    for pk, type, id in found:
+        if type == "Patient":
+            yield id
+        if own := _patient_paths(type):
+            paths[pk] = own
+    for part in _parts(list(paths)):
+        rows = snapshot.all(_pointing_at_patients(len(part)), **{f"p{n}": pk for n, pk in enumerate(part)})
+        yield from (id for pk, path, id in rows if path in paths[pk])
+
+
+@cache
+def _pointing_at_patients(number: int) -> Sql:
+    names = ",".join(f":p{n}" for n in range(number))
+    return Sql(f"SELECT pk, path, id FROM fhir_reference WHERE pk IN ({names}) AND type = 'Patient' AND base = 0")
 
 
 def _parts(pks: Sequence[int]) -> Iterator[list[int]]:

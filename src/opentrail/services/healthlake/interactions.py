@@ -42,6 +42,7 @@ ENTRIES: dict[str, str] = {
     "update": "UpdateResource",
     "conditional-update": "UpdateResource",
     "patch": "PatchResource",
+    "conditional-patch": "PatchResource",
     "delete": "DeleteResource",
     "conditional-delete": "DeleteResource",
 }

@@ -31,6 +31,11 @@ def recorded_names(call: Call, names: Iterable[str]) -> Iterable[str]:
     return (f"{type}/{call.tools.sealer.pseudonym(id)}{more and '/'}{more}" for type, id, more in parts)
 
 
+def shown(call: Call, name: str) -> str:
+    """One `Type/id`, or a bare type, as records show it."""
+    return "".join(recorded_names(call, [name])) if "/" in name else name
+
+
 def touch(call: Call, found: store.Datastore, type: str, id: str) -> None:
     """Names one resource."""
     place = datastores.store_arn(found)

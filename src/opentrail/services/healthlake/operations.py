@@ -31,7 +31,7 @@ def validate(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """ValidateResource: the outcome of a resource's validation, always with 200. The body is the resource, or Parameters that hold it."""
     requests.active(snapshot, call, input.datastoreId)
     type = requests.check_type(input.resourceType)
-    given, resource = dict(input.parameters), requests.parse(input.body)
+    given, resource = dict(input.parameters), requests.resource(input)
     if resource.get("resourceType") == "Parameters" and type != "Parameters":
         given |= parameters(resource)
         held = [row.get("resource") for row in _rows(resource) if row.get("name") == "resource"]
@@ -117,7 +117,7 @@ def _asked(input: FhirInput, *known: str) -> dict[str, str]:
     """The parameters of a $operation: of the query, and of the Parameters in the body. Refused with 400 when one is not offered."""
     given = tuple(input.parameters)
     if input.body:
-        given += tuple(parameters(requests.parse(input.body)).items())
+        given += tuple(parameters(requests.resource(input)).items())
     return requests.only(given, *known)
 
 

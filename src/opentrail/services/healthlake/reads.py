@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,7 +17,9 @@ from opentrail.services.healthlake import access, fhir_store, naming, requests, 
 from opentrail.services.healthlake.changes import etag, version_headers
 from opentrail.services.healthlake.drafts import rows_of
 from opentrail.services.healthlake.engine import compartments, values
-from opentrail.services.healthlake.engine.issues import content, refuse
+from opentrail.services.healthlake.engine.issues import content, name, refuse
+from opentrail.services.healthlake.engine.search.parse import parse_part
+from opentrail.services.healthlake.engine.subset import subset
 from opentrail.store.sql import Snapshot
 
 MOST = 100
@@ -36,7 +39,7 @@ def _newest(snapshot: Snapshot, call: Call, input: FhirInput) -> tuple[store.Dat
     return found, type, id, newest
 
 
-def read(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
+def read(snapshot: Snapshot, call: Call, input: FhirInput, tells: bool = True) -> Output:
     """ReadResource: 200, 404, 410 for a deleted one, 304 when the caller has the current version."""
     found, type, id, newest = _newest(snapshot, call, input)
     if newest.body is None:
@@ -44,14 +47,27 @@ def read(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     headers = version_headers(newest.version, newest.updated)
     if _has_it(input, newest):
         return {"status": 304, "headers": headers}
-    naming.tell_patients(call, found, fhir_store.patients_of(snapshot, [(newest.pk, type, id)]))
-    return {"status": 200, "body": newest.body, "headers": headers}
+    body = _part(type, newest.body, input)
+    if tells:
+        naming.tell_patients(call, found, fhir_store.patients_of(snapshot, [(newest.pk, type, id)]))
+    return {"status": 200, "body": body, "headers": headers}
+
+
+def _part(type: str, body: bytes, input: FhirInput) -> bytes:
+    """The resource as it is stored, or the part that `_summary` or `_elements` asks for."""
+    if not input.parameters:
+        return body
+    wanted = parse_part(type, input.parameters)
+    if wanted.summary == "false" and not wanted.elements:
+        return body
+    return msgspec.json.encode(subset(msgspec.json.decode(body), wanted.summary, wanted.elements))
 
 
 def _has_it(input: FhirInput, newest: fhir_store.Current) -> bool:
     """Whether If-None-Match names the current version, or else it is no newer than If-Modified-Since."""
     if input.if_none_match:
-        return input.if_none_match == etag(newest.version)
+        known = [one.strip() for one in input.if_none_match.split(",")]
+        return "*" in known or etag(newest.version) in known or f'"{newest.version}"' in known
     if not input.if_modified_since:
         return False
     try:
@@ -60,7 +76,7 @@ def _has_it(input: FhirInput, newest: fhir_store.Current) -> bool:
         return False
 
 
-def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
+def vread(snapshot: Snapshot, call: Call, input: FhirInput, tells: bool = True) -> Output:
     """VersionReadResource: one version, 410 when that version is the deletion."""
     found, type, id, newest = _newest(snapshot, call, input)
     one = fhir_store.version(snapshot, found.key, type, id, requests.version_number(input.versionId or ""))
@@ -68,52 +84,65 @@ def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
         raise refuse(404, "not-found", "The resource has no version {}.", content(input.versionId))
     if one.body is None:
         raise requests.gone(one.updated)
-    naming.tell_patients(call, found, compartments.patients(type, id, rows_of(one.body)))
-    return {"status": 200, "body": one.body, "headers": version_headers(one.version, one.updated)}
+    body = _part(type, one.body, input)
+    if tells:
+        naming.tell_patients(call, found, compartments.patients(type, id, rows_of(one.body)))
+    return {"status": 200, "body": body, "headers": version_headers(one.version, one.updated)}
+
+
+class Page(NamedTuple):
+    """A page of a history as a Bundle, the versions (`Type/id/_history/n`) in it, and the patients they concern."""
+
+    body: bytes
+    resources: list[str]
+    patients: list[str]
 
 
 def history_of_one(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """GetHistoryByResourceId, deletions included."""
     found, type, id, newest = _newest(snapshot, call, input)
-    return _history(snapshot, call, input, found, type, id, newest.version)
+    return _told(call, found, history(snapshot, call, found, type, id, input.parameters, input.base, newest.version))
 
 
 def history_of_type(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """GetHistoryByResourceType."""
-    type = requests.check_type(input.resourceType)
-    return _history(snapshot, call, input, requests.active(snapshot, call, input.datastoreId), type, "")
+    type, found = requests.check_type(input.resourceType), requests.active(snapshot, call, input.datastoreId)
+    return _told(call, found, history(snapshot, call, found, type, "", input.parameters, input.base))
 
 
 def history_of_all(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """GetFullHistory."""
-    return _history(snapshot, call, input, requests.active(snapshot, call, input.datastoreId), "", "")
+    found = requests.active(snapshot, call, input.datastoreId)
+    return _told(call, found, history(snapshot, call, found, "", "", input.parameters, input.base))
 
 
-def _history(snapshot: Snapshot, call: Call, input: FhirInput, found: store.Datastore, type: str, id: str, newest: int = 0) -> Output:
-    """A page of versions, newest first, as a Bundle; the next page starts behind its last version."""
-    given = requests.only(input.parameters, "_since", "_count", "_format", "_pretty", "page")
-    size, since = requests.page_size(input.parameters, MOST), _since(given.get("_since", ""))
+def _told(call: Call, found: store.Datastore, page: Page) -> Output:
+    naming.returned(call, found, page.resources, page.patients)
+    return {"status": 200, "body": page.body}
+
+
+def history(
+    snapshot: Snapshot, call: Call, found: store.Datastore, type: str, id: str, asked: requests.Pairs, base: str, newest: int = 0
+) -> Page:
+    """A page of versions, newest first; the next page starts behind its last version. `newest`: the current version of the one resource."""
+    given = requests.only(asked, "_since", "_at", "_count", "_format", "_pretty", "page")
+    size, since, at = requests.page_size(asked, MOST), _instant(given, "_since"), _instant(given, "_at")
     bound = (found.id, type, id)
     before = _redeemed(call, bound, given["page"]) if "page" in given else _NEWEST
-    rows = fhir_store.history(snapshot, found.key, type, id, since, before, size + 1)
+    rows = fhir_store.history(snapshot, found.key, type, id, since[0] if since else 0, at, before, size + 1)
     page = rows[:size]
-    address = "/".join(part for part in (input.base, type, id, "_history") if part)
-    asked = {key: text for key, text in given.items() if key != "page"}
+    address = "/".join(part for part in (base, type, id, "_history") if part)
+    again = {key: text for key, text in given.items() if key != "page"}
     links = [{"relation": "self", "url": address + ("?" + urlencode(given) if given else "")}]
     if len(rows) > size:
         last = page[-1]
         place: Place = (last.updated, last.type, last.id, last.version)
         token = paging.issue(call.tools.sealer, "GetHistory", bound, place)
-        links.append({"relation": "next", "url": f"{address}?{urlencode({**asked, 'page': token})}"})
+        links.append({"relation": "next", "url": f"{address}?{urlencode({**again, 'page': token})}"})
     page = access.shown_versions(snapshot, call, found, newest, page)
-    naming.returned(
-        call,
-        found,
-        (f"{one.type}/{one.id}/_history/{one.version}" for one in page),
-        (patient for one in page for patient in compartments.patients(one.type, one.id, rows_of(one.body))),
-    )
-    bundle = {"resourceType": "Bundle", "type": "history", "link": links, "entry": [_entry(input.base, one) for one in page]}
-    return {"status": 200, "body": msgspec.json.encode(bundle)}
+    bundle = {"resourceType": "Bundle", "id": call.id, "type": "history", "link": links, "entry": [_entry(base, one) for one in page]}
+    patients = dict.fromkeys(patient for one in page for patient in compartments.patients(one.type, one.id, rows_of(one.body)))
+    return Page(msgspec.json.encode(bundle), [f"{one.type}/{one.id}/_history/{one.version}" for one in page], list(patients))
 
 
 def _entry(base: str, one: fhir_store.Version) -> dict[str, Any]:
@@ -127,13 +156,13 @@ def _entry(base: str, one: fhir_store.Version) -> dict[str, Any]:
     return entry if one.body is None else {**entry, "resource": msgspec.Raw(one.body)}
 
 
-def _since(text: str) -> int:
-    if not text:
-        return 0
-    interval = values.date_interval(text)
+def _instant(given: Mapping[str, str], key: str) -> values.Interval | None:
+    if not given.get(key):
+        return None
+    interval = values.date_interval(given[key].replace(" ", "+"))
     if interval is None:
-        raise refuse(400, "value", "_since is not an instant.")
-    return interval[0]
+        raise refuse(400, "value", "{} is not a date or instant.", name(key))
+    return interval
 
 
 def _redeemed(call: Call, bound: object, token: str) -> Place:

@@ -26,6 +26,9 @@ MOST_PARAMETERS = 512
 LAST_VERSION = 999_999_999
 _ETAG = re.compile(r'W/"([0-9]{1,9})"')
 _RETURN = re.compile(r"\breturn=(minimal|representation|OperationOutcome)\b")
+_ASYNC = re.compile(r"\brespond-async\b")
+_BYTE = re.compile(r"\(byte ([0-9]+)\)")
+JSON_MEDIA = ("application/fhir+json", "application/json", "text/json")
 _HANDLING = re.compile(r"\bhandling=(strict|lenient)\b")
 
 
@@ -52,11 +55,21 @@ def parse(body: bytes) -> Json:
     too_deep(body, "ValidationException")
     try:
         found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        raise refuse(400, "structure", "The body is not JSON.") from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        place = _BYTE.search(str(error))
+        where = f"it breaks off or errs at byte {place[1]}" if place else "it cannot be decoded"
+        raise refuse(400, "structure", "The body is not JSON: {}.", name(where)) from None
     if not isinstance(found, dict):
         raise refuse(400, "structure", "The body must be a JSON object.")
     return found
+
+
+def resource(input: FhirInput) -> Json:
+    """The JSON object in the body of a request. Refused as by `parse`, and with 415 for a body of another media type."""
+    media = input.content_type.partition(";")[0].strip().lower()
+    if media and media not in JSON_MEDIA:
+        raise refuse(415, "not-supported", "A resource is sent as {}.", name(JSON_MEDIA[0]))
+    return parse(input.body)
 
 
 def raw_members(body: bytes) -> dict[str, msgspec.Raw]:
@@ -136,6 +149,11 @@ def wants_back(prefer: str) -> str:
     """What `Prefer: return=` asks for: minimal, representation (also without the header) or OperationOutcome."""
     match = _RETURN.search(prefer)
     return match[1] if match else "representation"
+
+
+def wants_async(prefer: str) -> bool:
+    """Whether `Prefer: respond-async` is asked for."""
+    return _ASYNC.search(prefer) is not None
 
 
 def handling(prefer: str) -> Handling:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Operation, Prepare, Read, Service, right
+from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Service, right
 from opentrail.services.healthlake import (
     bundle_entries,
-    bundles,
     capabilities,
     changes,
     datastores,
+    deletions,
     discovery,
     export_jobs,
     import_jobs,
@@ -21,6 +21,7 @@ from opentrail.services.healthlake import (
     reads,
     searches,
     tokens,
+    transactions,
 )
 from opentrail.services.healthlake.audit import AUDIT
 from opentrail.services.healthlake.outcomes import answered, prepared
@@ -43,9 +44,9 @@ def _reads(name: str, read: Read, point: bool = False) -> Operation:
     return Operation(name, right(f"healthlake:{name}", _fhir_store), read=answered(read), point=point)
 
 
-def _changes(name: str, prepare: Prepare) -> Operation:
-    """A FHIR interaction that changes one resource."""
-    return Operation(name, right(f"healthlake:{name}", _fhir_store), prepare=prepared(prepare), apply=answered(changes.change))
+def _changes(name: str, prepare: Prepare, apply: Apply = changes.change) -> Operation:
+    """A FHIR interaction that changes resources."""
+    return Operation(name, right(f"healthlake:{name}", _fhir_store), prepare=prepared(prepare), apply=answered(apply))
 
 
 OPERATIONS = (
@@ -57,6 +58,12 @@ OPERATIONS = (
     ),
     Operation("DescribeFHIRDatastore", right("healthlake:DescribeFHIRDatastore", _store), read=datastores.describe, point=True),
     Operation("ListFHIRDatastores", right("healthlake:ListFHIRDatastores"), read=datastores.list_all, point=True),
+    Operation(
+        "UpdateFHIRDatastore",
+        right("healthlake:UpdateFHIRDatastore", _store),
+        prepare=datastores.prepare_update,
+        apply=datastores.update,
+    ),
     Operation("DeleteFHIRDatastore", right("healthlake:DeleteFHIRDatastore", _store), apply=datastores.delete),
     Operation("TagResource", right("healthlake:TagResource", _tagged), apply=datastores.tag),
     Operation("UntagResource", right("healthlake:UntagResource", _tagged), apply=datastores.untag),
@@ -64,7 +71,7 @@ OPERATIONS = (
     _changes("CreateResource", changes.prepare_create),
     _changes("UpdateResource", changes.prepare_update),
     _changes("PatchResource", changes.prepare_patch),
-    _changes("DeleteResource", changes.prepare_delete),
+    _changes("DeleteResource", deletions.prepare, deletions.delete),
     _reads("ReadResource", reads.read, point=True),
     _reads("VersionReadResource", reads.vread, point=True),
     _reads("GetHistoryByResourceId", reads.history_of_one),
@@ -72,7 +79,8 @@ OPERATIONS = (
     _reads("GetFullHistory", reads.history_of_all),
     _reads("SearchWithGet", searches.search_get),
     _reads("SearchWithPost", searches.search_post),
-    Operation("ProcessBundle", bundle_entries.rights, prepare=prepared(bundles.prepare), apply=answered(bundles.process)),
+    Operation("ProcessBundle", bundle_entries.rights, prepare=prepared(transactions.prepare), apply=answered(transactions.process)),
+    Operation("DescribeTransaction", right("healthlake:ProcessBundle", _fhir_store), read=answered(transactions.describe)),
     _reads("ValidateResource", operations.validate),
     _reads("SearchEverything", operations.everything),
     *(_reads(f"ExpandValueSetWith{verb}", operations.expand) for verb in ("Get", "Post")),

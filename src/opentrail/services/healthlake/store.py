@@ -23,17 +23,18 @@ class Datastore(NamedTuple):
 _COLUMNS = "id, key, account, region, name, status, created, configuration"
 _STORE = Sql(f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE id = :id", settled=True)
 _STORES = Sql(
-    f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE account = :account AND region = :region AND status <> 'DELETED'"
-    " ORDER BY created, id"
+    f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE account = :account AND region = :region"
+    " AND (created > :created OR (created = :created AND id > :id)) ORDER BY created, id"
 )
 _COUNT = Sql("SELECT COUNT(*) FROM healthlake_datastore WHERE account = :account AND region = :region AND status <> 'DELETED'")
 _TOKEN = Sql(f"SELECT {_COLUMNS}, token_input FROM healthlake_datastore WHERE account = :account AND region = :region AND token = :token")
 _NEXT_KEY = Sql("SELECT COALESCE(MAX(key), 0) + 1 FROM healthlake_datastore")
 _INSERT = Sql(
     "INSERT INTO healthlake_datastore (id, key, account, region, name, status, created, token, token_input, configuration)"
-    " VALUES (:id, :key, :account, :region, :name, 'ACTIVE', :created, :token, :token_input, :configuration)",
+    " VALUES (:id, :key, :account, :region, :name, :status, :created, :token, :token_input, :configuration)",
     settled=True,
 )
+_UPDATE = Sql("UPDATE healthlake_datastore SET name = :name, configuration = :configuration WHERE id = :id", settled=True)
 _STATUS = Sql("UPDATE healthlake_datastore SET status = :status WHERE id = :id", settled=True)
 
 
@@ -43,9 +44,10 @@ def datastore(snapshot: Snapshot, id: str) -> Datastore | None:
     return Datastore(*row) if row else None
 
 
-def datastores(snapshot: Snapshot, account: str, region: str) -> list[Datastore]:
-    """The account's data stores in the region, oldest first."""
-    return [Datastore(*row) for row in snapshot.all(_STORES, account=account, region=region)]
+def datastores(snapshot: Snapshot, account: str, region: str, after: tuple[float, str]) -> list[Datastore]:
+    """The account's data stores in the region, deleted ones too, oldest first, behind (created, id)."""
+    created, id = after
+    return [Datastore(*row) for row in snapshot.all(_STORES, account=account, region=region, created=created, id=id)]
 
 
 def datastore_count(snapshot: Snapshot, account: str, region: str) -> int:
@@ -66,18 +68,24 @@ def insert_datastore(
     account: str,
     region: str,
     name: str | None,
+    status: str,
     created: float,
     token: str | None,
     token_input: str,
     configuration: str,
 ) -> None:
-    """Adds an active data store."""
+    """Adds a data store."""
     row = tx.one(_NEXT_KEY)
     assert row is not None
     tx.run(
-        _INSERT, id=id, key=row[0], account=account, region=region, name=name, created=created,
+        _INSERT, id=id, key=row[0], account=account, region=region, name=name, status=status, created=created,
         token=token, token_input=token_input, configuration=configuration,
     )  # fmt: skip
+
+
+def update_datastore(tx: Tx, now: Datastore) -> None:
+    """Writes the name and configuration of a data store."""
+    tx.run(_UPDATE, id=now.id, name=now.name, configuration=now.configuration)
 
 
 def set_status(tx: Tx, id: str, status: str) -> None:

@@ -116,6 +116,29 @@ idempotency = Table(
 """The idempotency keys of creates, and what each made."""
 
 
+transaction = Table(
+    "fhir_transaction",
+    MAIN,
+    Column("id", _TEXT, primary_key=True),
+    _column("datastore", _TEXT),
+    _column("account", _TEXT),
+    _column("region", _TEXT),
+    _column("status", _TEXT),
+    _column("submitted", _BIG),
+    _column("request", _TEXT),
+    _column("base", _TEXT),
+    _column("prefer", _TEXT),
+    _column("level", _TEXT),
+    Column("body", LargeBinary),
+    Column("answer_status", Integer()),
+    Column("answer", LargeBinary),
+    Column("shown", LargeBinary),
+    Index("fhir_transaction_store", "datastore", "status", "submitted"),
+)
+"""An asynchronous transaction. `status` is SUBMITTED, IN_PROGRESS, COMPLETED or FAILED; `body` the Bundle until it ended, `answer`
+what polling gets then; `shown` (JSON) names the resources and patients in it; `request` is the id of the call that sent it."""
+
+
 def _index(name: str, columns: dict[str, TypeEngine[int] | TypeEngine[str] | TypeEngine[float]], key: str, *others: str) -> Table:
     """An index table; `key` and `others` list the columns of the primary key and of further indexes after `store path`."""
     indexes = [Index(f"fhir_{name}_by_{other.split()[0]}", *other.split()) for other in others]

@@ -18,6 +18,7 @@ Json = dict[str, Any]
 MAX_TRANSACTION = 100
 MAX_ASYNC = 500
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+PATCHES = ("patch", "conditional-patch")
 Action = Literal[
     "create",
     "read",
@@ -27,6 +28,7 @@ Action = Literal[
     "update",
     "conditional-update",
     "patch",
+    "conditional-patch",
     "delete",
     "conditional-delete",
     "operation",
@@ -84,7 +86,7 @@ def _action(method: str, parts: list[str], criteria: tuple[tuple[str, str], ...]
     size = len(parts)
     if parts[-1].startswith("$"):
         return "operation", parts[-1]
-    if size > 1 and not values.is_id(parts[1]) and parts[1] != "_search":
+    if size > 1 and not values.is_id(parts[1]) and parts[1] not in ("_search", "_history"):
         raise _bad(place, "request.url names no valid id")
     if method in ("GET", "HEAD"):
         if size == 1:
@@ -98,8 +100,8 @@ def _action(method: str, parts: list[str], criteria: tuple[tuple[str, str], ...]
         return "create", ""
     elif method == "POST" and parts[1:] == ["_search"]:
         return "search", ""
-    elif method in ("PUT", "DELETE") and size == 1 and criteria:
-        return ("conditional-update" if method == "PUT" else "conditional-delete"), ""
+    elif method in ("PUT", "PATCH", "DELETE") and size == 1 and criteria:
+        return {"PUT": "conditional-update", "PATCH": "conditional-patch", "DELETE": "conditional-delete"}[method], ""  # type: ignore[return-value]
     elif method in ("PUT", "PATCH", "DELETE") and size == 2:
         return {"PUT": "update", "PATCH": "patch", "DELETE": "delete"}[method], ""  # type: ignore[return-value]
     raise _bad(place, "request.method and request.url fit no interaction")
@@ -115,7 +117,7 @@ def _entry(place: int, row: Any) -> Entry:
     parts, criteria = _target(url, place)
     action, operation = _action(method, parts, criteria, place)
     resource = row.get("resource")
-    if action in ("create", "update", "conditional-update", "patch"):
+    if action in ("create", "update", "conditional-update", *PATCHES):
         resource = _body(place, action, parts, resource)
     texts = {key: request.get(key, "") for key in ("ifMatch", "ifNoneMatch", "ifNoneExist")}
     if not all(isinstance(text, str) for text in texts.values()) or not isinstance(row.get("fullUrl", ""), str):
@@ -140,7 +142,7 @@ def _entry(place: int, row: Any) -> Entry:
 def _body(place: int, action: str, parts: list[str], resource: Any) -> Json:
     if not isinstance(resource, dict):
         raise _bad(place, "resource is missing")
-    if action != "patch" and resource.get("resourceType") != parts[0]:
+    if action not in PATCHES and resource.get("resourceType") != parts[0]:
         raise _bad(place, "resource is not of the type that request.url names")
     if action == "update" and resource.get("id") != parts[1]:
         raise _bad(place, "resource.id is not the id that request.url names")

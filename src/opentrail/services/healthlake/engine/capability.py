@@ -17,12 +17,11 @@ OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "CodeSystem": (("lookup", DEFINITION + "CodeSystem-lookup"),),
     "ConceptMap": (("translate", DEFINITION + "ConceptMap-translate"),),
 }
-OWN = (("_id", "token"), ("_lastUpdated", "date"))
+OWN = (("_id", "token"), ("_lastUpdated", "date"), ("createdAt", "date"))
 
 
 def _documentation(parameter: Parameter) -> str:
-    modifiers = ["missing", *MODIFIERS.get(parameter.kind, ())] if parameter.kind != "composite" else []
-    return "Modifiers: " + ", ".join(":" + m for m in modifiers) if modifiers else "No modifiers."
+    return "Modifiers: " + ", ".join(":" + one for one in ("missing", *MODIFIERS.get(parameter.kind, ())))
 
 
 def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
@@ -41,7 +40,7 @@ def _resource(kind: str, operations: tuple[tuple[str, str], ...]) -> Json:
         "conditionalCreate": True,
         "conditionalRead": "full-support",
         "conditionalUpdate": True,
-        "conditionalDelete": "single",
+        "conditionalDelete": "multiple",
         "referencePolicy": ["literal", "logical", "local"],
         "searchParam": searches,
     }
@@ -76,7 +75,8 @@ def capability_statement(
         "mode": "server",
         "security": security,
         "resource": [_resource(kind, (*operations.get("*", ()), *operations.get(kind, ()))) for kind in definitions.resource_types()],
-        "interaction": [{"code": "transaction"}, {"code": "batch"}, {"code": "history-system"}],
+        "interaction": [{"code": code} for code in ("transaction", "batch", "search-system", "history-system")],
+        "compartment": [f"http://hl7.org/fhir/CompartmentDefinition/{kind.lower()}" for kind in sorted(definitions.compartments())],
     }
     return {
         "resourceType": "CapabilityStatement",

@@ -79,6 +79,7 @@ def period_interval(start: object, end: object) -> Interval | None:
     return (first[0] if first else -FOREVER, last[1] if last else FOREVER)
 
 
+@lru_cache(maxsize=1024)
 def moment(milliseconds: int) -> str:
     """The FHIR instant of milliseconds since 1970."""
     value = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)

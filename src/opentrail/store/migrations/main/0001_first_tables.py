@@ -11,6 +11,38 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "comprehendmedical_file",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("characters", sa.BigInteger(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("job", "key", name=op.f("pk_comprehendmedical_file")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "comprehendmedical_job",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("submitted", sa.Double(), nullable=False),
+        sa.Column("ended", sa.Double(), nullable=True),
+        sa.Column("message", sa.String(), nullable=True),
+        sa.Column("manifest", sa.String(), nullable=True),
+        sa.Column("settings", sa.String(), nullable=False),
+        sa.Column("token", sa.String(), nullable=False),
+        sa.Column("token_input", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_comprehendmedical_job")),
+    )
+    with op.batch_alter_table("comprehendmedical_job", schema=None) as batch_op:
+        batch_op.create_index("ix_comprehendmedical_job_place", ["account", "region", "kind", "submitted", "id"], unique=False)
+        batch_op.create_index("uq_comprehendmedical_job_token", ["account", "region", "kind", "token"], unique=True)
+
+    op.create_table(
         "disclosure",
         sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -155,6 +187,27 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("fhir_token", schema=None) as batch_op:
         batch_op.create_index("fhir_token_by_pk", ["pk", "path", "code", "system"], unique=False)
+
+    op.create_table(
+        "fhir_transaction",
+        sa.Column("id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("datastore", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("account", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("region", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("status", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("submitted", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("base", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("prefer", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("level", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("answer_status", sa.Integer(), nullable=True),
+        sa.Column("answer", sa.LargeBinary(), nullable=True),
+        sa.Column("shown", sa.LargeBinary(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fhir_transaction")),
+    )
+    with op.batch_alter_table("fhir_transaction", schema=None) as batch_op:
+        batch_op.create_index("fhir_transaction_store", ["datastore", "status", "submitted"], unique=False)
 
     op.create_table(
         "fhir_uri",

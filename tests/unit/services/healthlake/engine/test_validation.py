@@ -66,7 +66,7 @@ INVALID: list[tuple[str, Json, Edit, str, str]] = [
     ("no code", OBSERVATION, lambda r: r.pop("code"), "required", "/Observation/code"),
     ("bad code", OBSERVATION, lambda r: r.update(status="finished"), "code-invalid", "/Observation/status"),
     ("two values", OBSERVATION, lambda r: r.update(valueString="x"), "invariant", "/Observation"),
-    ("unknown element", OBSERVATION, lambda r: r.update(foo=1), "structure", "/Observation"),
+    ("unknown element", OBSERVATION, lambda r: r.update(foo=1), "structure", "/Observation/foo"),
     ("bad dateTime", OBSERVATION, lambda r: r.update(effectiveDateTime="15/10/2023"), "value", "/Observation/effectiveDateTime"),
     ("no such day", OBSERVATION, lambda r: r.update(effectiveDateTime="2023-02-29"), "value", "/Observation/effectiveDateTime"),
     ("no such month", OBSERVATION, lambda r: r.update(effectiveDateTime="2023-13"), "value", "/Observation/effectiveDateTime"),

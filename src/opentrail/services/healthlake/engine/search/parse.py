@@ -17,10 +17,12 @@ from opentrail.services.healthlake.engine.search.offered import reason
 from opentrail.services.healthlake.engine.search.paths import Parameter
 from opentrail.services.healthlake.engine.search.query import (
     Chain,
+    Created,
     Filter,
     Has,
     HasId,
     Include,
+    InCompartment,
     Match,
     Missing,
     Search,
@@ -44,6 +46,9 @@ MODIFIERS: dict[str, tuple[str, ...]] = {
 }
 SUMMARIES = ("true", "false", "text", "data", "count")
 IGNORED = ("_format", "_pretty")
+ANY = "Binary"
+"""A type that has no parameters but those of every type."""
+OWN = ("_id", "_lastUpdated", "createdAt")
 SORTABLE = ("string", "date", "number", "quantity", "token", "uri", "reference")
 
 
@@ -89,7 +94,7 @@ class _Reader:
         if dot:
             return self.chain(resource_type, head, rest, text, depth)
         code, _, modifier = key.partition(":")
-        if code in ("_id", "_lastUpdated"):
+        if code in OWN:
             return self.own(code, modifier, text)
         parameter = parameters(resource_type).get(code)
         if parameter is None:
@@ -99,12 +104,13 @@ class _Reader:
         return self.match(parameter, modifier, text)
 
     def own(self, code: str, modifier: str, text: str) -> Filter:
-        """`_id` and `_lastUpdated`, which every resource has."""
+        """`_id`, `_lastUpdated` and HealthLake's `createdAt`, which every resource has."""
         if modifier:
             raise refuse(400, "not-supported", "The search parameter {} takes no modifier.", name(code))
         parts = read.alternatives(code, text)
-        if code == "_lastUpdated":
-            return Updated(tuple(read.date(code, part, self.now) for part in parts))
+        if code != "_id":
+            times = tuple(read.date(code, part, self.now) for part in parts)
+            return Created(times) if code == "createdAt" else Updated(times)
         return HasId(tuple(read.plain(part) for part in parts))
 
     def missing(self, parameter: Parameter, text: str) -> Missing:
@@ -195,6 +201,7 @@ def _include(key: str, text: str, resource_type: str) -> Include:
     source, _, rest = text.partition(":")
     if text == "*" and not reverse:
         return Include(resource_type, None, "", False, iterate)
+    source = source or ("" if reverse else resource_type)
     code, _, target = rest.partition(":")
     if not definitions.is_resource_type(source):
         raise refuse(400, "value", "{} names no R4 resource type.", name(word))
@@ -286,12 +293,14 @@ def parse_search(
     now: int | None = None,
     service: str = "",
     case_sensitive: bool = False,
+    inside: InCompartment | None = None,
 ) -> Search:
-    """The search that a query asks for. `now` (milliseconds) is needed for `ap` on dates only. See the module for refusals."""
+    """The search that a query asks for, `inside` a compartment if one is given. `now` (milliseconds) is needed for `ap` on dates only.
+    See the module for refusals."""
     if not definitions.is_resource_type(resource_type):
         raise refuse(404, "not-supported", "{} is not an R4 resource type.", content(resource_type))
     reader, controls = _Reader(now, service), _Controls(resource_type)
-    filters: list[Filter] = []
+    filters: list[Filter] = [inside] if inside else []
     warnings: list[Issue] = []
     names: list[str] = []
     for key, text in pairs:
@@ -322,3 +331,14 @@ def parse_search(
         tuple(warnings),
         tuple(names),
     )
+
+
+def parse_part(resource_type: str, pairs: Iterable[tuple[str, str]]) -> Search:
+    """What a read asks to see of a resource: `_summary` or `_elements`. Refused with 400: anything else that would select."""
+    controls = _Controls(resource_type)
+    for key, text in pairs:
+        if key not in ("_summary", "_elements", *IGNORED) or (key, text) == ("_summary", "count"):
+            raise refuse(400, "not-supported", "A read takes no parameter {} with this value.", content(key))
+        controls.take(key, text)
+    controls.check()
+    return Search(resource_type, summary=controls.summary, elements=controls.elements)

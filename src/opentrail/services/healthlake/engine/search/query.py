@@ -94,6 +94,21 @@ class Updated:
 
 
 @dataclass(frozen=True, slots=True)
+class Created:
+    """The first version of the resource was written at one of these times."""
+
+    values: tuple[DateValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InCompartment:
+    """The resource is in the compartment of a resource: `Patient`, `123`."""
+
+    compartment: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Chain:
     """A reference points to a resource that passes the filter made for its type."""
 
@@ -117,7 +132,7 @@ class Either:
     options: tuple[tuple["Filter", ...], ...]
 
 
-Filter = Match | Missing | HasId | Updated | Chain | Has | Either
+Filter = Match | Missing | HasId | Updated | Created | InCompartment | Chain | Has | Either
 
 
 @dataclass(frozen=True, slots=True)

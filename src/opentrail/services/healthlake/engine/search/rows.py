@@ -44,6 +44,11 @@ class IndexRows:
         for table in ("token", "reference", "string", "date", "quantity", "uri", "composite"):
             yield table, getattr(self, table)
 
+    @property
+    def count(self) -> int:
+        """How many rows there are in all."""
+        return sum(len(rows) for _, rows in self.by_table())
+
 
 def _token(value: object) -> str:
     if type(value) is str and len(value) <= values.MAX_TEXT and "\x00" not in value:

@@ -1,11 +1,12 @@
 """Carrying out a search through a read function that is handed in.
 
     run_search(read, search, store, after) -> Found
+    run_many(read, searches, store, after) -> Found         several types, as one list
 
 `read(text, values)` runs one statement with `:name` placeholders and returns its rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from opentrail.services.healthlake.engine.search.sql import START, After, Statem
 
 Read = Callable[[str, dict[str, Any]], list[tuple[Any, ...]]]
 MAX_ROUNDS = 5
+CUT = Issue("warning", "too-costly", "Only the first {} included resources are returned.", (name(MAX_INCLUDED),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +66,35 @@ def run_search(read: Read, search: Search, store: int, after: After = START, kee
     following = After(tuple(page[-1][6:]), page[-1][0]) if len(rows) > search.count else None
     matches = tuple(Stored(*row[:6]) for row in page)
     included, full = _included(read, search.includes, store, matches, keep)
-    cut = Issue("warning", "too-costly", "Only the first {} included resources are returned.", (name(MAX_INCLUDED),))
-    return Found(matches, included, total, following, (*search.warnings, cut) if full else search.warnings)
+    return Found(matches, included, total, following, (*search.warnings, CUT) if full else search.warnings)
+
+
+def run_many(read: Read, searches: Sequence[Search], store: int, after: After = START, keep: Keep | None = None) -> Found:
+    """One page over several types, whose searches differ in the type alone. A page's place holds for each of them: sort keys and
+    pk mean the same in all."""
+    first = searches[0]
+    counted = first.total or first.summary == "count"
+    total = sum(int(_ask(read, compile_total(one, store))[0][0]) for one in searches) if counted else None
+    warnings = tuple(dict.fromkeys(warning for one in searches for warning in one.warnings))
+    if first.summary == "count":
+        return Found((), (), total, None, warnings)
+    rows: list[tuple[Any, ...]] = []
+    for one in searches:
+        found: list[tuple[Any, ...]] = []
+        for statement in plan(one, store, after):
+            found += _ask(read, statement)
+            if len(found) > one.count:
+                break
+        rows += found
+    rows.sort(key=lambda row: row[0])
+    for place, key in reversed(list(enumerate(first.sort, 6))):
+        rows.sort(key=lambda row, place=place: row[place], reverse=key.descending)  # type: ignore[misc]
+    page = rows[: first.count]
+    following = After(tuple(page[-1][6:]), page[-1][0]) if len(rows) > first.count else None
+    matches = tuple(Stored(*row[:6]) for row in page)
+    includes = tuple(dict.fromkeys(include for one in searches for include in one.includes))
+    included, full = _included(read, includes, store, matches, keep)
+    return Found(matches, included, total, following, (*warnings, CUT) if full else warnings)
 
 
 def _included(

@@ -12,14 +12,17 @@ keys and pk of the last row of the page before.
 from dataclasses import dataclass
 from typing import Any
 
+from opentrail.services.healthlake.engine import compartments
 from opentrail.services.healthlake.engine.search import conditions as c
 from opentrail.services.healthlake.engine.search.conditions import AFTER_ALL, Bound
 from opentrail.services.healthlake.engine.search.query import (
     Chain,
+    Created,
     Either,
     Filter,
     Has,
     HasId,
+    InCompartment,
     Match,
     Missing,
     ReferenceValue,
@@ -60,13 +63,15 @@ def promise(f: Filter) -> int:
     """How few rows a filter promises: the smallest drives; LAST never does."""
     if isinstance(f, HasId):
         return 0
+    if isinstance(f, InCompartment):
+        return 9
     if isinstance(f, Chain):
         return 30
     if isinstance(f, Has):
         return 35
     if isinstance(f, Updated):
         return 70
-    if isinstance(f, Missing | Either) or f.modifier in NEGATIVE:
+    if isinstance(f, Missing | Created | Either) or f.modifier in NEGATIVE:
         return LAST
     return _match_promise(f)
 
@@ -96,6 +101,8 @@ def _pks(f: Filter, kind: str, bound: Bound, depth: int) -> str:
         when = c.any_of([c.interval(f"{a}.updated", f"{a}.updated", v, bound) for v in f.values])
         live = f"{a}.store=:store AND {a}.type={bound.add(kind)} AND +{a}.deleted=0"
         return f"SELECT {a}.pk FROM fhir_current {a} WHERE {live} AND {when}"
+    if isinstance(f, InCompartment):
+        return _inside(f, kind, bound, a)
     if isinstance(f, Chain):
         return " UNION ".join(_chained(f, target, inner, bound, depth) for target, inner in f.targets)
     if isinstance(f, Has):
@@ -107,6 +114,16 @@ def _pks(f: Filter, kind: str, bound: Bound, depth: int) -> str:
             f" AND {x}.type={a}.type AND {x}.id={a}.id"
         )
     return f"SELECT {a}.pk FROM fhir_current {a} WHERE {_live(a, kind, bound)} AND {condition(f, kind, a, bound, depth + 1)}"
+
+
+def _inside(f: InCompartment, kind: str, bound: Bound, a: str) -> str:
+    """What points into the compartment by one of its paths, and the resource that the compartment is named after."""
+    me, paths = bound.add(f.id), sorted(compartments.paths_into(f.compartment, kind))
+    parts = [f"SELECT {a}.pk FROM fhir_current {a} WHERE {_live(a, kind, bound)} AND {a}.id={me}"] if kind == f.compartment else []
+    if paths:
+        own = f"{a}.store=:store AND {a}.path IN ({','.join(map(str, paths))}) AND {a}.id={me}"
+        parts.append(f"SELECT {a}.pk FROM fhir_reference {a} WHERE {own} AND {a}.type={bound.add(f.compartment)} AND {a}.base=0")
+    return " UNION ".join(parts) or f"SELECT {a}.pk FROM fhir_current {a} WHERE {c.NEVER}"
 
 
 def _live(alias: str, kind: str, bound: Bound) -> str:
@@ -132,6 +149,10 @@ def condition(f: Filter, kind: str, r: str, bound: Bound, depth: int) -> str:
         return f"{r}.id IN ({','.join(bound.add(i) for i in f.ids)})"
     if isinstance(f, Updated):
         return c.any_of([c.interval(f"{r}.updated", f"{r}.updated", v, bound) for v in f.values])
+    if isinstance(f, Created):
+        when = c.any_of([c.interval("h.updated", "h.updated", v, bound) for v in f.values])
+        first = f"h.store={r}.store AND h.type={r}.type AND h.id={r}.id AND h.version=1"
+        return f"EXISTS (SELECT 1 FROM fhir_history h WHERE {first} AND {when})"
     if isinstance(f, Missing):
         return _missing(f, r, bound)
     if isinstance(f, Either):

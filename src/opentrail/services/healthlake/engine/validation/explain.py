@@ -1,5 +1,6 @@
 """From jsonschema-rs errors to issues that name the place and the rule, never a value."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -7,6 +8,8 @@ from opentrail.services.healthlake.engine import definitions
 from opentrail.services.healthlake.engine.issues import Issue, content, error, name
 
 Json = dict[str, Any]
+_NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,63}", re.ASCII)
+"""What may stand in a location: not every key that a caller may think of."""
 
 
 def location_of(root: str, path: Iterable[str | int]) -> str:
@@ -36,7 +39,7 @@ def _unknown(schemas: list[Any], instance: object, place: str) -> Iterator[Issue
     known: Json = next((s["properties"] for s in reversed(schemas) if isinstance(s, dict) and "properties" in s), {})
     for key in instance if isinstance(instance, dict) else ():
         if key not in known:
-            yield error("structure", "Unknown element {}.", content(key), location=place)
+            yield error("structure", "Unknown element {}.", content(key), location=f"{place}/{key}" if _NAME.fullmatch(key) else place)
 
 
 def _instance(resource: Any, path: list[str | int]) -> Any:

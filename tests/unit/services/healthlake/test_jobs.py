@@ -1,0 +1,173 @@
+"""HealthLake's jobs on its own data: preloads in slices, resumed after a crash; transactions carried out, refused, tried again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opentrail.kernel.errors import Unavailable
+from opentrail.kernel.principal import Principal
+from opentrail.services.healthlake import fhir_store, jobs, store, transaction_store
+from opentrail.services.healthlake.engine import synthetic
+from opentrail.services.healthlake.transaction_store import Waiting
+from opentrail.work.executor import WorkerDied
+from opentrail.work.jobs import MOST_CRASHES, Jobs
+from tests.conftest import Database
+from tests.unit.services.cloudtrail.deliveries import HandClock
+
+ACCOUNT, REGION, STORE, ID = "123456789012", "eu-west-1", "5" * 32, "7" * 32
+KEPT = Waiting(ID, STORE, ACCOUNT, REGION, "SUBMITTED", "request", "http://me/r4", "respond-async", "", b"{}")
+
+
+class Hasty(HandClock):
+    """A clock on which every look takes a fifth of a slice."""
+
+    def monotonic(self) -> float:
+        self.seconds = getattr(self, "seconds", 0.0) + 0.002
+        return self.seconds
+
+
+class Place:
+    """A main database with a data store, the task, and what the server answers to its calls."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database, self.folder = database, folder
+        self.asked: list[tuple[Principal, str, str, str, str]] = []
+        self.answers: list[tuple[int, bytes] | Exception] = []
+        self.restart()
+        with database.write() as tx:
+            store.insert_datastore(tx, STORE, ACCOUNT, REGION, None, "CREATING", 1.0, None, "", "{}")
+
+    def restart(self) -> None:
+        nothing: Any = None
+        kinds = jobs.kinds(self.ask)
+        self.task = Jobs(jobs.QUEUE, kinds, self.database.read, self.database.write, nothing, nothing, Hasty(), self.folder)
+
+    def ask(self, *call: Any) -> tuple[int, bytes]:
+        self.asked.append(call)
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def step(self) -> bool:
+        nothing: Any = None
+        return self.task.step(nothing)
+
+    def status(self) -> str:
+        with self.database.read() as snapshot:
+            found = store.datastore(snapshot, STORE)
+        assert found is not None
+        return found.status
+
+    def held(self) -> int:
+        with self.database.read() as snapshot:
+            return sum(fhir_store.current(snapshot, 1, made.type, id) is not None for id, made in jobs.drafts())
+
+    def transaction(self) -> transaction_store.Ended:
+        with self.database.read() as snapshot:
+            found = transaction_store.state(snapshot, STORE, ID)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def place(main_database: Database, tmp_path: Path) -> Place:
+    return Place(main_database, tmp_path)
+
+
+def test_a_preload_goes_in_by_slices_and_goes_on_after_a_crash(place: Place) -> None:
+    with place.database.write() as tx:
+        jobs.queue_preload(tx, STORE, 1.0)
+    assert place.step()
+    first = place.held()
+    assert 0 < first < 20
+    assert place.status() == "CREATING"
+    place.restart()
+    while place.step():
+        assert place.status() in ("CREATING", "ACTIVE")
+    assert (place.status(), place.held()) == ("ACTIVE", len(synthetic.lines()))
+
+
+def test_a_preload_that_cannot_be_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Any:
+        raise RuntimeError
+
+    monkeypatch.setattr(jobs, "drafts", broken)
+    with place.database.write() as tx:
+        jobs.queue_preload(tx, STORE, 1.0)
+    for _ in range(MOST_CRASHES):
+        with pytest.raises(RuntimeError):
+            place.step()
+    place.step()
+    assert place.status() == "CREATE_FAILED"
+
+
+def kept(place: Place) -> None:
+    """Keeps a transaction, as the call that sent it does."""
+    with place.database.write() as tx:
+        transaction_store.insert(tx, KEPT, 1_000)
+        jobs.queue_transaction(tx, ID, 1.0)
+
+
+def done(place: Place) -> None:
+    """Steps until no job is left."""
+    while place.step():
+        continue
+
+
+def test_a_transaction_is_carried_out_by_a_call_of_the_service(place: Place) -> None:
+    kept(place)
+    place.answers = [(200, b"")]
+    done(place)
+    ((principal, *rest),) = place.asked
+    assert (principal.service, principal.account) == ("healthlake.amazonaws.com", ACCOUNT)
+    assert principal.source_arn == f"arn:aws:healthlake:{REGION}:{ACCOUNT}:datastore/fhir/{STORE}"
+    assert rest == [REGION, "healthlake", "POST", f"/datastore/{STORE}/r4/Transaction/{ID}"]
+    assert place.transaction().status == "IN_PROGRESS", "the call itself writes the end"
+
+
+def test_a_refusal_ends_the_transaction_with_what_was_answered(place: Place) -> None:
+    kept(place)
+    place.answers = [(412, b'{"resourceType":"OperationOutcome"}')]
+    done(place)
+    assert place.transaction() == ("FAILED", 412, b'{"resourceType":"OperationOutcome"}', None)
+
+
+def test_what_cannot_be_now_is_tried_again_and_a_fault_not_for_ever(place: Place) -> None:
+    kept(place)
+    place.step()
+    place.answers = [Unavailable("nobody there"), (503, b"")] * 4
+    for _ in range(8):
+        with pytest.raises(Unavailable):
+            done(place)
+    place.answers = [(500, b"")] * MOST_CRASHES
+    for _ in range(MOST_CRASHES):
+        with pytest.raises(WorkerDied):
+            done(place)
+    done(place)
+    ended = place.transaction()
+    assert (ended.status, ended.answer_status) == ("FAILED", 500)
+    assert json.loads(ended.answer or b"")["issue"][0]["code"] == "exception"
+
+
+def test_what_has_ended_is_not_asked_for_again(place: Place) -> None:
+    kept(place)
+    with place.database.write() as tx:
+        transaction_store.end(tx, ID, transaction_store.COMPLETED, 200, b"{}")
+        transaction_store.end(tx, ID, transaction_store.FAILED, 500, b"late")
+    done(place)
+    assert (place.asked, place.transaction().status) == ([], "COMPLETED")
+
+
+def test_transactions_are_forgotten_by_age_and_only_when_they_ended(place: Place) -> None:
+    kept(place)
+    for end, known in ((False, True), (True, False)):
+        with place.database.write() as tx:
+            if end:
+                transaction_store.end(tx, ID, transaction_store.COMPLETED, 200, b"{}")
+            transaction_store.forget(tx, STORE, 2_000)
+            assert (transaction_store.state(tx, STORE, ID) is not None) is known
