@@ -282,13 +282,14 @@ def workers(parts: Parts) -> list[Worker]:
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
+    tell = telling(make_tools(parts, calls))
+
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
     def doing(service: str, kinds: Mapping[str, Kind]) -> Jobs:
         return Jobs(service, kinds, parts.main.read, turns.write, calls, parts.engines, clock, settings.folder / "jobs")
 
-    tell = telling(make_tools(parts, calls))
     return [
         worker(Following(index.follower(), parts.main), parts.history),
         worker(merging.Merging(clock, settings.journal_days), parts.history),

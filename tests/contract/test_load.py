@@ -12,7 +12,9 @@ from tests.conftest import Database
 COLUMNS = ("store", "type", "id", "version", "updated", "method", "body", "change")
 ALL = Sql(f"SELECT {', '.join(COLUMNS)} FROM fhir_history ORDER BY version")
 CLEAR = Sql("DELETE FROM fhir_history")
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20) | st.sampled_from(["\\N", "\t\n\r\\", "\\."])
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=20) | st.sampled_from(
+    ["\\N", "\t\n\r\\", "\\."]
+)
 ROW = st.tuples(TEXT, TEXT, st.integers(-(2**53), 2**53), st.one_of(st.none(), st.binary(max_size=20)))
 
 

@@ -60,7 +60,10 @@ def objects(server: Server, prefix: str) -> dict[str, list[dict[str, Any]]]:
     """The NDJSON objects below a prefix, by the rest of their keys."""
     s3 = server.client("s3")
     keys = [one["Key"] for one in s3.list_objects_v2(Bucket="bulk", Prefix=prefix)["Contents"] if one["Key"].endswith("ndjson")]
-    return {key.removeprefix(prefix): [json.loads(line) for line in s3.get_object(Bucket="bulk", Key=key)["Body"].read().splitlines()] for key in keys}
+    return {
+        key.removeprefix(prefix): [json.loads(line) for line in s3.get_object(Bucket="bulk", Key=key)["Body"].read().splitlines()]
+        for key in keys
+    }
 
 
 def told(server: Server, name: str) -> Counter[str]:
@@ -108,6 +111,7 @@ def test_jobs_survive(kind: str, request: pytest.FixtureRequest, tmp_path: Path)
         assert told(server, "ImportFHIRResources") == Counter(good)
 
         job = healthlake.start_fhir_export_job(DatastoreId=store, OutputDataConfig=PLACE, DataAccessRoleArn=role)["JobId"]
+
         def exported() -> str:
             found = healthlake.describe_fhir_export_job(DatastoreId=store, JobId=job)["ExportJobProperties"]
             return str(found["JobStatus"])

@@ -167,6 +167,12 @@ def test_an_export_is_cancelled(story: Story, ward: Ward) -> None:
         "CancelFHIRExportJobWithDelete", {"datastoreId": ward.store, "resourceId": job},
     )  # fmt: skip
     for one in running[:-1]:
-        assert ended(lambda one=one: story.client("healthlake").describe_fhir_export_job(  # type: ignore[misc]
-            DatastoreId=ward.store, JobId=one)["ExportJobProperties"])["JobStatus"] == "COMPLETED"
+        assert (
+            ended(
+                lambda one=one: story.client("healthlake").describe_fhir_export_job(  # type: ignore[misc]
+                    DatastoreId=ward.store, JobId=one
+                )["ExportJobProperties"]
+            )["JobStatus"]
+            == "COMPLETED"
+        )
     story.proven.add(("healthlake", "CancelFHIRExportJobWithDelete"))

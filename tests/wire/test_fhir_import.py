@@ -185,7 +185,9 @@ def test_the_work_is_recorded_as_the_services_in_the_role(story: Story, ward: Wa
     assumed = [one for one in records if one["eventName"] == "AssumeRole" and (one["requestParameters"] or {}).get("roleArn") == ward.role]
     assert assumed
     assert all(one["userIdentity"] == {"type": "AWSService", "invokedBy": "healthlake.amazonaws.com"} for one in assumed)
-    made = [one for one in records if (one["requestParameters"] or {}).get("bucketName") == ward.bucket and "invokedBy" in one["userIdentity"]]
+    made = [
+        one for one in records if (one["requestParameters"] or {}).get("bucketName") == ward.bucket and "invokedBy" in one["userIdentity"]
+    ]
     assert {one["eventName"] for one in made} >= {"PutObject", "GetObject"}
     for one in made:
         assert one["userIdentity"]["invokedBy"] == "healthlake.amazonaws.com"

@@ -87,6 +87,7 @@ OPERATIONS = (
     *(_reads(f"LookupCodeSystemWith{verb}", operations.lookup) for verb in ("Get", "Post")),
     *(_reads(f"TranslateConceptMapWith{verb}", operations.translate) for verb in ("Get", "Post")),
     _reads("GetCapabilities", capabilities.capabilities),
+    Operation("GetSmartConfiguration", lambda call, input: (), read=answered(discovery.smart_configuration), public=True, point=True),
     Operation("StartFHIRImportJob", import_jobs.rights, prepare=import_jobs.prepare_start, apply=import_jobs.start),
     Operation("DescribeFHIRImportJob", right("healthlake:DescribeFHIRImportJob", _store), read=import_jobs.describe),
     Operation("ListFHIRImportJobs", right("healthlake:ListFHIRImportJobs", _store), read=import_jobs.list_all),
@@ -105,7 +106,6 @@ OPERATIONS = (
         right("healthlake:CancelFHIRExportJobWithDelete", _fhir_store),
         apply=answered(export_jobs.cancel_fhir),
     ),
-    Operation("GetSmartConfiguration", lambda call, input: (), read=answered(discovery.smart_configuration), public=True, point=True),
 )
 
 SERVICE = Service(
