@@ -16,6 +16,9 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 SHARED = Path(os.environ.get("OPENTRAIL_SHARED", FOLDER.parents[1] / "shared")) / "data"
 
+PEERS = ("unrecorded",)
+"""Servers that a benchmark starts as its peer."""
+
 Missing = Callable[[], str]
 """Says what a benchmark lacks on this machine, or nothing."""
 
@@ -46,7 +49,7 @@ NEEDS: Mapping[str, Missing] = {
 
 def scripts() -> list[str]:
     """The benchmarks: files here that can be run."""
-    files = [file for file in FOLDER.glob("*.py") if file.stem != "__main__"]
+    files = [file for file in FOLDER.glob("*.py") if file.stem not in ("__main__", *PEERS)]
     return sorted(file.stem for file in files if '__name__ == "__main__"' in file.read_text("utf-8"))
 
 

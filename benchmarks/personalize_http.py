@@ -22,7 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import numpy as np
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -34,7 +33,6 @@ from opentrail.services.personalize.engine.models import load_model
 from opentrail.services.personalize.engine.recipes import find_recipe
 from opentrail.services.personalize.engine.serving import Ask, Campaign, recommend
 
-REGION = "us-east-1"
 USERS, EVENTS = 20_000, 400_000
 GOALS = {100_000: 0.025, 750_000: 0.050}
 
@@ -68,12 +66,10 @@ def visits(items: int) -> str:
 class Shop:
     """A dataset group on a running server, and the role in which its jobs read buckets."""
 
-    server: servers.Running
+    server: servers.Server
 
     def client(self, service: str) -> Any:
-        key = self.server.credentials
-        named = {"aws_access_key_id": key.access_key, "aws_secret_access_key": key.secret_key}
-        return boto3.client(service, region_name=REGION, endpoint_url=self.server.url, **named)
+        return self.server.client(service)
 
     def prepare(self) -> tuple[str, str]:
         """Makes the bucket, the role and the group: the ARNs of the last two."""
@@ -108,7 +104,7 @@ class Shop:
 VISITS = avro("Interactions", ("USER_ID", "string", {}), ("ITEM_ID", "string", {}), ("TIMESTAMP", "long", {}))
 
 
-def made(server: servers.Running, items: int) -> tuple[str, str, str]:
+def made(server: servers.Server, items: int) -> tuple[str, str, str]:
     """Imports, trains and deploys: the ARNs of the campaign and of a filter, and a tracking id."""
     shop = Shop(server)
     role, group = shop.prepare()
@@ -144,11 +140,11 @@ def until(describe: Callable[[], dict[str, Any]], what: str) -> None:
     print(f"{what}: {time.perf_counter() - began:.1f} s", flush=True)
 
 
-def signed(server: servers.Running, path: str, value: dict[str, Any]) -> bytes:
+def signed(server: servers.Server, path: str, value: dict[str, Any]) -> bytes:
     """A raw signed request of the runtime or the events service."""
     body = json.dumps(value).encode()
     request = AWSRequest("POST", server.url + path, data=body, headers={"content-type": "application/json"})
-    SigV4Auth(server.credentials, "personalize", REGION).add_auth(request)
+    SigV4Auth(server.credentials, "personalize", servers.REGION).add_auth(request)
     lines = "".join(f"{name}: {value}\r\n" for name, value in request.headers.items())
     host = server.url.split("//")[1]
     return f"POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-length: {len(body)}\r\n{lines}\r\n".encode() + body
@@ -166,7 +162,7 @@ class Paced:
         return sorted(self.latencies)[int(len(self.latencies) * share)]
 
 
-def paced(server: servers.Running, requests: Sequence[bytes], rate: float, connections: int = 64) -> Paced:
+def paced(server: servers.Server, requests: Sequence[bytes], rate: float, connections: int = 64) -> Paced:
     """Sends the requests at a steady rate over kept-open connections, whatever the answers take."""
     poll = select.epoll()
     idle: list[socket.socket] = []

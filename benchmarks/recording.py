@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks import load, servers
 from benchmarks.calls import CONNECTIONS, requests
-from benchmarks.servers import Running
+from benchmarks.servers import Peer, Server
 
 ROUNDS = 5
 CALLS = 6_000
@@ -28,7 +28,7 @@ SETTLE = 1.0
 
 
 @contextmanager
-def unrecorded() -> Iterator[Running]:
+def unrecorded() -> Iterator[Peer]:
     """The peer, in a process of its own."""
     with tempfile.TemporaryDirectory() as fresh:
         folder, port = Path(fresh) / "data", servers.free_port()
@@ -40,13 +40,13 @@ def unrecorded() -> Iterator[Running]:
                     break
                 except OSError:
                     time.sleep(0.1)
-            yield Running(process.pid, port, folder, servers.credentials(folder / "credentials"))
+            yield Peer(process.pid, port, servers.profiles(folder / "credentials")["default"])
         finally:
             process.terminate()
             process.wait(timeout=60)
 
 
-def cost(server: Running) -> float:
+def cost(server: Peer | Server) -> float:
     """CPU seconds of all processes a call."""
     sent = requests(server, CALLS)
     before = load.cpu(server.pid)

@@ -22,7 +22,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.config import Config
 from botocore.credentials import Credentials
 
@@ -200,6 +199,8 @@ class Server:
     def client(self, service: str, region: str = REGION, **more: Any) -> Any:
         """A stock client of the root user; it tries once more when a kept-open connection has died."""
         if more or (service, region) not in self._clients:
+            import boto3  # of the tests' packages; the rest of this file needs none of them
+
             found = self.credentials
             config = Config(
                 retries={"mode": "standard", "total_max_attempts": 2}, s3={"addressing_style": "path"}, connect_timeout=5, read_timeout=60
@@ -273,6 +274,10 @@ class Peer:
     pid: int
     port: int
     credentials: Credentials
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import time
@@ -47,6 +48,33 @@ def test_the_demo_passes_and_every_file_is_valid(server: Server) -> None:
     verified = server.run("verify", "--trail-arn", arn)
     assert verified.returncode == 0, verified.stdout + verified.stderr
     assert f"{len(digests)} digests, {len(logs)} log files" in verified.stdout
+
+
+def test_what_serve_prints_is_there(server: Server) -> None:
+    """The address, where the credentials are, and lines to paste, which any client can use."""
+    said = server.said()
+    file = server.folder / "credentials"
+    assert f"OpenTrail serves on {server.url}\n" in said
+    assert f"Root credentials: {file}\n" in said
+    assert file.stat().st_mode & 0o777 == 0o600
+    exports = [line for line in said.splitlines() if line.startswith("export ")]
+    assert exports == server.run("env").stdout.splitlines()
+    assert {line.partition("=")[0] for line in exports} >= {"export AWS_ENDPOINT_URL", "export AWS_SHARED_CREDENTIALS_FILE"}
+
+
+def test_verify_names_a_changed_log_file_and_ends_with_1(server: Server) -> None:
+    s3, cloudtrail = server.client("s3"), server.client("cloudtrail")
+    trail = cloudtrail.describe_trails()["trailList"][0]
+    changed = next(key for key in keys(server, trail["S3BucketName"]) if "/CloudTrail/" in key)
+    was = s3.get_object(Bucket=trail["S3BucketName"], Key=changed)["Body"].read()
+    s3.put_object(Bucket=trail["S3BucketName"], Key=changed, Body=gzip.compress(gzip.decompress(was).replace(b"Root", b"Boot")))
+    status, said = server.verify(trail["TrailARN"])
+    assert status == 1
+    assert f"WRONG log-differs: {changed}: " in said
+    assert "journal: " in said
+    assert server.verify(trail["TrailARN"] + "-of-another-name")[0] == 2
+    s3.put_object(Bucket=trail["S3BucketName"], Key=changed, Body=was)
+    assert server.verify(trail["TrailARN"])[0] == 0
 
 
 def settled(server: Server, bucket: str) -> list[str]:

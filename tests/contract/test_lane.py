@@ -177,7 +177,7 @@ async def test_a_full_queue_refuses_at_once(main_database: Database) -> None:
     lane.stop()
 
 
-def test_two_processes_never_show_a_gap_to_a_follower(new_postgres_main: Database) -> None:
+def test_two_writers_never_show_a_gap_to_a_follower(new_postgres_main: Database) -> None:
     """Delayed and rolled-back transactions on PostgreSQL: a follower sees 1..n, in order, without a hole."""
     import random
 

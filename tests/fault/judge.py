@@ -113,8 +113,9 @@ class World:
                 assert self.server.client("s3").get_object(Bucket=BUCKET, Key=call.agent)["Body"].read() == call.agent.encode()
         client.close()
 
-    def check_log_files(self, patience: float = 60.0) -> None:
-        """Every record that the trail selects, exactly once in its log files; and `opentrail verify` finds nothing wrong."""
+    def check_log_files(self, patience: float = 60.0) -> int:
+        """Every record that the trail selects, exactly once in its log files; and `opentrail verify` finds nothing wrong. How many
+        records the trail had to deliver."""
         wanted = {record.json["eventID"] for record in self.records(self.begun) if selected(record)}
         delivered = self.await_delivered(wanted, patience)
         doubles = [id for id, count in delivered.items() if count != 1]
@@ -122,6 +123,7 @@ class World:
         self.await_digests(patience)
         status, said = self.server.verify(TRAIL_ARN)
         assert status == 0, said
+        return len(wanted)
 
     def await_delivered(self, wanted: set[str], patience: float = 60.0) -> Counter[str]:
         """The ids in the log files, and how often each is there, once all that are wanted are."""

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from benchmarks.servers import PROGRAM, program
 from botocore.exceptions import ClientError
 
-from tests.servers import PROGRAM, program
 from tests.unit.services.comprehendmedical.releases import rf2, rrf_file
 from tests.wire.covers import covers
 from tests.wire.story import Live, Story

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from opentrail.kernel.errors import HIDDEN
+from opentrail.store.sql import Sql
 from tests.wire.covers import covers
 from tests.wire.story import UUID, Like, Story
 
@@ -500,7 +501,15 @@ def test_recommendations_and_events(story: Story) -> None:
     story.client("personalize-events", region=region).put_events(**event, userId=stranger, eventList=clicked[:1])
     assert [one["itemId"] for one in recommended(userId=stranger)] != [one["itemId"] for one in before]
 
-    # So do the attributes of an item.
+    # An event id names one event of the group: what comes again under it is not a second event.
+    same = {**event, "sessionId": story.name("same"), "userId": stranger, "eventList": [{**clicked[0], "eventId": story.name("event")}]}
+    for _ in range(2):
+        story.client("personalize-events", region=region).put_events(**same)
+    with story.live.server.snapshot() as view:
+        counted = view.one(Sql("SELECT count(*) FROM personalize_event WHERE session_id = :session"), session=same["sessionId"])
+    assert counted == (1,)
+
+    # The attributes of an item count at once, too.
     drama = client.create_filter(
         name=story.name("drama"), datasetGroupArn=shop.group, filterExpression="INCLUDE ItemID WHERE Items.GENRE IN ($GENRE)"
     )["filterArn"]

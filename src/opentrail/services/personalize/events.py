@@ -126,8 +126,9 @@ def _add(tx: Tx, call: Call, plan: Plan, dataset: Resource) -> None:
     """Of several events of one dataset with the same eventId the first counts."""
     scope = data.scope(dataset)
     sessions: dict[tuple[str | None, str], list[tuple[str, Row]]] = {}
-    for number, (id, user, session, row) in enumerate(plan.rows):
-        sessions.setdefault((user, session), []).append((f"{scope}/{id}" if id else f"{call.id}-{number}", row))
+    for number, (event, user, session, row) in enumerate(plan.rows):
+        id = f"{scope}/{event}" if event else f"{call.id}-{number}"
+        sessions.setdefault((user, session), []).append((id, row))
     for (user, session), rows in sessions.items():
         whose = user or streams.user_of(tx, scope, session)
         streams.add(tx, [Streamed(id, scope, whose, session, row["TIMESTAMP"], _text(row)) for id, row in rows])

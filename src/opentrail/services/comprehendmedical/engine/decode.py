@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Numbers = NDArray[np.intp]
+NORMAL = 6
+"""Steps after which running products are made to add up to one again, long before they could vanish."""
 PAD = 2
 """Empty rows before, between and after sentences: what a word gives to its neighbours falls there harmlessly."""
 
@@ -58,7 +60,7 @@ def _viterbi(scores: Floats, transitions: Floats, batch: Batch, best: Numbers) -
         size = count[step]
         sums = reached[:size, :, None] + transitions[None]
         came.append(sums.argmax(axis=1))
-        reached[:size] = np.take_along_axis(sums, came[-1][:, None, :], axis=1)[:, 0] + scores[batch.starts[:size] + step]
+        reached[:size] = sums.max(axis=1) + scores[batch.starts[:size] + step]
     label = reached.argmax(axis=1)
     for step in range(longest - 1, -1, -1):
         size = count[step]
@@ -72,18 +74,19 @@ def _marginals(scores: Floats, transitions: Floats, batch: Batch, best: Numbers,
     pass_on = np.exp(transitions - transitions.max()).astype(np.float64)
     longest = int(batch.lengths[0])
     count = [_active(batch, step) for step in range(longest)]
-    ahead = np.zeros_like(emit)
-    ahead[batch.starts] = _normal(emit[batch.starts])
+    ahead, behind = np.zeros_like(emit), np.ones_like(emit)
+    ahead[batch.starts] = emit[batch.starts]
     for step in range(1, longest):
         at = batch.starts[: count[step]] + step
-        ahead[at] = _normal((ahead[at - 1] @ pass_on) * emit[at])
-    behind = np.ones((len(batch.starts), emit.shape[1]))
-    for step in range(longest - 1, -1, -1):
+        rows = (ahead[at - 1] @ pass_on) * emit[at]
+        ahead[at] = rows if step % NORMAL else _normal(rows)
+    for step in range(longest - 1, 0, -1):
         at = batch.starts[: count[step]] + step
-        here = _normal(ahead[at] * behind[: count[step]])
-        sure[at] = here[np.arange(len(at)), best[at]]
-        if step:
-            behind[: count[step]] = _normal((behind[: count[step]] * emit[at]) @ pass_on.T)
+        rows = (behind[at] * emit[at]) @ pass_on.T
+        behind[at - 1] = rows if step % NORMAL else _normal(rows)
+    both = ahead[batch.rows] * behind[batch.rows]
+    chosen = np.take_along_axis(both, best[batch.rows, None], axis=1)[:, 0]
+    sure[batch.rows] = chosen / (both.sum(axis=1) + 1e-300)
 
 
 def _normal(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -42,3 +42,30 @@ def test_the_batch_gives_what_every_sentence_gives_alone(lengths: list[int], see
         path, chances = by_hand(scores[batch.rows[first:last]], transitions)
         assert best[first:last].tolist() == path
         np.testing.assert_allclose(sure[first:last], chances, atol=1e-4)
+
+
+def in_logs(scores: np.ndarray, transitions: np.ndarray) -> np.ndarray:
+    """Every label's probability at every place, by sums of logarithms that cannot vanish."""
+
+    def add_up(rows: np.ndarray) -> np.ndarray:
+        top = rows.max(axis=0)
+        return top + np.log(np.exp(rows - top).sum(axis=0))
+
+    ahead, behind = [scores[0]], [np.zeros(scores.shape[1])]
+    for row in scores[1:]:
+        ahead.append(add_up(ahead[-1][:, None] + transitions) + row)
+    for row in scores[:0:-1]:
+        behind.append(add_up((behind[-1] + row)[:, None] + transitions.T))
+    both = np.array(ahead) + np.array(behind[::-1])
+    shares = np.exp(both - both.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def test_probabilities_of_long_and_decided_sentences_do_not_vanish() -> None:
+    chance = np.random.default_rng(3)
+    batch = batch_of([(0, 120), (120, 123)])
+    scores = (chance.normal(size=(batch.size, 9)) * 20).astype(np.float32)
+    transitions = (chance.normal(size=(9, 9)) * 5).astype(np.float32)
+    best, sure = decode(scores, transitions, batch)
+    wanted = in_logs(scores[batch.rows[:120]].astype(float), transitions.astype(float))
+    np.testing.assert_allclose(sure[:120], wanted[np.arange(120), best[:120]], atol=1e-4)

@@ -7,7 +7,7 @@ from typing import Any
 import botocore.session
 import pytest
 
-from opentrail.services.comprehendmedical.engine import detect
+from opentrail.services.comprehendmedical.engine import detect, snomed
 from opentrail.services.comprehendmedical.engine.library import Library
 from opentrail.services.comprehendmedical.vocabularies import Held
 from tests.unit.services.comprehendmedical.engine.test_phi import CASES as PROTECTED
@@ -192,3 +192,44 @@ def test_ids_are_unique_and_offsets_are_of_the_text(loaded: Library) -> None:
         assert NOTE[each["BeginOffset"] : each["EndOffset"]] == each["Text"]
         for part in each.get("Attributes", []):
             assert NOTE[part["BeginOffset"] : part["EndOffset"]] == part["Text"]
+
+
+LINKED = [
+    "She has severe sharp pain of the left knee since three weeks ago.",
+    "He denies cough. Mother had asthma. If fever develops, call us. Possible pneumonia. The patient has hypertension. History of gout.",
+    "Physical exam: wheezing is heard. He complains of cough.",
+    "Take metformin 500 mg tablet by mouth twice a day for 10 days. Heparin at 18 units/kg/hr.",
+    "She stopped metformin; no metformin now. History of penicillin use. He takes Lipitor. Take 2 tablets of metformin daily.",
+    "He underwent appendectomy in 2015. She was treated with radiation therapy. She has left hydronephrosis.",
+    "Blood pressure was 120/80 mmHg. Colonoscopy is scheduled. There is swelling of the left knee.",
+]
+"""Texts that hold everything which the linking operations may tell."""
+
+
+def told_by_linking(loaded: Library, operation: str, held: Held) -> dict[str, set[str]]:
+    """The types, traits, attribute types and relation types of an operation's answers to `LINKED`."""
+    names = [("Chest pain", "condition"), ("Acute", "quality"), ("Left knee", "anatomy"), ("Colonoscopy", "procedure")]
+    rows = [snomed.Row(str(1000 + number), group, name, (name,)) for number, (name, group) in enumerate(names)]
+    codes = snomed.Snomed(snomed.compiled(rows, "2025-03-01"))
+    infer: Any = {
+        "ICD10CM": lambda text: detect.infer_icd10cm(text, loaded, held.get("icd10cm", None)),
+        "RxNorm": lambda text: detect.infer_rxnorm(text, loaded, held.get("rxnorm", None)),
+        "SNOMEDCT": lambda text: detect.infer_snomedct(text, loaded, codes),
+    }[operation]
+    found = [entity for text in LINKED for entity in infer(text)["Entities"]]
+    parts = [part for entity in found for part in entity.get("Attributes", [])]
+    return {
+        "EntityType": {entity["Type"] for entity in found},
+        "TraitName": {trait["Name"] for entity in found for trait in entity["Traits"]},
+        "AttributeType": {part["Type"] for part in parts},
+        "RelationshipType": {part["RelationshipType"] for part in parts if "RelationshipType" in part},
+    }
+
+
+@pytest.mark.parametrize("operation", ["ICD10CM", "RxNorm", "SNOMEDCT"])
+def test_linking_tells_everything_that_its_model_names(loaded: Library, vocabularies: Held, operation: str) -> None:
+    model = botocore.session.get_session().get_service_model("comprehendmedical")
+    told = told_by_linking(loaded, operation, vocabularies)
+    wanted = {name: set(model.shape_for(operation + name).enum) - NEVER for name in told if operation + name in model.shape_names}
+    assert {name: values - told[name] for name, values in wanted.items() if values - told[name]} == {}
+    assert {name: told[name] - values for name, values in wanted.items() if told[name] - values - {"SYSTEM_ORGAN_SITE"}} == {}
