@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.common.buckets import Buckets, Place, Stored
-from opentrail.services.healthlake import bulk, bulk_store, import_lines, job_store, store
+from opentrail.services.healthlake import bulk, bulk_store, import_lines, job_store, notes, store
 from opentrail.services.healthlake.bulk import JobFailed, Wanted, turn
 from opentrail.services.healthlake.engine import bulk_layout, ndjson
 from opentrail.services.healthlake.engine.bulk_layout import FAILURE, FLAGGED, SUCCESS, Counts
@@ -309,7 +309,9 @@ class OneFile:
 
     def _write(self, slice: list[Ready], at: bytes, tx: Tx) -> None:
         bulk.still_active(tx, self._job.found.id)
-        bulk_store.store(tx, self._job.found.key, int(self._run.clock.now() * 1000), slice)
+        now = self._run.clock.now()
+        bulk_store.store(tx, self._job.found.key, int(now * 1000), slice)
+        notes.ask_imported(tx, self._job.found, (one.id for one in slice if one.type == notes.TYPE), now)
         self._run.keep(tx, at)
 
     def _keep(self, state: Checkpoint, told: list[Ready]) -> None:

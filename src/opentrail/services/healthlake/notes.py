@@ -6,7 +6,7 @@ The reading is a job (`note_reading`), so that the write is answered at once. A 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.kernel import arn
 from opentrail.kernel.principal import Principal
-from opentrail.services.healthlake import store
+from opentrail.services.healthlake import fhir_store, store
 from opentrail.services.healthlake.engine import nlp
 from opentrail.store.sql import Tx
 from opentrail.work import jobs
@@ -61,10 +61,21 @@ def is_reading(caller: Principal) -> bool:
 
 def ask(tx: Tx, call: Call, found: store.Datastore, type: str, id: str, version: int, body: bytes | None) -> None:
     """Has this version read, if it is a note that is to be read. What the reading itself writes is not: so nothing goes round."""
-    if type != TYPE or body is None or is_reading(call.caller) or not enabled(found):
-        return
+    if type == TYPE and body is not None and not is_reading(call.caller) and enabled(found):
+        _submit(tx, found, id, version, body, call.now)
+
+
+def ask_imported(tx: Tx, found: store.Datastore, ids: Iterable[str], now: float) -> None:
+    """Has the present versions of these DocumentReferences read, which an import has stored in the same transaction."""
+    for id in ids if enabled(found) else ():
+        stored = fhir_store.current(tx, found.key, TYPE, id)
+        if stored is not None and stored.body is not None:
+            _submit(tx, found, id, stored.version, stored.body, now)
+
+
+def _submit(tx: Tx, found: store.Datastore, id: str, version: int, body: bytes, now: float) -> None:
     if next(nlp.texts(msgspec.json.decode(body)), None) is None:
         return
     asked = Asked(found.id, found.account, found.region, id, version)
     place = source(found.region, found.account, found.id)
-    jobs.submit(tx, QUEUE, KIND, f"{place}/{id}/{version}", call.now, msgspec.json.encode(asked))
+    jobs.submit(tx, QUEUE, KIND, f"{place}/{id}/{version}", now, msgspec.json.encode(asked))
