@@ -67,7 +67,9 @@ class Ward:
         return {one["eventID"]: (one["who"], one["what"], one["effect"], one["others"]) for one in found["calls"]}
 
     def printed(self, patient: str, kind: str, *options: str) -> str:
-        done = self.story.live.server.run("report", "patient", f"Patient/{patient}", "--datastore", self.id, "-o", kind, *options)
+        done = program(
+            "report", "patient", f"Patient/{patient}", "--datastore", self.id, "-o", kind, *options, *self.story.live.server.options()
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -220,11 +222,12 @@ def test_what_a_report_prints(ward: Ward) -> None:
 
 
 def test_a_period_that_the_journal_does_not_reach_is_said(story: Story) -> None:
+    options = story.live.server.options()
     for kind in ("table", "csv"):
-        done = story.live.server.run("report", "patient", "Patient/1", "--since", "400d", "-o", kind)
+        done = program("report", "patient", "Patient/1", "--since", "400d", "-o", kind, *options)
         assert done.returncode == 0
         assert "note: The journal keeps 90 days: calls before 20" in done.stderr
-    done = story.live.server.run("report", "patient", "Patient/1", "--since", "400d", "-o", "json")
+    done = program("report", "patient", "Patient/1", "--since", "400d", "-o", "json", *options)
     assert "NOT in this report" in json.loads(done.stdout)["notes"][0]
 
 
@@ -237,7 +240,7 @@ def test_a_period_that_the_journal_does_not_reach_is_said(story: Story) -> None:
     ],
 )
 def test_what_a_report_refuses(story: Story, arguments: list[str], said: str) -> None:
-    done = story.live.server.run("report", *arguments)
+    done = program("report", *arguments, *story.live.server.options())
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr

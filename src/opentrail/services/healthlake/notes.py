@@ -6,7 +6,7 @@ The reading is a job (`note_reading`), so that the write is answered at once. A 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.kernel import arn
 from opentrail.kernel.principal import Principal
-from opentrail.services.healthlake import fhir_store, store
+from opentrail.services.healthlake import store
 from opentrail.services.healthlake.engine import nlp
 from opentrail.store.sql import Tx
 from opentrail.work import jobs
@@ -62,18 +62,11 @@ def is_reading(caller: Principal) -> bool:
 def ask(tx: Tx, call: Call, found: store.Datastore, type: str, id: str, version: int, body: bytes | None) -> None:
     """Has this version read, if it is a note that is to be read. What the reading itself writes is not: so nothing goes round."""
     if type == TYPE and body is not None and not is_reading(call.caller) and enabled(found):
-        _submit(tx, found, id, version, body, call.now)
+        ask_for(tx, found, id, version, body, call.now)
 
 
-def ask_imported(tx: Tx, found: store.Datastore, ids: Iterable[str], now: float) -> None:
-    """Has the present versions of these DocumentReferences read, which an import has stored in the same transaction."""
-    for id in ids if enabled(found) else ():
-        stored = fhir_store.current(tx, found.key, TYPE, id)
-        if stored is not None and stored.body is not None:
-            _submit(tx, found, id, stored.version, stored.body, now)
-
-
-def _submit(tx: Tx, found: store.Datastore, id: str, version: int, body: bytes, now: float) -> None:
+def ask_for(tx: Tx, found: store.Datastore, id: str, version: int, body: bytes, now: float) -> None:
+    """Has this version of a DocumentReference of a data store that has its notes read, read, if there is a text in it."""
     if next(nlp.texts(msgspec.json.decode(body)), None) is None:
         return
     asked = Asked(found.id, found.account, found.region, id, version)

@@ -180,13 +180,11 @@ def test_only_the_reading_itself_goes_unread() -> None:
     assert not notes.is_reading(Principal("IAMUser", ACCOUNT, source_arn=source))
 
 
-@pytest.mark.parametrize("status", ["ENABLED", "DISABLED"])
-def test_imported_notes_are_read_where_notes_are(world: World, status: str) -> None:
+def test_an_imported_note_is_asked_for_by_itself(world: World) -> None:
     with world.database.write() as tx:
         found = store.datastore(tx, STORE)
         assert found is not None
-        found = found._replace(configuration=json.dumps({"NlpConfiguration": {"Status": status}}))
-        notes.ask_imported(tx, found, ["d1", "d2"], 5.0)
-        name = f"{notes.source('us-east-1', ACCOUNT, STORE)}/d1/1"
-        assert (jobs.under_way(tx, name) is not None) is (status == "ENABLED")
-        assert jobs.waiting(tx, notes.QUEUE, notes.KIND) == (2 if status == "ENABLED" else 1)
+        notes.ask_for(tx, found, "d1", 1, msgspec.json.encode(world.document), 5.0)
+        notes.ask_for(tx, found, "d2", 1, b"{}", 5.0)
+        assert jobs.under_way(tx, f"{notes.source('us-east-1', ACCOUNT, STORE)}/d1/1") is not None
+        assert jobs.waiting(tx, notes.QUEUE, notes.KIND) == 2
