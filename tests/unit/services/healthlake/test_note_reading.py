@@ -64,7 +64,7 @@ class World:
         self.database, self.wire = database, Wire()
         with database.write() as tx:
             settings = json.dumps({"NlpConfiguration": {"Status": "ENABLED"}})
-            store.insert_datastore(tx, STORE, ACCOUNT, "us-east-1", None, 1.0, None, "", settings)
+            store.insert_datastore(tx, STORE, ACCOUNT, "us-east-1", None, "ACTIVE", 1.0, None, "", settings)
             data = base64.b64encode(NOTE.encode()).decode()
             self.document = {
                 "resourceType": "DocumentReference", "id": "d1", "meta": {"versionId": "1", "lastUpdated": "2026-01-01T00:00:00.000Z"},
@@ -178,3 +178,13 @@ def test_only_the_reading_itself_goes_unread() -> None:
     assert not notes.is_reading(service_principal(notes.PRINCIPAL, ACCOUNT, source.removesuffix(f"/{notes.TYPE}")))
     assert not notes.is_reading(service_principal("other.amazonaws.com", ACCOUNT, source))
     assert not notes.is_reading(Principal("IAMUser", ACCOUNT, source_arn=source))
+
+
+def test_an_imported_note_is_asked_for_by_itself(world: World) -> None:
+    with world.database.write() as tx:
+        found = store.datastore(tx, STORE)
+        assert found is not None
+        notes.ask_for(tx, found, "d1", 1, msgspec.json.encode(world.document), 5.0)
+        notes.ask_for(tx, found, "d2", 1, b"{}", 5.0)
+        assert jobs.under_way(tx, f"{notes.source('us-east-1', ACCOUNT, STORE)}/d1/1") is not None
+        assert jobs.waiting(tx, notes.QUEUE, notes.KIND) == 2
