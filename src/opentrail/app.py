@@ -19,8 +19,8 @@ from pathlib import Path
 from opentrail import upkeep
 from opentrail.calls.operation import Service
 from opentrail.calls.tools import Calls, Tools
-from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
+from opentrail.gateway.listening import Server, new_event_loop
 from opentrail.gateway.resolve import Routes
 from opentrail.gateway.state import Gateway
 from opentrail.identity.sessions import issue_service

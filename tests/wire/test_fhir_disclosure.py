@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from benchmarks.servers import OTHER, program
+from benchmarks.servers import OTHER
 
 from opentrail.journal import read as journal
 from opentrail.journal.verify import verify

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.servers import ACCOUNT, OTHER, program, serving
+from benchmarks.servers import ACCOUNT, OTHER, serving
 
 from opentrail.journal import read as journal
 from opentrail.journal.verify import verify
@@ -29,10 +29,8 @@ DATASTORE = "AWS::HealthLake::FHIRDatastore"
 def started(request: pytest.FixtureRequest, folder: Path, *flags: str) -> Iterator[Story]:
     """A server with these flags, on the kind of database that the fixture is asked for."""
     database = request.getfixturevalue("new_postgres")() if request.param == "postgresql" else ""
-    with (
-        serving(folder, "--account", f"{ACCOUNT},{OTHER}", "--database", database, "--flush-interval", "1s", *flags) as server,
-        closing(Live(server)) as live,
-    ):
+    where = ("--account", f"{ACCOUNT},{OTHER}", "--database", database, "--flush-interval", "1s")
+    with serving(folder / "data", *where, *flags) as server, closing(Live(server)) as live:
         yield Story(live)
 
 
