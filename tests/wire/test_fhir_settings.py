@@ -77,7 +77,7 @@ def delivered(story: Story, trail: str, last: str) -> list[dict[str, Any]]:
 
 
 def reported(story: Story, patient: str) -> list[tuple[str, str, int]]:
-    done = program("report", "patient", f"Patient/{patient}", "-o", "json", *story.live.server.options())
+    done = story.live.server.run("report", "patient", f"Patient/{patient}", "-o", "json")
     assert done.returncode == 0, done.stderr
     return [(one["what"], one["effect"], one["others"]) for one in json.loads(done.stdout)["calls"]][::-1]
 
@@ -166,7 +166,5 @@ def test_reads_and_searches_are_data_events_for_trails_that_select_them(of_data:
     arn = f"arn:aws:healthlake:us-east-1:{ACCOUNT}:datastore/fhir/{store}"
     assert (refused["resources"], refused["requestParameters"]) == ([{"accountId": ACCOUNT, "type": DATASTORE, "ARN": arn}], None)
     assert not {record["eventCategory"] for record in delivered(story, "plain", last)} & {"Data"}
-    done = program(
-        "report", "patient", "Patient/p1", "--data-dir", str(story.live.server.settings.folder), *story.live.server.options()[2:]
-    )
+    done = story.live.server.run("report", "patient", "Patient/p1")
     assert done.stdout.endswith("1 call\n")

@@ -242,7 +242,9 @@ class Trainings(World):
         with database.write() as tx:
             queue.forget(tx, JOB)
             self.add(tx, "dataset-group/g", "{}")
-            body = msgspec.json.encode({"recipeArn": f"{recipe}aws-user-personalization", "performHPO": False, "performAutoTraining": False}).decode()
+            body = msgspec.json.encode(
+                {"recipeArn": f"{recipe}aws-user-personalization", "performHPO": False, "performAutoTraining": False}
+            ).decode()
             self.add(tx, "solution/s", body, parent=f"{PREFIX}dataset-group/g")
             version = msgspec.json.encode({"model": "m", "folder": "old", "metrics": {"coverage": 0.5}}).decode()
             self.version = self.add_as(tx, "solution/s/1", "solution-version", version, f"{PREFIX}solution/s", "ACTIVE")
