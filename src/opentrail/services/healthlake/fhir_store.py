@@ -38,7 +38,10 @@ class Version(NamedTuple):
 
 
 _CURRENT = Sql("SELECT pk, version, updated, body FROM fhir_current WHERE store = :store AND type = :type AND id = :id")
-_CHANGE = Sql("UPDATE fhir_change SET number = number + :count WHERE id = 1 RETURNING number")
+_CHANGE = Sql(
+    "INSERT INTO fhir_change (id, number) VALUES (1, :count)"
+    " ON CONFLICT (id) DO UPDATE SET number = fhir_change.number + excluded.number RETURNING number"
+)
 _INSERT = Sql(
     "INSERT INTO fhir_current (pk, store, type, id, version, updated, deleted, body, change)"
     " VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body, :pk)"
@@ -116,7 +119,7 @@ def version(snapshot: Snapshot, store: int, type: str, id: str, number: int) -> 
 def changes(tx: Tx, count: int = 1) -> int:
     """The numbers of the next changes are taken: the last of them. Transactions that write wait for each other."""
     row = tx.one(_CHANGE, count=count)
-    assert row is not None, "the first migration inserts it"
+    assert row is not None, "it returns the row"
     return int(row[0])
 
 

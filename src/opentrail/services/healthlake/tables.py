@@ -100,8 +100,8 @@ history = Table(
 """Every version; the newest without body (that is in fhir_current). `method` is POST, PUT, PATCH or DELETE."""
 
 change = Table("fhir_change", MAIN, Column("id", Integer, primary_key=True, autoincrement=False), _column("number", _BIG))
-"""One row: the number of the newest change of any resource. Changes are numbered in the order in which they are committed, and a
-resource's `pk` is the number of the change that made it: what is not beyond a number is the state of one moment."""
+"""One row, once there was a change: the number of the newest change of any resource. Changes are numbered in the order in which they
+are committed, and a resource's `pk` is the number of the change that made it: what is not beyond a number is the state of one moment."""
 
 idempotency = Table(
     "fhir_idempotency",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from opentrail.services.healthlake import importing, store
+from opentrail.services.healthlake import importing, notes, store
 from opentrail.services.healthlake.engine import ndjson
 from opentrail.services.healthlake.import_lines import Ready
 from opentrail.services.healthlake.importing import FEWEST, MOST, Pace, Seen
 from opentrail.services.healthlake.job_store import IMPORT
+from opentrail.store.sql import Sql
 from opentrail.store.turns import SLICE
+from opentrail.work import jobs
 from tests.conftest import Database
 from tests.unit.services.healthlake.bulk_world import STORE, World
 
@@ -153,3 +156,22 @@ def test_ids_are_seen_once_in_a_file(tmp_path: Path, parts: list[list[str]]) -> 
                 wanted[one.line] = first[one.id]
         assert seen.again(some) == wanted
     seen.close()
+
+
+ENABLED = Sql("UPDATE healthlake_datastore SET configuration = :configuration")
+
+
+def test_imported_notes_are_read_where_notes_are(world: World) -> None:
+    attachment = {"contentType": "text/plain", "data": base64.b64encode(b"Fever.").decode()}
+    note = {"resourceType": "DocumentReference", "id": "n", "status": "current", "content": [{"attachment": attachment}]}
+    world.shelf.objects = {"in/a.ndjson": json.dumps(note).encode() + b"\n" + patient(1)}
+    world.submit(IMPORT)
+    world.run()
+    with world.database.write() as tx:
+        assert jobs.waiting(tx, notes.QUEUE, notes.KIND) == 0
+        tx.run(ENABLED, configuration='{"NlpConfiguration":{"Status":"ENABLED"}}')
+    world.submit(IMPORT, "again")
+    world.run("again")
+    with world.database.read() as view:
+        assert jobs.under_way(view, f"arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/{STORE}/DocumentReference/n/2")
+        assert jobs.waiting(view, notes.QUEUE, notes.KIND) == 1
