@@ -20,7 +20,7 @@ NOTE = "Mr. Robert Miller, 54, called (415) 555-0134 on 03/14/2024.\r\nMr. Mille
 def redact(live: Live, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Runs the command with bytes as its input."""
     return subprocess.run(
-        [*PROGRAM, "redact", *arguments, *live.server.options()], input=given, capture_output=True, timeout=120, check=False
+        [*PROGRAM, "redact", *arguments, *live.server.options], input=given, capture_output=True, timeout=120, check=False
     )
 
 
