@@ -53,7 +53,7 @@ class RemoteCalls:
         self._roles: dict[Principal, tuple[float, Credentials]] = {}
         self._session = botocore.session.Session()
         self._clients: dict[tuple[str, str, str], tuple[Credentials, BaseClient]] = {}
-        self._plain = URLLib3Session(timeout=(CONNECT, READ))
+        self._plain = URLLib3Session(verify=issuers or True, timeout=(CONNECT, READ))
         self._guard = threading.Lock()
 
     def make(

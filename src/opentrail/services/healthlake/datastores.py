@@ -211,12 +211,13 @@ def _active(found: store.Datastore) -> None:
 
 
 def delete(tx: Tx, call: Call, input: Input) -> Output:
-    """DeleteFHIRDatastore: the store answers nothing any more; its description stays as DELETED."""
+    """DeleteFHIRDatastore: the store answers nothing any more, and a job removes its rows; its description stays as DELETED."""
     found = own(tx, call, input.DatastoreId)
     call.touch(TYPE, store_arn(found))
     _active(found)
     store.set_status(tx, found.id, "DELETED")
     tags.clear(tx, store_arn(found))
+    jobs.queue_erasure(tx, found.id, call.now)
     return _made(call, found._replace(status="DELETED"))
 
 

@@ -54,6 +54,16 @@ _VERSION = Sql(
 _ADD = {table: Sql(writes.insert_text(table)) for table in writes.COLUMNS}
 _REMOVE = {table: Sql(writes.delete_text(table)) for table in writes.COLUMNS}
 
+_ERASED = {
+    **{f"fhir_{table}": ("store", "path", "pk", *columns) for table, columns in writes.COLUMNS.items()},
+    "fhir_idempotency": ("store", "key"),
+    "fhir_history": ("store", "type", "id", "version"),
+    "fhir_current": ("pk",),
+}
+"""The tables of a data store's resources, by the columns that name a row."""
+_HELD = {table: Sql(f"SELECT {', '.join(key)} FROM {table} WHERE store = :store LIMIT :most") for table, key in _ERASED.items()}
+_ERASE = {table: Sql(f"DELETE FROM {table} WHERE {' AND '.join(f'{c} = :{c}' for c in key)}") for table, key in _ERASED.items()}
+
 _HISTORY = (
     "SELECT h.type, h.id, h.version, h.updated, h.method, COALESCE(h.body, r.body) FROM fhir_history h"
     " LEFT JOIN fhir_current r ON r.store = h.store AND r.type = h.type AND r.id = h.id AND r.version = h.version"
@@ -155,6 +165,15 @@ def history(
     else:
         rows = snapshot.all(_OF_ALL, updated=updated, type=before_type, id=before_id, **asked)
     return [Version(*row) for row in rows]
+
+
+def erase(tx: Tx, store: int, most: int) -> int:
+    """Removes rows of a data store for good, from one table at a time, so many at most. How many there were; 0 when none is left."""
+    for table, key in _ERASED.items():
+        if rows := tx.all(_HELD[table], store=store, most=most):
+            tx.many(_ERASE[table], [dict(zip(key, row, strict=True)) for row in rows])
+            return len(rows)
+    return 0
 
 
 def made_by(snapshot: Snapshot, store: int, key: str) -> tuple[str, str] | None:

@@ -1,7 +1,8 @@
-"""HealthLake's jobs on its own data: filling a data store created with PreloadDataConfig, carrying out kept transactions.
+"""HealthLake's jobs on its own data: filling a data store created with PreloadDataConfig, erasing a deleted one, carrying out kept
+transactions.
 
-They queue apart from imports and exports, which may take hours. A preload writes in turns of a few milliseconds and goes on
-behind what is there; no record tells of it but CreateFHIRDatastore's. A transaction is carried out by a call of HealthLake's own,
+They queue apart from imports and exports, which may take hours. Preloads and erasures write in turns of a few milliseconds and go on
+from what is there; no record tells of them but that of the call that asked. A transaction is carried out by a call of HealthLake's own,
 answered and recorded like every other: what it refuses ends the transaction with that refusal.
 """
 
@@ -25,8 +26,11 @@ from opentrail.work.executor import WorkerDied
 from opentrail.work.jobs import Run
 
 QUEUE = "healthlake-data"
-PRELOAD, TRANSACTION = "preload", "transaction"
+PRELOAD, ERASURE, TRANSACTION = "preload", "erasure", "transaction"
 SERVICE = "healthlake.amazonaws.com"
+
+ROWS = 250
+"""Rows that are removed at once: about two milliseconds."""
 
 Ask = Callable[[Principal, str, str, str, str], tuple[int, bytes]]
 """Makes a call (principal, region, service, method, path below the server): the HTTP status and the body. Raises Unavailable."""
@@ -35,6 +39,11 @@ Ask = Callable[[Principal, str, str, str, str], tuple[int, bytes]]
 def queue_preload(tx: Tx, datastore: str, created: float) -> None:
     """Has a data store filled."""
     jobs.submit(tx, QUEUE, PRELOAD, f"{QUEUE} {datastore}", created, datastore.encode())
+
+
+def queue_erasure(tx: Tx, datastore: str, created: float) -> None:
+    """Has the rows of a deleted data store removed."""
+    jobs.submit(tx, QUEUE, ERASURE, f"{QUEUE} {ERASURE} {datastore}", created, datastore.encode())
 
 
 def queue_transaction(tx: Tx, id: str, created: float) -> None:
@@ -78,6 +87,31 @@ class Preload:
     def stopped(self, tx: Tx, run: Run) -> None:
         """As failed: nobody asks for it."""
         store.set_status(tx, run.job.checkpoint.decode(), "CREATE_FAILED")
+
+
+class Erasure:
+    """The kind that removes what a deleted data store held; its checkpoint is the store's id."""
+
+    def work(self, run: Run) -> Iterator[None]:
+        """Removes rows until none is left."""
+        id, left = run.job.checkpoint.decode(), 1
+        while left:
+            with run.write() as tx:
+                found = store.datastore(tx, id)
+                assert found is not None, "a deleted data store stays describable"
+                until = run.clock.monotonic() + SLICE
+                while left and run.clock.monotonic() < until:
+                    left = fhir_store.erase(tx, found.key, ROWS)
+            yield
+        with run.write() as tx:
+            transaction_store.erase(tx, id)
+            run.end(tx)
+
+    def failed(self, tx: Tx, run: Run, reason: ServiceError) -> None:
+        """The data store is deleted whatever is left of its rows."""
+
+    def stopped(self, tx: Tx, run: Run) -> None:
+        """As failed: nobody asks for it."""
 
 
 def _put(tx: Tx, key: int, id: str, made: Draft, now: int) -> None:
@@ -126,4 +160,4 @@ class Transaction:
 
 def kinds(ask: Ask) -> dict[str, jobs.Kind]:
     """The kinds of the queue."""
-    return {PRELOAD: Preload(), TRANSACTION: Transaction(ask)}
+    return {PRELOAD: Preload(), ERASURE: Erasure(), TRANSACTION: Transaction(ask)}

@@ -46,6 +46,7 @@ _END = Sql(
     "UPDATE fhir_transaction SET status = :status, answer_status = :answer_status, answer = :answer, shown = :shown, body = NULL"
     " WHERE id = :id AND status IN ('IN_PROGRESS', 'SUBMITTED')"
 )
+_ERASE = Sql("DELETE FROM fhir_transaction WHERE datastore = :datastore")
 _FORGET = Sql("DELETE FROM fhir_transaction WHERE datastore = :datastore AND status IN ('COMPLETED', 'FAILED') AND submitted < :before")
 
 
@@ -84,6 +85,11 @@ def begin(tx: Tx, id: str) -> Waiting | None:
 def end(tx: Tx, id: str, status: str, answer_status: int, answer: bytes, shown: bytes | None = None) -> None:
     """Ends a transaction that has not ended, and drops its Bundle."""
     tx.run(_END, id=id, status=status, answer_status=answer_status, answer=answer, shown=shown)
+
+
+def erase(tx: Tx, datastore: str) -> None:
+    """Removes every transaction of a data store."""
+    tx.run(_ERASE, datastore=datastore)
 
 
 def forget(tx: Tx, datastore: str, before: int) -> None:

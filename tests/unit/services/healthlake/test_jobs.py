@@ -11,15 +11,19 @@ import pytest
 from opentrail.kernel.errors import Unavailable
 from opentrail.kernel.principal import Principal
 from opentrail.services.healthlake import fhir_store, jobs, store, transaction_store
-from opentrail.services.healthlake.engine import synthetic
+from opentrail.services.healthlake.tables import FHIR_TABLES
 from opentrail.services.healthlake.transaction_store import Waiting
+from opentrail.store.sql import Sql
 from opentrail.work.executor import WorkerDied
 from opentrail.work.jobs import MOST_CRASHES, Jobs
 from tests.conftest import Database
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
-ACCOUNT, REGION, STORE, ID = "123456789012", "eu-west-1", "5" * 32, "7" * 32
+ACCOUNT, REGION, STORE, OTHER, ID = "123456789012", "eu-west-1", "5" * 32, "6" * 32, "7" * 32
 KEPT = Waiting(ID, STORE, ACCOUNT, REGION, "SUBMITTED", "request", "http://me/r4", "respond-async", "", b"{}")
+
+
+FEW = jobs.drafts()[:12]
 
 
 class Hasty(HandClock):
@@ -75,7 +79,9 @@ class Place:
 
 
 @pytest.fixture
-def place(main_database: Database, tmp_path: Path) -> Place:
+def place(main_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """With a preload of few resources."""
+    monkeypatch.setattr(jobs, "drafts", lambda: FEW)
     return Place(main_database, tmp_path)
 
 
@@ -84,12 +90,12 @@ def test_a_preload_goes_in_by_slices_and_goes_on_after_a_crash(place: Place) -> 
         jobs.queue_preload(tx, STORE, 1.0)
     assert place.step()
     first = place.held()
-    assert 0 < first < 20
+    assert 0 < first < len(FEW)
     assert place.status() == "CREATING"
     place.restart()
     while place.step():
         assert place.status() in ("CREATING", "ACTIVE")
-    assert (place.status(), place.held()) == ("ACTIVE", len(synthetic.lines()))
+    assert (place.status(), place.held()) == ("ACTIVE", len(FEW))
 
 
 def test_a_preload_that_cannot_be_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +110,39 @@ def test_a_preload_that_cannot_be_is_told(place: Place, monkeypatch: pytest.Monk
             place.step()
     place.step()
     assert place.status() == "CREATE_FAILED"
+
+
+def test_a_deleted_data_store_leaves_no_row_and_others_keep_theirs(place: Place) -> None:
+    with place.database.write() as tx:
+        jobs.queue_preload(tx, STORE, 1.0)
+        store.insert_datastore(tx, OTHER, ACCOUNT, REGION, None, "CREATING", 2.0, None, "", "{}")
+        jobs.queue_preload(tx, OTHER, 2.0)
+    done(place)
+    kept(place)
+    place.answers = [(200, b"")]
+    done(place)
+    before = rows(place)
+    with place.database.write() as tx:
+        fhir_store.remember(tx, 1, "key", "Patient", "p00")
+        store.set_status(tx, STORE, "DELETED")
+        jobs.queue_erasure(tx, STORE, 3.0)
+    place.step()
+    place.restart()
+    done(place)
+    assert {table: found.get(1, 0) for table, found in rows(place).items()} == dict.fromkeys(before, 0)
+    assert {table: found[2] for table, found in rows(place).items() if 2 in found} == {t: f[2] for t, f in before.items() if 2 in f}
+    with place.database.read() as snapshot:
+        assert transaction_store.state(snapshot, STORE, ID) is None
+
+
+def rows(place: Place) -> dict[str, dict[int, int]]:
+    """How many rows each table has of each data store."""
+    found = {}
+    with place.database.read() as snapshot:
+        for table in [*(one.name for one in FHIR_TABLES), "fhir_idempotency"]:
+            counted = snapshot.all(Sql(f"SELECT store, COUNT(*) FROM {table} GROUP BY store"))
+            found[table] = {int(row[0]): int(row[1]) for row in counted}
+    return found
 
 
 def kept(place: Place) -> None:

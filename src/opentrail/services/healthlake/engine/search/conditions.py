@@ -7,7 +7,7 @@ columns of one index table under an alias.
 from typing import Any
 
 from opentrail.services.healthlake.engine import values
-from opentrail.services.healthlake.engine.search.paths import Parameter, number
+from opentrail.services.healthlake.engine.search.paths import Parameter, number, parameters
 from opentrail.services.healthlake.engine.search.query import (
     CompositeValue,
     DateValue,
@@ -162,6 +162,12 @@ def unit(code: str, system: str, v: QuantityValue, bound: Bound) -> str:
     return found + (f" AND {system}={bound.add(values.system_number(v.system))}" if v.system is not None else "")
 
 
+def _implied(parameter: Parameter, place: int) -> frozenset[str]:
+    """The systems that a `code` element has by its binding, when a component of a composite is one."""
+    component = parameters(parameter.resource_type).get(parameter.components[place][0])
+    return component.implied if component else frozenset()
+
+
 def part(place: int, a: str, v: Value, parameter: Parameter, bound: Bound) -> str:
     """One component of a composite row."""
     text, system = (f"{a}.code", f"{a}.system") if place == 0 else (f"{a}.text", f"{a}.text_system")
@@ -170,7 +176,7 @@ def part(place: int, a: str, v: Value, parameter: Parameter, bound: Bound) -> st
         own = [f"{text}={bound.add(v.code)}"] if v.code is not None else []
         if v.system is not None:
             equal = f"{system}={bound.add(values.system_number(v.system))}"
-            own.append(f"({equal} OR {system}=0)" if parameter.kind == "composite" else equal)
+            own.append(f"({equal} OR {system}=0)" if v.system in _implied(parameter, place) else equal)
         return " AND ".join(own) or "1=1"
     if isinstance(v, DateValue):
         return interval(low, high, v, bound)
