@@ -19,9 +19,8 @@ NOTE = "Mr. Robert Miller, 54, called (415) 555-0134 on 03/14/2024.\r\nMr. Mille
 
 def redact(live: Live, *arguments: str, given: bytes = b"") -> subprocess.CompletedProcess[bytes]:
     """Runs the command with bytes as its input."""
-    return subprocess.run(
-        [*PROGRAM, "redact", *arguments, *live.server.options()], input=given, capture_output=True, timeout=120, check=False
-    )
+    place = ["--data-dir", live.server.settings.data_dir, "--listen", live.server.settings.listen]
+    return subprocess.run([*PROGRAM, "redact", *arguments, *place], input=given, capture_output=True, timeout=120, check=False)
 
 
 @covers("comprehendmedical", "InferSNOMEDCT")
