@@ -110,10 +110,10 @@ def insert(database: sqlite3.Connection, batch: list[tuple[int, str, str, bytes,
     count = 0
     database.execute("BEGIN")
     database.executemany(
-        "INSERT INTO fhir_current VALUES (?,1,?,?,1,?,0,?)", [(pk, t, i, 1_600_000_000_000 + pk, b) for pk, t, i, b, _ in batch]
+        "INSERT INTO fhir_current VALUES (?,1,?,?,1,?,0,?,?)", [(pk, t, i, 1_600_000_000_000 + pk, b, pk) for pk, t, i, b, _ in batch]
     )
     database.executemany(
-        "INSERT INTO fhir_history VALUES (1,?,?,1,?,'PUT',NULL)", [(t, i, 1_600_000_000_000 + pk) for pk, t, i, _, _ in batch]
+        "INSERT INTO fhir_history VALUES (1,?,?,1,?,'PUT',NULL,?)", [(t, i, 1_600_000_000_000 + pk, pk) for pk, t, i, _, _ in batch]
     )
     for table, text in INSERTS.items():
         rows = [(row[0], pk, *row[1:]) for pk, _, _, _, found in batch for row in getattr(found, table)]

@@ -190,7 +190,7 @@ def main() -> None:
         fill(journal, history, file, count, int(time.time()))
         history.writer().idle()
         with history.read() as snapshot:
-            segments = len(store.sizes(snapshot, FULL))
+            segments = len(store.weights(snapshot, FULL))
         size = history.file.stat().st_size
         print(f"{count:,} records in {segments} segments, {size / count:.0f} bytes of index a record")
         ask(journal, history, count, file)

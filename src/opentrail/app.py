@@ -18,7 +18,7 @@ from pathlib import Path
 
 from opentrail import upkeep
 from opentrail.calls.operation import Service
-from opentrail.calls.tools import Tools
+from opentrail.calls.tools import Calls, Tools
 from opentrail.gateway.http import Server, new_event_loop
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.resolve import Routes
@@ -40,13 +40,23 @@ from opentrail.services.cloudtrail.digests.put import Digests
 from opentrail.services.cloudtrail.digests.signer import signer
 from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
+from opentrail.services.comprehendmedical.batch import Batch
+from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
 from opentrail.services.healthlake import jobs as healthlake_jobs
+from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
+from opentrail.services.healthlake.bulk import QUEUES
+from opentrail.services.healthlake.exporting import Export
+from opentrail.services.healthlake.importing import Import
+from opentrail.services.healthlake.job_records import telling
+from opentrail.services.healthlake.job_store import EXPORT, IMPORT
+from opentrail.services.healthlake.note_reading import NoteReading
 from opentrail.services.iam import service as iam
 from opentrail.services.personalize import jobs as personalize_jobs
 from opentrail.services.personalize import service as personalize
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
+from opentrail.services.s3.blobs import SPOOL
 from opentrail.services.sns import service as sns
 from opentrail.services.sts import service as sts
 from opentrail.store.database import Database
@@ -75,6 +85,14 @@ SERVICES: tuple[Service, ...] = (
     s3.service(bucket_policies.check_document),
     sns.SERVICE,
 )
+
+
+def offered(settings: Settings) -> tuple[Service, ...]:
+    """The services as these settings want them."""
+    if not settings.fhir_data_events:
+        return SERVICES
+    return tuple(healthlake.with_data_events(one) if one is healthlake.SERVICE else one for one in SERVICES)
+
 
 FOLLOWERS = (history.NAME, delivery_plan.NAME)
 
@@ -123,6 +141,8 @@ def serve_web(settings: Settings) -> int:
 
 async def _serve_web(settings: Settings) -> int:
     parts = Parts(settings, web=True)
+    if not settings.database:
+        clear_spool(parts.blobs)
     gateway = make_gateway(parts)
     server = Server(
         gateway,
@@ -150,6 +170,12 @@ async def _serve_web(settings: Settings) -> int:
     return 0
 
 
+def clear_spool(folder: Path) -> None:
+    """Removes what a web process that was killed left half received: it may be patients' text. On SQLite no other process spools."""
+    for file in (folder / SPOOL).glob("*"):
+        file.unlink(missing_ok=True)
+
+
 def settle_memory() -> None:
     """Tells the collector that what was loaded at start stays, and to look less often: calls make garbage without cycles."""
     gc.collect()
@@ -157,9 +183,26 @@ def settle_memory() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def make_tools(parts: Parts, calls: Calls) -> Tools:
+    """What operations and jobs may use."""
+    return Tools(
+        clock=parts.clock,
+        ids=parts.ids,
+        sealer=parts.sealer,
+        settings=parts.settings,
+        calls=calls,
+        read=parts.main.read,
+        history=parts.history.read,
+        delivery=parts.delivery.read,
+        blobs=parts.blobs,
+        engines=parts.engines,
+    )
+
+
 def make_gateway(parts: Parts) -> Gateway:
     """The gateway of a web process, with its lane running. Belongs on the event loop."""
     settings, loop = parts.settings, asyncio.get_running_loop()
+    services = offered(settings)
     calls = InnerCalls()
 
     def counted(calls: int, position: int) -> None:
@@ -167,20 +210,9 @@ def make_gateway(parts: Parts) -> Gateway:
         telemetry.journal_position.set(position)
 
     gateway = Gateway(
-        services={service.name: service for service in SERVICES},
-        routes=Routes(SERVICES, fhir=next(service.name for service in SERVICES if service.fhir)),
-        tools=Tools(
-            clock=parts.clock,
-            ids=parts.ids,
-            sealer=parts.sealer,
-            settings=settings,
-            calls=calls,
-            read=parts.main.read,
-            history=parts.history.read,
-            delivery=parts.delivery.read,
-            blobs=parts.blobs,
-            engines=parts.engines,
-        ),
+        services={service.name: service for service in services},
+        routes=Routes(services, fhir=next(service.name for service in services if service.fhir)),
+        tools=make_tools(parts, calls),
         database=parts.main,
         lane=Lane(parts.main.writer(), append, counted),
         space=Space(settings.folder, settings.min_free_mb),
@@ -250,6 +282,8 @@ def workers(parts: Parts) -> list[Worker]:
     chance = random.SystemRandom().random
     turns = Turns(open_database(settings, "main", writable=True), None if settings.database else parts.turns_file)
 
+    tell = telling(make_tools(parts, calls))
+
     def worker(task: object, database: Database) -> Worker:
         return Worker(task, database, holder, clock, chance)  # type: ignore[arg-type]
 
@@ -265,9 +299,13 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
+        worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell)}), parts.history),
+        worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell)}), parts.history),
         worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
         worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
         worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
+        worker(doing(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}), parts.history),
+        worker(doing(comprehendmedical.SERVICE.name, dict.fromkeys(BATCH_KINDS, Batch(settings.folder))), parts.history),
     ]
 
 

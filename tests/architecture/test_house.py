@@ -12,6 +12,7 @@ NAMES_ALLOWED = {
     ("identity/sigv4.py", "s3"): "object stores sign paths and payloads in a way of their own (OBJECT_SIGNING)",
     ("services/common/buckets.py", "s3"): "the service whose objects it reads and writes",
     ("work/remote_calls.py", "sts"): "the service that gives a role's credentials",
+    ("gateway/inner.py", "sts"): "the service that gives a role's credentials",
 }
 CLIENTS = ("client", "cli", "console", "start")
 """Callers of the API: they name what they call."""
@@ -32,6 +33,7 @@ AMBIENT = {
     "client/demo.py": "a program of its own: waits for deliveries",
     "client/verify.py": "a program of its own: asks for keys up to now",
     "cli/lookup.py": "the edge: hands the time in",
+    "cli/report.py": "the edge: hands the time in",
     "cli/demo.py": "the edge: hands the tag in",
 }
 LONGEST = 400

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from benchmarks.servers import ACCOUNT, REGION, Server
 
+from opentrail.journal import disclosures
 from opentrail.journal.read import MANAGEMENT, after, head
 from opentrail.journal.verify import verify
-from tests.fault.load import Client, Told, patient
+from tests.fault.load import CROWD, Client, Told, crowd, patient
 
 BUCKET, TRAIL_BUCKET, TRAIL = "load-bucket", "trail-bucket", "fault-trail"
 TRAIL_ARN = f"arn:aws:cloudtrail:{REGION}:{ACCOUNT}:trail/{TRAIL}"
@@ -52,6 +53,9 @@ class World:
         selector = {"ReadWriteType": "All", "IncludeManagementEvents": True, "DataResources": [objects]}
         cloudtrail.put_event_selectors(TrailName=TRAIL, EventSelectors=[selector])
         self.datastore = self.server.client("healthlake").create_fhir_datastore(DatastoreTypeVersion="R4")["DatastoreId"]
+        client = Client(self.server.url, self.server.credentials)
+        assert client.call("judge", "crowd", crowd(self.datastore)).done
+        client.close()
         cloudtrail.start_logging(Name=TRAIL)
         self.begun = self.seen = self.head()
 
@@ -79,11 +83,18 @@ class World:
             by_agent.setdefault(record.json["userAgent"], []).append(record)
         for call in told:
             check_recorded(call, by_agent.get(call.agent, []))
+        self.check_lists([by_agent[call.agent][0] for call in told if call.done and call.kind == "search"])
         mine = {call.agent for call in told}
         self.check_history([record for record in kept if record.category == MANAGEMENT and record.json["userAgent"] in mine])
         done = {agent for agent, records in by_agent.items() if agent in mine and "errorCode" not in records[0].json}
         self.check_effects(told, done)
         self.seen = kept[-1].position if kept else self.seen
+
+    def check_lists(self, searches: list[Kept]) -> None:
+        """The whole list of the patients that a search showed lies beside its record."""
+        with self.server.snapshot() as view:
+            for record in searches:
+                assert disclosures.items(view, record.position, "patients") == list(CROWD), record.position
 
     def check_history(self, kept: list[Kept]) -> None:
         """LookupEvents shows each of them exactly once."""

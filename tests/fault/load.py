@@ -75,6 +75,23 @@ def patient(datastore: str, method: str = "POST", id: str = "", family: str = "E
     return Asked(method, path, "healthlake", body, {"content-type": "application/fhir+json"} if body else {})
 
 
+CROWD = tuple(f"crowd-{number:03}-{'x' * 50}" for number in range(100))
+"""Patients whose names are more than a record has room for."""
+
+
+def crowd(datastore: str) -> Asked:
+    """A transaction that makes them."""
+    resources = [{"resourceType": "Patient", "id": id, "name": [{"family": "Crowd"}]} for id in CROWD]
+    entries = [{"resource": one, "request": {"method": "PUT", "url": f"Patient/{one['id']}"}} for one in resources]
+    body = json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()
+    return Asked("POST", f"/datastore/{datastore}/r4/", "healthlake", body, {"content-type": "application/fhir+json"})
+
+
+def search(datastore: str) -> Asked:
+    """SearchWithGet of all of them."""
+    return Asked("GET", f"/datastore/{datastore}/r4/Patient?_count=100&_sort=_id&family=crowd", "healthlake", b"", {})
+
+
 def signed(asked: Asked, agent: str, url: str, credentials: Credentials) -> AWSRequest:
     """The request with its signature."""
     headers = {**asked.headers, "user-agent": agent}
@@ -161,5 +178,6 @@ KINDS: Mapping[str, tuple[int, Callable[[Load, str], Asked]]] = {
     "user": (20, lambda load, agent: user(agent)),
     "object": (15, lambda load, agent: put_object(load.bucket, agent, agent.encode())),
     "patient": (15, lambda load, agent: patient(load.datastore)),
+    "search": (10, lambda load, agent: search(load.datastore)),
 }
 """Kinds of calls, how often each is made, and how."""

@@ -9,6 +9,8 @@ identifier or a setting, what is dropped or hidden is content. What stands in no
 | FHIR: data store id, resource type, resource id, version                | identifier |
 | S3: object bytes, metadata, content headers, customer keys, tagging     | content    |
 | S3: bucket, key, prefix, policy document, bucket tags                   | identifier |
+| Comprehend Medical: texts, in JSON and CBOR; batch files: see test_batch_jobs | content    |
+| Comprehend Medical: a job's name, places, role, token                   | identifier |
 | CloudTrail: a trail's name, also one that breaks its rules              | identifier |
 | HealthLake, Personalize: tag values                                     | content    |
 | IAM, CloudTrail: tags; policy documents; schema texts (as AWS keeps them) | identifier |
@@ -29,6 +31,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 from benchmarks.servers import Server
 
@@ -218,6 +221,10 @@ def by_hand(trial: Trial) -> None:
         ("s3", "CreateBucket", {"Bucket": name("bucket")}),
         ("s3", "PutObject", {"Bucket": "box", "Key": name("object key"), "Body": b""}),
         ("s3", "ListObjectsV2", {"Bucket": "box", "Prefix": name("prefix")}),
+        ("comprehendmedical", "StartPHIDetectionJob", {
+            "InputDataConfig": {"S3Bucket": "box", "S3Key": name("input key")}, "OutputDataConfig": {"S3Bucket": "box", "S3Key": name("output key")},
+            "DataAccessRoleArn": trial.known["RoleArn"], "LanguageCode": "en", "JobName": name("job name"), "ClientRequestToken": name("job token")}),
+        ("comprehendmedical", "ListPHIDetectionJobs", {"Filter": {"JobName": name("filtered name")}, "NextToken": secret("job page")}),
     ):  # fmt: skip
         sent.append(live.serialized(service, operation, input, trial.server.port))
     plain = live.serialized("cloudtrail", "ListTrails", {}, trial.server.port)
@@ -232,11 +239,22 @@ def by_hand(trial: Trial) -> None:
         Sent("GET", f"/{secret('no FHIR path')}/datastore", "", plain.headers[:1], b"", "healthlake"),
         Sent("POST", "/", "", plain.headers[:1], f"Action={secret('unknown action')}&Version={secret('version')}".encode(), "iam"),
     ]
+    sent += [in_cbor(trial, "DetectPHI", body) for body in (
+        cbor2.dumps({"Text": secret("text in CBOR")}), cbor2.dumps({secret("member in CBOR"): 1, "Text": [secret("mistyped in CBOR")]}),
+        secret("not CBOR").encode(), cbor2.dumps({"Text": cbor2.CBORTag(2, secret("tagged in CBOR"))}),
+    )]  # fmt: skip
     trial.send(*sent)
     unsigned = replace(plain, headers=(*plain.headers, ("authorization", f"Bearer {secret('bearer token')}")))
     asked = live.fhir("ReadResource", trial.known, trial.server.port)
     with_token = replace(asked, headers=(*asked.headers, ("authorization", f"Bearer {secret('FHIR bearer token')}")))
     live.send_all(trial.server.port, [live.raw(unsigned), live.raw(with_token)])
+
+
+def in_cbor(trial: Trial, operation: str, body: bytes) -> Sent:
+    """A call of Comprehend Medical in RPC-v2-CBOR."""
+    plain = live.serialized("comprehendmedical", operation, {"Text": "a"}, trial.server.port)
+    headers = (plain.headers[0], ("content-type", "application/cbor"), ("smithy-protocol", "rpc-v2-cbor"))
+    return replace(plain, path=f"/service/ComprehendMedical_20181030/operation/{operation}", headers=headers, body=body)
 
 
 def secrets(trial: Trial) -> None:

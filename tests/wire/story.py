@@ -154,6 +154,12 @@ class Live:
             entries = journal.after(snapshot, max(0, head - RECENT), RECENT)
         return [json.loads(entry.record) for entry in entries if request_id.encode() in entry.record]
 
+    def recent(self) -> list[dict[str, Any]]:
+        """The newest records of the journal."""
+        with self._main.read() as snapshot:
+            head = journal.head(snapshot).position
+            return [json.loads(entry.record) for entry in journal.after(snapshot, max(0, head - RECENT), RECENT)]
+
 
 class Story:
     """One test's calls. `proven` are the operations that succeeded and whose record was compared."""

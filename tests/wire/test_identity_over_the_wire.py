@@ -44,6 +44,9 @@ def test_a_signature_of_another_secret_is_refused(story: Story) -> None:
     assert code(story.live.submit(signed)) == "InvalidSignatureException"
 
 
+CBOR = {"content-type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+
+
 @pytest.mark.parametrize("minutes", [-16, 16])
 def test_a_stale_request_is_refused(story: Story, minutes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     at(timedelta(minutes=minutes), monkeypatch)
@@ -173,8 +176,8 @@ def test_what_is_not_offered_says_so_in_the_callers_protocol_and_is_recorded(
         ),
         ("POST", "/", {"content-type": "application/x-www-form-urlencoded"}, b"Action=Nothing&Version=2011-06-15", 400, b"<ErrorResponse"),
         ("POST", "/", {"content-type": "application/x-www-form-urlencoded"}, b"\xff\xfe", 400, b"<Error"),
-        ("POST", "/service/ComprehendMedical_20181030/operation/Nothing", {"content-type": "application/cbor"}, b"\xa0", 400, b"__type"),
-        ("POST", "/service/Nothing/operation/Nothing", {"content-type": "application/cbor"}, b"\xa0", 404, b"__type"),
+        ("POST", "/service/ComprehendMedical_20181030/operation/Nothing", CBOR, b"\xa0", 400, b"__type"),
+        ("POST", "/service/Nothing/operation/Nothing", CBOR, b"\xa0", 404, b"__type"),
         ("DELETE", "/", {"content-type": "application/json"}, b"", 405, b"<Code>MethodNotAllowed"),
     ],
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from opentrail.journal.disclosures import Disclosed, listed
 from opentrail.kernel.principal import Principal
 
 if TYPE_CHECKING:
@@ -111,6 +112,8 @@ class Call:
     touched: list[Touched] = field(default_factory=list)
     """The resources of the record."""
     _known: set[Touched] = field(default_factory=set)
+    disclosed: list[Disclosed] = field(default_factory=list)
+    """The lists that are too long for the record, to lie beside it."""
 
     @property
     def target(self) -> Target:
@@ -170,3 +173,13 @@ class Call:
             if (one := Touched(type, arn)) not in self._known:
                 self._known.add(one)
                 self.touched.append(one)
+
+    def disclose(self, name: str, items: Iterable[str], under: str = "", beside: bool = False) -> None:
+        """Lists in additionalEventData what this call returned or changed: its count and the items, or as many as there is room
+        for, a SHA-256, and the whole list beside the record (with `beside` in any case). With `under` the items are names of
+        resources, `<under>/<item>`, and Event history finds the call by a list beside its record. At most four lists a call;
+        see journal.disclosures for what an item may hold."""
+        assert name not in self.facts, "a list is told once"
+        self.facts[name], text = listed(items, under, beside)
+        if text:
+            self.disclosed.append(Disclosed(name, text))

@@ -86,6 +86,9 @@ class Operation:
         return self.prepare is not plan_is_input
 
 
+HashIds = Callable[[dict[str, Any], Callable[[str], str]], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Audit:
     """What a record keeps of an operation. What is not listed is dropped.
@@ -103,6 +106,9 @@ class Audit:
     """Members whose presence is kept and whose value is replaced by HIDDEN_DUE_TO_SECURITY_REASONS."""
     times: tuple[str, ...] = ()
     """Kept members that hold seconds since 1970, which records write as `Jul 10, 2023 12:24:29 PM`."""
+    hash_ids: HashIds | None = None
+    """With the setting `hash_resource_ids`: replaces, in the parameters that are kept, the ids of resources whose ids it hashes by
+    what the given function makes of an id or name."""
     rename: Mapping[str, str] = field(default_factory=dict)
     """Record names of top-level members where they are not the member's name with a small first letter."""
 

@@ -20,6 +20,12 @@ def serve(
     digest_interval: Annotated[str | None, typer.Option(help="Interval that a digest covers, as 1h.")] = None,
     role: Annotated[str, typer.Option(help="all, web or work; one role alone needs PostgreSQL.")] = "all",
     insecure: Annotated[bool | None, typer.Option("--insecure", help="Allow listening beyond loopback without TLS.")] = None,
+    hash_resource_ids: Annotated[
+        bool | None, typer.Option("--hash-resource-ids", help="Record keyed hashes in place of the ids of FHIR resources.")
+    ] = None,
+    fhir_data_events: Annotated[
+        bool | None, typer.Option("--fhir-data-events", help="Record reads and searches of FHIR resources as data events.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
     log_format: Annotated[str | None, typer.Option(help="text or json.")] = None,
     config: Config = None,
@@ -29,7 +35,8 @@ def serve(
 
     settings = load(
         config, data_dir=data_dir, listen=listen, account=account, region=region, database=database, insecure=insecure,
-        flush_interval=flush_interval, digest_interval=digest_interval, log_level=log_level, log_format=log_format,
+        flush_interval=flush_interval, digest_interval=digest_interval, hash_resource_ids=hash_resource_ids,
+        fhir_data_events=fhir_data_events, log_level=log_level, log_format=log_format,
     )  # fmt: skip
     set_up_logging(settings.log_level, settings.log_format)
     try:

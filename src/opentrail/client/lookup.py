@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -64,8 +64,8 @@ def moment(text: str, now: float) -> datetime:
 Found = Iterator[dict[str, Any]]
 
 
-def search(cloudtrail: Any, wanted: Wanted) -> Found:
-    """The matching records, newest first, as many as `wanted.limit`."""
+def search(cloudtrail: Any, wanted: Wanted, also: Callable[[dict[str, Any]], bool] = lambda record: True) -> Found:
+    """The matching records for which `also` holds, newest first, as many as `wanted.limit`."""
     request: dict[str, Any] = {
         "LookupAttributes": [{"AttributeKey": key, "AttributeValue": value} for key, value in wanted.attributes.items()]
     }
@@ -77,7 +77,7 @@ def search(cloudtrail: Any, wanted: Wanted) -> Found:
     for page in cloudtrail.get_paginator("lookup_events").paginate(**request, PaginationConfig={"PageSize": 50}):
         for event in page["Events"]:
             record = json.loads(event["CloudTrailEvent"])
-            if wanted.matches(record):
+            if wanted.matches(record) and also(record):
                 yield record
                 found += 1
                 if found >= wanted.limit:

@@ -7,6 +7,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from opentrail.contract import operation as contract_of
 from opentrail.gateway.recording import Outcome, recorded
 from opentrail.gateway.rights import Standing
 from opentrail.gateway.state import Gateway
+from opentrail.gateway.steps.authenticate import credentials_of
 from opentrail.gateway.steps.authorize import authorize
 from opentrail.gateway.steps.perform import perform
 from opentrail.identity.credentials import Credentials
 from opentrail.identity.decide import Grants
+from opentrail.identity.refusals import Rejected
 from opentrail.kernel.errors import ServiceError
 from opentrail.kernel.principal import Principal
 
@@ -58,12 +61,13 @@ async def _make(
     call = Call(request, tools, tools.ids.uuid())
     found = gateway.services[service]
     call.set_target(Target(found, operation, "inner", found.operations[operation]))
-    call.set_caller(principal, region)
+    credentials = await _in_role(gateway, principal, region) if principal.role else SERVICE
+    call.set_caller(credentials.principal if principal.role else principal, region)
     spooled: Path | None = None
 
     async def walk(outcome: Outcome) -> None:
         nonlocal spooled
-        call.standing = Standing(await gateway.epoch(), None, SERVICE)
+        call.standing = Standing(await gateway.epoch(inner=True), None, credentials)
         value = contract_of(service, operation).from_value(dict(input))
         if found.operations[operation].streams_in:
             spooled = tools.blobs / "spool" / tools.ids.hex(32)
@@ -82,6 +86,16 @@ async def _make(
         raise outcome.error
     assert outcome.output is not None
     return {name: _whole(value) for name, value in outcome.output.items()}
+
+
+async def _in_role(gateway: Gateway, principal: Principal, region: str) -> Credentials:
+    """The session of the role in which the service works, assumed for this call. Raises ServiceError when it may not be."""
+    asked = {"RoleArn": principal.role, "RoleSessionName": principal.service.partition(".")[0]}
+    issued = (await _make(gateway, replace(principal, role=""), region, "sts", "AssumeRole", asked, b""))["Credentials"]
+    try:
+        return await credentials_of(gateway, await gateway.epoch(inner=True), issued["AccessKeyId"], issued["SessionToken"], inner=True)
+    except Rejected as rejected:
+        raise ServiceError("AccessDenied", "The role {role} was deleted.", status=403, role=principal.role) from rejected
 
 
 def spool(file: Path, body: bytes) -> Upload:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from opentrail.calls.call import Answer, Call
-from opentrail.calls.operation import Audit, Service
+from opentrail.calls.call import Answer, Call, Touched
+from opentrail.calls.operation import Audit, HashIds, Service
 from opentrail.gateway.protocols import encode, encode_error
 from opentrail.gateway.state import Gateway
 from opentrail.journal.append import Fresh
@@ -28,6 +28,7 @@ from opentrail.store.sql import Unstorable
 log = logging.getLogger("opentrail.gateway")
 
 Perform = Callable[[LaneTx], Mapping[str, Any]]
+Projector = Callable[[Any], dict[str, Any] | None]
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 
 
@@ -73,19 +74,19 @@ async def _enter_lane(gateway: Gateway, call: Call, outcome: Outcome) -> None:
         return
     records = conclude(gateway, call, outcome)
     if records:
-        await gateway.lane.submit(Ticket(None, records, sum(len(fresh.record) for fresh in records), since))
+        await gateway.lane.submit(Ticket(None, records, sum(fresh.size for fresh in records), since))
 
 
 def _perform(gateway: Gateway, call: Call, outcome: Outcome, tx: LaneTx) -> Sequence[Fresh]:
     """The lane's part of a call that changes state: apply, encode, build the record. May be run again."""
     assert outcome.perform is not None
-    touched, facts = list(call.touched), dict(call.facts)
+    touched, facts, disclosed = list(call.touched), dict(call.facts), list(call.disclosed)
     outcome.error = None
     try:
         outcome.output = outcome.perform(tx)
         return _concluded(gateway, call, outcome)
     except (Broken, Full, Again):
-        call.touched[:], call.facts = touched, facts
+        call.touched[:], call.facts, call.disclosed = touched, facts, disclosed
         raise
     except Exception as error:  # the frame: what the call wrote is undone, and its failure recorded in the same batch
         tx.undo()
@@ -129,10 +130,11 @@ def _concluded(gateway: Gateway, call: Call, outcome: Outcome, keep: bool = True
     owners = {resource[2] for resource in facts.resources if resource[2]} - {facts.recipient}
     if owners:
         facts.shared_event_id = gateway.tools.ids.uuid()
-    records = [Fresh(int(facts.time), facts.recipient, facts.region, category, build(facts))]
+    disclosed = tuple(call.disclosed)
+    records = [Fresh(int(facts.time), facts.recipient, facts.region, category, build(facts), disclosed)]
     for owner in sorted(owners):
         facts.recipient, facts.foreign, facts.event_id = owner, True, gateway.tools.ids.uuid()
-        records.append(Fresh(int(facts.time), owner, facts.region, category, build(facts)))
+        records.append(Fresh(int(facts.time), owner, facts.region, category, build(facts), disclosed))
     return records
 
 
@@ -152,15 +154,33 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
         request_id=call.id,
         event_id=gateway.tools.ids.uuid(),
         recipient=account,
-        request=keeps[0](call.input) if call.input is not None and keep and not denied else None,
+        request=_kept(call, keeps[0], keeps[2]) if call.input is not None and keep and not denied else None,
         response=keeps[1](outcome.output) if error is None and outcome.output else None,
         additional=call.facts or None,
         error_code=error.code if error is not None else "",
         error_message=error.for_record() if error is not None else "",
-        resources=[(touched.arn, touched.type, touched.account or account) for touched in call.touched],
+        resources=[
+            (touched.arn, touched.type, touched.account or account) for touched in call.touched or (_aimed_at(call) if denied else ())
+        ],
         host=request.header("host"),
         tls=request.scheme == "https",
     )
+
+
+def _kept(call: Call, keeps: Projector, hash_ids: HashIds | None) -> dict[str, Any] | None:
+    """What the record keeps of the input."""
+    found = keeps(call.input)
+    if found and hash_ids is not None and call.tools.settings.hash_resource_ids:
+        hash_ids(found, call.tools.sealer.pseudonym_in)
+    return found
+
+
+def _aimed_at(call: Call) -> list[Touched]:
+    """The resources of a data event that was denied, which reached none: trails select data events by them."""
+    operation = call.target.operation
+    if operation is None or not operation.data_type or call.input is None:
+        return []
+    return [Touched(operation.data_type, right.resource) for right in operation.rights(call, call.input) if right.resource != "*"]
 
 
 @lru_cache(maxsize=2048)
@@ -175,10 +195,11 @@ _READS = ("Get", "List", "Describe", "Head", "Lookup", "Search", "Detect", "Infe
 
 
 @lru_cache(maxsize=2048)
-def _keeps(service: Service, name: str) -> tuple[Callable[[Any], dict[str, Any] | None], Callable[[Any], dict[str, Any] | None]]:
-    """What records keep of an operation's input and output. Without an entry: nothing."""
+def _keeps(service: Service, name: str) -> tuple[Projector, Projector, HashIds | None]:
+    """What records keep of an operation's input and output, and how they hash ids of the input. Without an entry: nothing."""
     audit = service.audit.get(name, Audit())
     return (
         projector(audit.keep, audit.hide, audit.rename, audit.times),
         projector(audit.keep_output, times=audit.times),
+        audit.hash_ids,
     )

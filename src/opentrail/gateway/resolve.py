@@ -1,4 +1,4 @@
-"""What a request calls: signing name first, then target header, Host and path. Pure; tables come from the models."""
+"""What a request calls: signing name first, then protocol and target headers, Host and path. Pure; tables come from the models."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 from opentrail.calls.call import Request
 from opentrail.contract import models
+from opentrail.gateway.protocols import cbor, rest
 from opentrail.gateway.protocols import query as forms
-from opentrail.gateway.protocols import rest
 from opentrail.kernel.errors import Content, ServiceError
 
 _SCOPE = re.compile(r"Credential=[^/,\s]+/\d{8}/[^/,\s]+/([^/,\s]+)/aws4_request")
@@ -101,10 +101,10 @@ def resolve(request: Request, routes: Routes) -> Resolved:
     candidates = routes.signed[signed] if signed else routes.names
     if routes.fhir in candidates and not request.header("x-amz-target") and _FHIR.match(request.path):
         return Resolved(routes.fhir, "", "fhir", {})
+    if request.header("smithy-protocol") == cbor.PROTOCOL:
+        return _by_address(request.path, candidates)
     if target := request.header("x-amz-target"):
         return _by_target(target, candidates)
-    if match := _CBOR.match(request.path):
-        return _by_address(match.group(1), match.group(2), candidates)
     if not signed:
         candidates = _by_host(request.header("host"), candidates) or candidates
     return _by_form(request, candidates, bool(signed)) or _by_path(request, candidates)
@@ -121,10 +121,12 @@ def _by_target(target: str, candidates: tuple[str, ...]) -> Resolved:
     raise UnknownCall("json", _only(candidates), "UnknownOperationException", "The target {target} is not known.", target=Content(target))
 
 
-def _by_address(prefix: str, operation: str, candidates: tuple[str, ...]) -> Resolved:
-    for service in candidates:
-        if prefix == _target_prefix(service) and "smithy-rpc-v2-cbor" in _protocols(service):
-            return Resolved(service, _known(service, operation, "cbor"), "cbor", {})
+def _by_address(path: str, candidates: tuple[str, ...]) -> Resolved:
+    """A call in RPC-v2-CBOR, which the header smithy-protocol announces: any service whose model lists the protocol."""
+    found = _CBOR.match(path)
+    for service in candidates if found else ():
+        if found and found[1] == _target_prefix(service) and "smithy-rpc-v2-cbor" in _protocols(service):
+            return Resolved(service, _known(service, found[2], "cbor"), "cbor", {})
     raise UnknownCall("cbor", _only(candidates), "UnknownOperationException", "The operation is not known.", 404)
 
 

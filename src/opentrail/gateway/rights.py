@@ -49,11 +49,12 @@ async def authorize_call(gateway: Gateway, call: Call) -> None:
         service.bearers.allow(call, call.input)
         return
     rights = operation.rights(call, call.input)
-    policies = [await policy_of(gateway, call.standing.epoch, service, right) for right in rights]
+    inner = call.standing.claim is None
+    policies = [await policy_of(gateway, call.standing.epoch, service, right, inner) for right in rights]
     judge(call, call.standing.credentials, rights, policies)
 
 
-async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right) -> ResourcePolicy | None:
+async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right, inner: bool = False) -> ResourcePolicy | None:
     """The policy of the right's resource, from the cache of this epoch or the database."""
     if service.resource_policy is None or right.new or right.resource == "*":
         return None
@@ -66,7 +67,7 @@ async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right
         def load(view: Snapshot) -> tuple[ResourcePolicy | None]:
             return (ask(view, holder),)
 
-        found = gateway.glance(load) if gateway.database.dialect == "sqlite" else await gateway.read(load)
+        found = gateway.glance(load) if gateway.database.dialect == "sqlite" else await gateway.read(load, inner)
         gateway.cached.put(epoch, key, found)
     return found[0]
 

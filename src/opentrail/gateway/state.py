@@ -110,11 +110,11 @@ class Gateway:
         """Why no call (or none that changes state) is served now; empty while all is well."""
         return self.lane.failure or self.space.refuses(changes, self.tools.clock.monotonic())
 
-    async def epoch(self) -> int:
+    async def epoch(self, inner: bool = False) -> int:
         """The state epoch: in memory where this process is the only writer, read from PostgreSQL otherwise."""
         if self.database.dialect == "sqlite":
             return self.lane.epoch
-        return await self.read(stored_epoch)
+        return await self.read(stored_epoch, inner)
 
     async def read(self, reads: Callable[[Snapshot], T], inner: bool = False) -> T:
         """Runs a function over a consistent view in a reader thread."""

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+from opentrail.journal import disclosures
+from opentrail.journal.disclosures import Disclosed
 from opentrail.store.sql import Sql, Tx, Value
 
 EMPTY = bytes(32)
@@ -13,13 +15,19 @@ EMPTY = bytes(32)
 
 
 class Fresh(NamedTuple):
-    """A record before it has a position. See journal.tables for the columns."""
+    """A record before it has a position. See journal.tables for the columns; `disclosed` are the lists to lie beside it."""
 
     time: int
     account: str
     region: str
     category: int
     record: bytes
+    disclosed: Sequence[Disclosed] = ()
+
+    @property
+    def size(self) -> int:
+        """Bytes to write."""
+        return len(self.record) + (sum(len(one.text) for one in self.disclosed) if self.disclosed else 0)
 
 
 Later = Sequence[tuple[Sql, dict[str, Value]]]
@@ -39,7 +47,8 @@ def extend(root: bytes, record: bytes) -> bytes:
 
 
 def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
-    """Gives every record of a batch its position, in order, and runs what waited for it. Returns the newest position.
+    """Gives every record of a batch its position, in order, with its lists beside it, and runs what waited for it. Returns the
+    newest position.
 
     `calls` holds, per call, its records (usually one; two when another account is concerned; none for a borrowed turn)
     and the statements that want the first one's position. MUST be the last thing in the transaction before COMMIT.
@@ -51,15 +60,20 @@ def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
     newest, root = int(row[0]), bytes(row[1])
     position = newest - count
     rows: list[dict[str, Value]] = []
+    lists: list[dict[str, Value]] = []
     for records, later in batch:
         for statement, values in later:
             tx.run(statement, position=position + 1, **values)
         for fresh in records:
             position += 1
             root = sha256(root + sha256(b"\0" + fresh.record).digest()).digest()  # extend, without its call
-            time, account, region, category, record = fresh
+            time, account, region, category, record, disclosed = fresh
             rows.append({"position": position, "time": time, "account": account, "region": region, "category": category, "record": record})
+            if disclosed:
+                lists += disclosures.rows(position, disclosed)
     if rows:
         tx.run(_ROOT, root=root)
         tx.many(_INSERT, rows)
+    if lists:
+        tx.many(disclosures.INSERT, lists)
     return newest

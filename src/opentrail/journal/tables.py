@@ -29,3 +29,14 @@ journal_head = Table(
     Column("first_root", LargeBinary, nullable=False),
 )
 """One row: the newest position and the running hash up to it; the oldest position kept and the running hash before it."""
+
+disclosure = Table(
+    "disclosure",
+    MAIN,
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String, primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("items", LargeBinary, nullable=False),
+)
+"""The lists that are too long for their records, whole: the record's position, the list's name in its additionalEventData, and
+the list's text (UTF-8, every item followed by a line feed) cut into parts, numbered from 0."""

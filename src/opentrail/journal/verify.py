@@ -1,4 +1,5 @@
-"""Verifies the journal against its head: dense positions and the running hash, from the oldest record kept to the newest."""
+"""Verifies the journal against its head: dense positions and the running hash, from the oldest record kept to the newest, and
+the lists beside the records against the hashes that the records carry."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from opentrail.journal import disclosures
 from opentrail.journal.append import extend
 from opentrail.journal.read import DATA, Entry, after, head
 from opentrail.kernel.ambient import stamp
@@ -49,6 +51,9 @@ def checkpoint(snapshot: Snapshot, roots: dict[int, bytes]) -> Verdict:
     checkpoint that still fits."""
     top = head(snapshot)
     root, position, fits = bytes(top.first_root), top.first - 1, top.first - 1
+    odd = disclosures.fault(snapshot, (), -(2**62), top.first - 1) or disclosures.fault(snapshot, (), top.position + 1, 2**62)
+    if odd is not None:
+        return Verdict(0, position, root, *odd)
     while position < top.position:
         page = after(snapshot, position, _PAGE, top.position)
         if not page:
@@ -64,6 +69,9 @@ def checkpoint(snapshot: Snapshot, roots: dict[int, bytes]) -> Verdict:
                 if roots[position] != root:
                     return Verdict(position - top.first + 1, position, root, fits + 1, f"a record up to {position} was changed")
                 fits = position
+        odd = disclosures.fault(snapshot, [(entry.position, entry.record) for entry in page], page[0].position, position)
+        if odd is not None:
+            return Verdict(position - top.first + 1, position, root, *odd)
     if after(snapshot, top.position, 1):
         return Verdict(position - top.first + 1, position, root, top.position + 1, "records lie after the head")
     if root != bytes(top.root):

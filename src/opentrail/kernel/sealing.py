@@ -29,6 +29,7 @@ class Sealer:
         if len(master_key) != 32:
             raise ValueError("the master key has 32 bytes")
         self._key = master_key
+        self._pseudonyms = self.derive("pseudonyms")
         self._cipher = AESGCM(hmac.digest(master_key, b"opentrail seal", hashlib.sha256))
 
     def seal(self, purpose: str, secret: bytes) -> bytes:
@@ -58,6 +59,15 @@ class Sealer:
     def derive(self, purpose: str) -> bytes:
         """A 32-byte key for `purpose` alone, the same at every start."""
         return hmac.digest(self._key, b"derive " + purpose.encode(), hashlib.sha256)
+
+    def pseudonym(self, id: str) -> str:
+        """What stands for an id where it must not: the same at every start, 33 letters and digits (HMAC-SHA-256, cut to 128 bits)."""
+        return "h" + hmac.digest(self._pseudonyms, id.encode("utf-8", "surrogatepass"), hashlib.sha256)[:16].hex()
+
+    def pseudonym_in(self, name: str) -> str:
+        """A resource's name or ARN with the pseudonym of its last part, which is its id."""
+        head, slash, id = name.rpartition("/")
+        return head + slash + self.pseudonym(id)
 
 
 def load_master_key(file: Path, create: bool = False) -> bytes:

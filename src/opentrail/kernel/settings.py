@@ -61,6 +61,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     min_free_mb: Annotated[
         int, Doc(description="Free disk space in MB below which calls that change state are refused; below half of it all calls.", ge=2)
     ] = 256
+    hash_resource_ids: Annotated[
+        bool, Doc(description="Put keyed hashes in the place of the ids of FHIR resources in all records, for ids that carry meaning.")
+    ] = False
+    fhir_data_events: Annotated[
+        bool,
+        Doc(
+            description="Make reads and searches of FHIR resources data events (AWS::HealthLake::FHIRDatastore): not in Event"
+            " history, and in the log files of trails whose advanced selectors select them."
+        ),
+    ] = False
     log_level: Annotated[str, Doc(description="debug, info, warning or error.", pattern="^(debug|info|warning|error)$")] = "info"
     log_format: Annotated[str, Doc(description="text or json.", pattern="^(text|json)$")] = "text"
 

@@ -19,6 +19,9 @@ from opentrail.kernel.principal import Principal
 from opentrail.record.identity import render, render_foreign
 
 VERSION = "1.11"
+CALL, SERVICE_EVENT = "AwsApiCall", "AwsServiceEvent"
+"""Event types: a call, and what a service did later because of one."""
+
 TEXT_LIMIT = 1024
 ELEMENTS_LIMIT = 100 * 1024
 ADDITIONAL_LIMIT = 28 * 1024
@@ -61,6 +64,7 @@ class Facts(msgspec.Struct):
     host: str = ""
     """The Host header the client sent; with `tls` the record gets tlsDetails."""
     tls: bool = False
+    event_type: str = CALL
 
 
 @lru_cache(maxsize=4096)
@@ -75,11 +79,11 @@ def _source(ip: str, agent: str) -> bytes:
 
 
 @lru_cache(maxsize=256)
-def _classed(data: bool, recipient: str, shared: str) -> bytes:
+def _classed(event_type: str, data: bool, recipient: str, shared: str) -> bytes:
     shared_part = b',"sharedEventID":' + _encode(shared) if shared else b""
     management, category = (b"false", b"Data") if data else (b"true", b"Management")
     return (
-        b'"eventType":"AwsApiCall","managementEvent":' + management + b',"recipientAccountId":' + _encode(recipient)
+        b'"eventType":"' + event_type.encode() + b'","managementEvent":' + management + b',"recipientAccountId":' + _encode(recipient)
         + shared_part + b',"eventCategory":"' + category + b'"'
     )  # fmt: skip
 
@@ -110,7 +114,7 @@ def build(facts: Facts) -> bytes:
     pieces.append(b'","readOnly":true,' if action.read_only else b'","readOnly":false,')
     if facts.resources:
         pieces += (b'"resources":', _encode([_resource(*resource) for resource in facts.resources]), b",")
-    pieces.append(_classed(action.data, facts.recipient, facts.shared_event_id))
+    pieces.append(_classed(facts.event_type, action.data, facts.recipient, facts.shared_event_id))
     if facts.tls:
         pieces += (b',"tlsDetails":{"clientProvidedHostHeader":', _encode(facts.host[:TEXT_LIMIT]), b"}")
     pieces.append(b"}")
@@ -118,7 +122,6 @@ def build(facts: Facts) -> bytes:
 
 
 def _resource(arn: str, type: str, account: str) -> dict[str, str]:
-    found = {"accountId": account} if account else {}
-    if type:
-        found["type"] = type
-    return found | {"ARN": arn}
+    if account and type:
+        return {"accountId": account, "type": type, "ARN": arn}
+    return {**({"accountId": account} if account else {}), **({"type": type} if type else {}), "ARN": arn}

@@ -118,6 +118,9 @@ class Tx(Snapshot, Protocol):
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
         """Executes a writing statement once per row of values."""
 
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Value]], /) -> None:
+        """Adds many rows, whose values stand in the order of the columns: the fastest way that the database has."""
+
     def with_position(self, statement: Sql, /, **values: Value) -> None:
         """Executes the statement at the end of the batch, in the same transaction, when the position of this call's record
         is known: it is added to the values as `position`."""

@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
@@ -28,6 +30,14 @@ READ_LIMIT = 10.0
 _CHECKPOINT_AT = 16 * 1024 * 1024
 _TRUNCATE_AT = 256 * 1024 * 1024
 _STEPS = 20_000
+_ROWS = 128
+"""Rows of one INSERT: the interpreter lock is given up and waited for once a statement, not once a row."""
+
+
+@lru_cache(maxsize=1024)
+def _insert(table: str, columns: tuple[str, ...], rows: int) -> str:
+    values = f"({','.join('?' * len(columns))})"
+    return f"INSERT INTO {table} ({','.join(columns)}) VALUES {','.join([values] * rows)}"
 
 
 class SqliteDatabase:
@@ -195,6 +205,14 @@ class SqliteTx(_Statements):
         try:
             for text, values in in_places(statement, rows):
                 self._connection.execute(text, values)
+        except sqlite3.Error as error:
+            raise translated(error) from error
+
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Value]], /) -> None:
+        try:
+            for start in range(0, len(rows), _ROWS):
+                chunk = rows[start : start + _ROWS]
+                self._connection.execute(_insert(table, tuple(columns), len(chunk)), list(chain.from_iterable(chunk)))
         except sqlite3.Error as error:
             raise translated(error) from error
 

@@ -14,26 +14,35 @@ from opentrail.work.lease import Lease
 _PAGE = 1_000
 
 Entries = Sequence[Entry]
-Prepare = Callable[[Entries], Any]
+Gather = Callable[[Snapshot, Entries], tuple[int, Any]]
+Prepare = Callable[[Any], Any]
 Take = Callable[[Tx, Any], None]
 
 
-def entries_themselves(entries: Entries) -> Entries:
+def all_of_them(snapshot: Snapshot, entries: Entries) -> tuple[int, Entries]:
+    """The `gather` of followers that need the entries alone."""
+    return len(entries), entries
+
+
+def as_gathered(gathered: Any) -> Any:
     """The `prepare` of followers that have nothing to compute beforehand."""
-    return entries
+    return gathered
 
 
 @dataclass(frozen=True, slots=True)
 class Follower:
     """What a follower does with a batch of entries, which is never empty and whose positions are dense.
 
+    `gather` reads, in the view in which the entries were read, what else is needed of the journal's database; it says how many
+    of the entries the batch takes (at least one) and what `prepare` gets: by default the entries.
     `prepare` computes outside of any transaction, writes nothing and may be thrown away. `take` writes what came of it, in
     the transaction of the follower's own database that also moves its position; it is short and may be run again.
     """
 
     name: str
     take: Take
-    prepare: Prepare = entries_themselves
+    prepare: Prepare = as_gathered
+    gather: Gather = all_of_them
     every: float = 0.1
     """Seconds between two looks at the journal when there is nothing more to take."""
     most_entries: int = 5_000
@@ -56,13 +65,14 @@ class Following:
         origin = lease.position()
         with self._main.read() as snapshot:
             entries, full = batch(snapshot, origin, follower.most_entries, follower.most_bytes)
-        if not entries:
-            return False
-        prepared = follower.prepare(entries)
+            if not entries:
+                return False
+            taken, gathered = follower.gather(snapshot, entries)
+        prepared = follower.prepare(gathered)
         with lease.write() as tx:
             follower.take(tx, prepared)
-            lease.move(tx, origin, entries[-1].position)
-        return full
+            lease.move(tx, origin, entries[taken - 1].position)
+        return full or taken < len(entries)
 
 
 def batch(snapshot: Snapshot, position: int, most_entries: int, most_bytes: int) -> tuple[list[Entry], bool]:

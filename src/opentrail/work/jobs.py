@@ -13,7 +13,7 @@ import hashlib
 import logging
 import shutil
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -22,7 +22,7 @@ from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.store.sql import Snapshot, Sql, Tx
 from opentrail.work.executor import Executor, Running, WorkerDied
-from opentrail.work.lease import Lease
+from opentrail.work.lease import Lease, LeaseLost
 from opentrail.work.runner import attempt
 
 log = logging.getLogger("opentrail.work")
@@ -44,7 +44,7 @@ _NEXT = Sql(f"SELECT {_COLUMNS} FROM job WHERE service = :service ORDER BY creat
 _COUNT = Sql("SELECT count(*) FROM job WHERE service = :service AND kind = :kind")
 _STOP = Sql("UPDATE job SET stopping = 1 WHERE id = :id")
 _CRASHED = Sql("UPDATE job SET crashes = crashes + 1 WHERE id = :id")
-_CHECKPOINT = Sql("UPDATE job SET checkpoint = :checkpoint WHERE id = :id")
+_CHECKPOINT = Sql("UPDATE job SET checkpoint = :checkpoint WHERE id = :id AND checkpoint = :before")
 _END = Sql("DELETE FROM job WHERE id = :id")
 
 _LOOK = 0.25
@@ -100,19 +100,30 @@ def _job(row: tuple[object, ...]) -> Job:
 
 class Run:
     """One job at work, and what its kind may use. `write` borrows the turn to write the main database: keep each within
-    `store.turns.SLICE`."""
+    `store.turns.SLICE`. `keep` and `end` belong inside it, `keep` at most once."""
 
     def __init__(self, job: Job, read: Snapshots, write: Write, calls: Calls, executor: Executor, clock: Clock, scratch: Path) -> None:
         self.job = job
-        self.read, self.write = read, write
+        self.read, self._write = read, write
+        self._kept = job.checkpoint
         self.calls, self.executor, self.clock = calls, executor, clock
         self.scratch = scratch
         """A folder of this job's own, there when the work begins; what is in it survives a crash of the process."""
 
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        """The turn to write the main database."""
+        self._kept = self.job.checkpoint
+        with self._write() as tx:
+            yield tx
+        self.job = self.job._replace(checkpoint=self._kept)
+
     def keep(self, tx: Tx, checkpoint: bytes) -> None:
-        """Writes the point from which the work goes on after a crash, in the transaction of what was done up to there."""
-        tx.run(_CHECKPOINT, id=self.job.id, checkpoint=checkpoint)
-        self.job = self.job._replace(checkpoint=checkpoint)
+        """Writes the point from which the work goes on after a crash, in the transaction of what was done up to there. Raises
+        LeaseLost when it is no longer where this run left it: another process has taken the job over, or it was forgotten."""
+        if tx.run(_CHECKPOINT, id=self.job.id, checkpoint=checkpoint, before=self.job.checkpoint) != 1:
+            raise LeaseLost(self.job.id)
+        self._kept = checkpoint
 
     def wait(self, running: Running[T]) -> Generator[None, None, T]:
         """The result of what was started, as `yield from`: other jobs go on meanwhile. Closing the generator stops it."""
@@ -126,8 +137,9 @@ class Run:
             running.stop()
 
     def end(self, tx: Tx) -> None:
-        """Ends the job, in the transaction that writes its result."""
-        tx.run(_END, id=self.job.id)
+        """Ends the job, in the transaction that writes its result. Raises LeaseLost when it has ended before."""
+        if tx.run(_END, id=self.job.id) != 1:
+            raise LeaseLost(self.job.id)
 
 
 class Kind(Protocol):

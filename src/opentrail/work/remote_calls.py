@@ -80,10 +80,13 @@ class RemoteCalls:
         except BotoCoreError as error:
             raise Unavailable("{service} cannot be reached: {reason}", service=service, reason=type(error).__name__) from error
 
-    def plain(self, principal: Principal, region: str, service: str, method: str, path: str) -> tuple[int, bytes]:
-        """Makes a call without body that no model names, such as FHIR's: the HTTP status and the answer's body. Raises Unavailable."""
+    def plain(
+        self, principal: Principal, region: str, service: str, method: str, path: str, body: bytes = b"", content_type: str = ""
+    ) -> tuple[int, bytes]:
+        """Makes a call that no model names, such as FHIR's: the HTTP status and the answer's body. Raises Unavailable."""
         held = self._credentials(principal)
-        request = AWSRequest(method, self._endpoint + path, headers={"user-agent": principal.service})
+        headers = {"user-agent": principal.service} | ({"content-type": content_type} if content_type else {})
+        request = AWSRequest(method, self._endpoint + path, headers=headers, data=body)
         SigV4Auth(BotoCredentials(held.key, held.secret, held.token), service, region).add_auth(request)
         try:
             answer = self._plain.send(request.prepare())

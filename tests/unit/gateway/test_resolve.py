@@ -75,7 +75,7 @@ def test_unsigned_requests_by_host_then_by_form_and_path(host: str, method: str,
         (request("PATCH", "/bucket", signed="s3"), "rest_xml", "s3", "MethodNotAllowed", 405),
         (request("POST", "/nope", signed="personalize"), "rest_json", "", "UnknownOperationException", 404),
         (
-            request("POST", "/service/Nope/operation/Nope", signed="comprehendmedical"),
+            request("POST", "/service/Nope/operation/Nope", signed="comprehendmedical", smithy_protocol="rpc-v2-cbor"),
             "cbor",
             "comprehendmedical",
             "UnknownOperationException",
@@ -109,3 +109,24 @@ def test_a_sub_resource_never_falls_through_to_the_bucket(sub: str) -> None:
         resolve(request("DELETE", "/bucket", sub + ("&id=a" if sub == "analytics" else ""), signed="s3"), ROUTES).operation
         != "DeleteBucket"
     )
+
+
+CBOR = "/service/ComprehendMedical_20181030/operation/DetectPHI"
+
+
+@pytest.mark.parametrize("signed", ["comprehendmedical", ""])
+def test_cbor_is_what_its_header_says(signed: str) -> None:
+    found = resolve(request("POST", CBOR, signed=signed, smithy_protocol="rpc-v2-cbor"), ROUTES)
+    assert (found.service, found.operation, found.protocol) == ("comprehendmedical", "DetectPHI", "cbor")
+
+
+def test_an_object_may_have_the_name_of_a_cbor_address() -> None:
+    found = resolve(request("PUT", "/service/a/operation/b", signed="s3"), ROUTES)
+    assert (found.service, found.operation, found.labels["Key"]) == ("s3", "PutObject", "a/operation/b")
+
+
+def test_a_service_whose_model_does_not_list_cbor_is_not_called_in_it() -> None:
+    with pytest.raises(UnknownCall):
+        resolve(
+            request("POST", "/service/CloudTrail_20131101/operation/ListTrails", signed="cloudtrail", smithy_protocol="rpc-v2-cbor"), ROUTES
+        )

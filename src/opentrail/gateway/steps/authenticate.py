@@ -109,7 +109,7 @@ async def issuer_of(gateway: Gateway, epoch: int, call: Call, bearers: Bearers) 
     return found[0]
 
 
-async def credentials_of(gateway: Gateway, epoch: int, access_key: str, token: str) -> Credentials:
+async def credentials_of(gateway: Gateway, epoch: int, access_key: str, token: str, inner: bool = False) -> Credentials:
     """The credentials behind an access key, from the cache of this epoch or the database. Raises Rejected."""
     key = ("credentials", access_key, token)
     found: Credentials | None = gateway.cached.get(epoch, key)
@@ -118,6 +118,6 @@ async def credentials_of(gateway: Gateway, epoch: int, access_key: str, token: s
         def load(view: Snapshot) -> Credentials:
             return load_credentials(view, gateway.tools.sealer, access_key, token)
 
-        found = gateway.glance(load) if gateway.database.dialect == "sqlite" else await gateway.read(load)
+        found = gateway.glance(load) if gateway.database.dialect == "sqlite" else await gateway.read(load, inner)
         gateway.cached.put(epoch, key, found)
     return found

@@ -6,6 +6,10 @@ answers of read-only operations are not, by CloudTrail's own rule. Operations th
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 from opentrail.calls.operation import NOTHING, Audit
 
 _TRAIL = (
@@ -52,6 +56,16 @@ _SELECTORS = (
 )
 
 
+_NO_RESOURCE = ("EventId", "EventName", "ReadOnly", "Username", "ResourceType", "EventSource", "AccessKeyId")
+
+
+def hash_asked(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
+    """Replaces the names of resources that are looked up, under whatever key."""
+    for one in kept.get("lookupAttributes", ()):
+        if one.get("attributeKey") not in _NO_RESOURCE and "attributeValue" in one:
+            one["attributeValue"] = hashed(one["attributeValue"])
+
+
 def _reads(*keep: str, drop: tuple[str, ...] = ()) -> Audit:
     return Audit(keep=keep, drop=drop, drop_output=("*",), times=tuple(member for member in keep if member.endswith("Time")))
 
@@ -69,14 +83,17 @@ OFFERED = {
     "ListPublicKeys": _reads("StartTime", "EndTime", drop=("NextToken",)),
     "GetEventSelectors": _reads("TrailName"),
     "PutEventSelectors": Audit(keep=("TrailName", *_SELECTORS), keep_output=("TrailARN", *_SELECTORS)),
-    "LookupEvents": _reads(
-        "LookupAttributes[].AttributeKey",
-        "LookupAttributes[].AttributeValue",
-        "StartTime",
-        "EndTime",
-        "EventCategory",
-        "MaxResults",
-        drop=("NextToken",),
+    "LookupEvents": replace(
+        _reads(
+            "LookupAttributes[].AttributeKey",
+            "LookupAttributes[].AttributeValue",
+            "StartTime",
+            "EndTime",
+            "EventCategory",
+            "MaxResults",
+            drop=("NextToken",),
+        ),
+        hash_ids=hash_asked,
     ),
     "AddTags": Audit(keep=("ResourceId", *_TAGS)),
     "RemoveTags": Audit(keep=("ResourceId", *_TAGS)),

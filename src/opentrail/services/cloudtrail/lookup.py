@@ -9,13 +9,14 @@ first page and the last record given, so that paging neither skips nor repeats w
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import merge
-from itertools import islice
+from itertools import groupby, islice, product
 from typing import Any, NamedTuple
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Output
+from opentrail.journal import disclosures
 from opentrail.journal import read as journal
 from opentrail.journal.read import MANAGEMENT, Entry
 from opentrail.kernel import paging
@@ -32,6 +33,9 @@ PAGE = 50
 TAIL = 20_000
 """Records after the index's position that one call reads at most."""
 
+MOST_HASHED = 3
+"""Names of resources that one call combines at most where ids are hashed."""
+
 _DAY = 86400
 
 
@@ -44,9 +48,9 @@ class Place(NamedTuple):
 
 
 class Query(NamedTuple):
-    """What is asked for. Times are inclusive whole seconds."""
+    """What is asked for: a record is found by any of the alternatives. Times are inclusive whole seconds."""
 
-    pairs: Pairs
+    alternatives: Sequence[Pairs]
     low: int
     high: int
     limit: int
@@ -80,7 +84,19 @@ def checked(call: Call, input: Any) -> Query:
     if not 1 <= limit <= PAGE:
         raise ServiceError("InvalidMaxResultsException", "MaxResults must be from 1 to {most}.", most=PAGE)
     low, high = _range(call, input)
-    return Query(_pairs(input), low, high, limit, _place(call, input))
+    return Query(_alternatives(call, _pairs(input)), low, high, limit, _place(call, input))
+
+
+def _alternatives(call: Call, pairs: Pairs) -> Sequence[Pairs]:
+    """The pairs as they are, and with hashed ids in the names of resources where records have these in their place."""
+    if not call.tools.settings.hash_resource_ids:
+        return (pairs,)
+    names = [(key, value) for key, value in pairs if key == "ResourceName"]
+    if len(names) > MOST_HASHED:
+        raise ServiceError("InvalidLookupAttributesException", "At most {most} resource names are allowed.", most=MOST_HASHED)
+    others = tuple(pair for pair in pairs if pair not in names)
+    either = product(*(((key, value), (key, call.tools.sealer.pseudonym_in(value))) for key, value in names))
+    return [(*others, *chosen) for chosen in either]
 
 
 def _range(call: Call, input: Any) -> tuple[int, int]:
@@ -134,26 +150,39 @@ def _found(snapshot: Snapshot, index: Snapshot, call: Call, query: Query, head: 
         raise ServiceError("ThrottlingException", "Event history is being indexed and not complete at present; try again later.")
     before = None if query.place is None else Hit(query.place.time, query.place.position)
     waiting = journal.after(snapshot, done, TAIL, head) if done < head else ()
-    tail = {Hit(entry.time, entry.position): found for entry in waiting for found in _wanted(entry, call, query, before)}
-    terms = [term(call.account, call.region, key, value) for key, value in query.pairs] or [term(call.account, call.region)]
-    hits = search.newest_first(index, terms, query.low, query.high, before)
-    indexed = (hit for hit in hits if hit.position <= head)
+    tail = {Hit(entry.time, entry.position): found for entry in waiting for found in _wanted(snapshot, entry, call, query, before)}
+    indexed = (hit for hit in _indexed(index, call, query, before) if hit.position <= head)
     for batch in _batches(merge(sorted(tail, reverse=True), indexed, reverse=True), query.limit + 1):
         entries = journal.at(snapshot, [hit.position for hit in batch if hit not in tail])
         for hit in batch:
             if hit in tail:
                 yield tail[hit]
             elif hit.position in entries:
-                yield from _wanted(entries[hit.position], call, query, before)
+                yield from _wanted(snapshot, entries[hit.position], call, query, before)
 
 
-def _wanted(entry: Entry, call: Call, query: Query, before: Hit | None) -> Iterator[tuple[Entry, Facts]]:
+def _indexed(index: Snapshot, call: Call, query: Query, before: Hit | None) -> Iterator[Hit]:
+    """What the index has of any alternative, newest first, each once."""
+    found = []
+    for pairs in query.alternatives:
+        terms = [term(call.account, call.region, key, value) for key, value in pairs] or [term(call.account, call.region)]
+        found.append(search.newest_first(index, terms, query.low, query.high, before))
+    return found[0] if len(found) == 1 else (hit for hit, _ in groupby(merge(*found, reverse=True)))
+
+
+def _wanted(
+    snapshot: Snapshot, entry: Entry, call: Call, query: Query, before: Hit | None
+) -> Iterator[tuple[Entry, Facts]]:  # fmt: skip
     """The entry, if it is asked for."""
     if entry.category != MANAGEMENT or entry.account != call.account or entry.region != call.region:
         return
     if query.low <= entry.time <= query.high and (before is None or (entry.time, entry.position) < before):
         record = facts(entry.record)
-        if matches(record, query.pairs):
+
+        def names(value: str) -> bool:
+            return disclosures.names(snapshot, entry.position, entry.record, value)
+
+        if any(matches(record, pairs, names) for pairs in query.alternatives):
             yield entry, record
 
 

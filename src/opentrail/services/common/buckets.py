@@ -43,6 +43,8 @@ class Stored(NamedTuple):
     key: str
     size: int
     etag: str
+    modified: float = 0.0
+    """Seconds since 1970."""
 
 
 class Buckets:
@@ -51,13 +53,13 @@ class Buckets:
     def __init__(self, calls: Calls, caller: Principal, region: str) -> None:
         self._calls, self._caller, self._region = calls, caller, region
 
-    def listed(self, prefix: Place) -> Iterator[Stored]:
-        """The objects whose keys begin with the prefix, by key, page by page."""
-        more: dict[str, Any] = {}
+    def listed(self, prefix: Place, after: str = "") -> Iterator[Stored]:
+        """The objects whose keys begin with the prefix and come after the key `after`, by key (its UTF-8), page by page."""
+        more: dict[str, Any] = {"StartAfter": after} if after else {}
         while True:
             page = self._make("ListObjectsV2", {"Bucket": prefix.bucket, "Prefix": prefix.key, **more})
             for one in page.get("Contents") or ():
-                yield Stored(one["Key"], one["Size"], one["ETag"])
+                yield Stored(one["Key"], one["Size"], one["ETag"], _seconds(one.get("LastModified", 0.0)))
             if not page.get("IsTruncated"):
                 return
             more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -92,3 +94,8 @@ class Buckets:
 
     def _make(self, operation: str, input: dict[str, Any], body: bytes = b"") -> Any:
         return self._calls.make(self._caller, self._region, "s3", operation, input, body)
+
+
+def _seconds(moment: Any) -> float:
+    """A time of an answer: over HTTP it is a datetime."""
+    return float(moment.timestamp() if hasattr(moment, "timestamp") else moment)

@@ -1,18 +1,24 @@
-"""Comprehend Medical's door: the operations on one text are offered; batch jobs are known and not offered yet."""
+"""Comprehend Medical's door: the operations on one text, and the batch jobs of the same names."""
 
 from __future__ import annotations
 
-from opentrail.calls.operation import Operation, Service, right
-from opentrail.services.comprehendmedical import texts
+from opentrail.calls.operation import Compute, Operation, Service
+from opentrail.services.comprehendmedical import jobs, texts
 from opentrail.services.comprehendmedical.audit import AUDIT
 
+
+def _on_text(name: str, compute: Compute) -> Operation:
+    return Operation(name, texts.rights(f"comprehendmedical:{name}"), compute=compute, unchecked=("Text",))
+
+
 OPERATIONS = (
-    Operation("DetectEntities", right("comprehendmedical:DetectEntities"), compute=texts.detect_entities, unchecked=("Text",)),
-    Operation("DetectEntitiesV2", right("comprehendmedical:DetectEntitiesV2"), compute=texts.detect_entities, unchecked=("Text",)),
-    Operation("DetectPHI", right("comprehendmedical:DetectPHI"), compute=texts.detect_phi, unchecked=("Text",)),
-    Operation("InferICD10CM", right("comprehendmedical:InferICD10CM"), compute=texts.infer_icd10cm, unchecked=("Text",)),
-    Operation("InferSNOMEDCT", right("comprehendmedical:InferSNOMEDCT"), compute=texts.infer_snomedct, unchecked=("Text",)),
-    Operation("InferRxNorm", right("comprehendmedical:InferRxNorm"), compute=texts.infer_rxnorm, unchecked=("Text",)),
+    _on_text("DetectEntities", texts.detect_entities),
+    _on_text("DetectEntitiesV2", texts.detect_entities),
+    _on_text("DetectPHI", texts.detect_phi),
+    _on_text("InferICD10CM", texts.infer_icd10cm),
+    _on_text("InferSNOMEDCT", texts.infer_snomedct),
+    _on_text("InferRxNorm", texts.infer_rxnorm),
+    *(operation for family in jobs.FAMILIES for operation in family.operations()),
 )
 
 SERVICE = Service(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Output
+from opentrail.calls.operation import Input, Output, Right, Rights
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.services.comprehendmedical import computing
 from opentrail.services.comprehendmedical.engine.snomed import MISSING
@@ -19,6 +19,13 @@ from opentrail.services.comprehendmedical.vocabularies import folder
 
 DETECT_BYTES, INFER_BYTES = 20_000, 10_000
 """UTF-8 bytes that a text may have (Comprehend Medical's quotas)."""
+
+
+def rights(action: str) -> Rights:
+    """The right to have a text read. Services that have texts of an account read for it need none: nothing of anybody's is touched,
+    and the user allowed it where the service was told to."""
+    needed = (Right(action),)
+    return lambda call, input: () if call.caller.kind == "AWSService" else needed
 
 
 def checked(input: Input, most: int) -> str:

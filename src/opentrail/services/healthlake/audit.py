@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 from opentrail.calls.operation import NOTHING, Audit
 
 _MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
@@ -10,7 +14,15 @@ _SET = (
     "IdentityProviderConfiguration.AuthorizationStrategy", "IdentityProviderConfiguration.FineGrainedAuthorizationEnabled",
 )  # fmt: skip
 _UNSET = ("IdentityProviderConfiguration.Metadata", "IdentityProviderConfiguration.IdpLambdaArn")
-_FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation"))
+
+
+def hash_id(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
+    """Replaces the id of the resource in the path; that of a job stays."""
+    if "resourceId" in kept and ("resourceType" in kept or "compartmentType" in kept):
+        kept["resourceId"] = hashed(kept["resourceId"])
+
+
+_FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation"), hash_ids=hash_id)
 
 FHIR_OPERATIONS = (
     "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",
@@ -24,11 +36,17 @@ FHIR_OPERATIONS = (
 
 NOT_OFFERED = (
     "CreateDataTransformationProfile", "DeleteDataTransformationProfile", "DescribeDataTransformationJob",
-    "DescribeFHIRExportJob", "DescribeFHIRImportJob", "GetDataTransformationProfile", "ListDataTransformationJobs",
-    "ListDataTransformationProfileVersions", "ListDataTransformationProfiles", "ListFHIRExportJobs", "ListFHIRImportJobs",
-    "PublishDataTransformationProfile", "RestoreFHIRDatastore", "StartDataTransformationJob", "StartFHIRExportJob",
-    "StartFHIRImportJob", "UpdateDataTransformationProfile", "UpdateProfileWithAgent",
+    "GetDataTransformationProfile", "ListDataTransformationJobs", "ListDataTransformationProfileVersions",
+    "ListDataTransformationProfiles", "PublishDataTransformationProfile", "RestoreFHIRDatastore", "StartDataTransformationJob",
+    "UpdateDataTransformationProfile", "UpdateProfileWithAgent",
 )  # fmt: skip
+
+_JOB = ("JobId", "JobStatus", "DatastoreId")
+_LISTED = Audit(
+    keep=("DatastoreId", "MaxResults", "JobName", "JobStatus", "SubmittedBefore", "SubmittedAfter"),
+    times=("SubmittedBefore", "SubmittedAfter"),
+    drop=("NextToken",),
+)
 
 AUDIT: dict[str, Audit] = {
     **dict.fromkeys(NOT_OFFERED, NOTHING),
@@ -50,6 +68,25 @@ AUDIT: dict[str, Audit] = {
         drop_output=("DatastorePropertiesList", "NextToken"),
     ),
     "DeleteFHIRDatastore": Audit(keep=("DatastoreId",), keep_output=_MADE),
+    "StartFHIRImportJob": Audit(
+        keep=(
+            "JobName", "InputDataConfig.S3Uri", "JobOutputDataConfig.S3Configuration.S3Uri",
+            "JobOutputDataConfig.S3Configuration.KmsKeyId", "DatastoreId", "DataAccessRoleArn", "ClientToken", "ValidationLevel",
+        ),
+        drop=("ProfileId", "InputFormat", "DriftDetectionEnabled", "ProvenanceEnabled"),
+        keep_output=_JOB,
+    ),
+    "DescribeFHIRImportJob": Audit(keep=("DatastoreId", "JobId"), drop_output=("ImportJobProperties",)),
+    "ListFHIRImportJobs": replace(_LISTED, drop_output=("ImportJobPropertiesList", "NextToken")),
+    "StartFHIRExportJob": Audit(
+        keep=(
+            "JobName", "OutputDataConfig.S3Configuration.S3Uri", "OutputDataConfig.S3Configuration.KmsKeyId", "DatastoreId",
+            "DataAccessRoleArn", "ClientToken",
+        ),
+        keep_output=_JOB,
+    ),
+    "DescribeFHIRExportJob": Audit(keep=("DatastoreId", "JobId"), drop_output=("ExportJobProperties",)),
+    "ListFHIRExportJobs": replace(_LISTED, drop_output=("ExportJobPropertiesList", "NextToken")),
     "TagResource": Audit(keep=("ResourceARN", "Tags[].Key"), hide=("Tags[].Value",)),
     "UntagResource": Audit(keep=("ResourceARN", "TagKeys[]")),
     "ListTagsForResource": Audit(keep=("ResourceARN",), drop_output=("Tags",)),

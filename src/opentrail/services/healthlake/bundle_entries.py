@@ -11,7 +11,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Right
-from opentrail.services.healthlake import datastores, fhir_store, naming, reads, requests, searches, store
+from opentrail.services.healthlake import datastores, fhir_store, naming, notes, reads, requests, searches, store
 from opentrail.services.healthlake.changes import etag
 from opentrail.services.healthlake.engine import values
 from opentrail.services.healthlake.engine.bundle import Entry
@@ -23,12 +23,14 @@ _BY_METHOD = {"POST": "CreateResource", "PUT": "UpdateResource", "PATCH": "Patch
 
 
 class Result(NamedTuple):
-    """An entry's answer, its line in the record, the resources it returned or changed, and the patients they concern."""
+    """An entry's answer, its line in the record (method, name and status), the resources it returned or changed, the patients they
+    concern, and whether it changed them."""
 
     entry: dict[str, Any]
-    line: str
+    line: tuple[str, str, int]
     resources: Sequence[str] = ()
     patients: Sequence[str] = ()
+    changed: bool = False
 
 
 def read(snapshot: Snapshot, call: Call, found: store.Datastore, entry: Entry, base: str) -> Result:
@@ -36,14 +38,14 @@ def read(snapshot: Snapshot, call: Call, found: store.Datastore, entry: Entry, b
     if entry.action == "search":
         got = searches.page(snapshot, call, found, searches.Scope(entry.type), searches.first_place(call, entry.criteria, "strict"), base)
         naming.touch_patients(call, found, got.patients)
-        line = f"{entry.method} {entry.type}?{'&'.join(got.names)} 200"
+        line = (entry.method, f"{entry.type}?{'&'.join(got.names)}", 200)
         return Result({"resource": msgspec.Raw(got.body), "response": {"status": "200"}}, line, got.resources, got.patients)
     if entry.action == "history":
         if entry.id and fhir_store.current(snapshot, found.key, entry.type, entry.id) is None:
             raise requests.unknown(entry.type, entry.id)
         told = reads.history(snapshot, call, found, entry.type, entry.id, entry.criteria, base)
         naming.touch_patients(call, found, told.patients)
-        line = f"{entry.method} {'/'.join(part for part in (entry.type, entry.id, '_history') if part)} 200"
+        line = (entry.method, "/".join(part for part in (entry.type, entry.id, "_history") if part), 200)
         return Result({"resource": msgspec.Raw(told.body), "response": {"status": "200"}}, line, told.resources, told.patients)
     if entry.action not in ("read", "vread"):
         raise refuse(400, "not-supported", "Operations are not offered inside bundles.")
@@ -51,15 +53,15 @@ def read(snapshot: Snapshot, call: Call, found: store.Datastore, entry: Entry, b
         datastoreId=found.id, resourceType=entry.type, resourceId=entry.id, versionId=entry.version, if_none_match=entry.if_none_match,
         parameters=entry.criteria,
     )  # fmt: skip
-    output = (reads.read if entry.action == "read" else reads.vread)(snapshot, call, asked)
-    headers, status, body = output["headers"], str(output["status"]), output.get("body")
-    answer: dict[str, Any] = {"response": {"status": status, "etag": headers["etag"]}}
+    output = (reads.read if entry.action == "read" else reads.vread)(snapshot, call, asked, tells=False)
+    headers, status, body = output["headers"], output["status"], output.get("body")
+    answer: dict[str, Any] = {"response": {"status": str(status), "etag": headers["etag"]}}
     if body is not None and entry.method != "HEAD":
         answer["resource"] = msgspec.Raw(body)
     own = f"{entry.type}/{entry.id}"
     current = fhir_store.current(snapshot, found.key, entry.type, entry.id)
     patients = list(fhir_store.patients_of(snapshot, [(current.pk, entry.type, entry.id)] if current else []))
-    return Result(answer, f"{entry.method} {own} {status}", [own], patients)
+    return Result(answer, (entry.method, own, status), [own], patients)
 
 
 def changed(entry: Entry, done: Done, prefer: str) -> Result:
@@ -71,23 +73,30 @@ def changed(entry: Entry, done: Done, prefer: str) -> Result:
         answer["response"]["outcome"] = operation_outcome(done.issues)
     if done.body is not None and "return=representation" in prefer:
         answer["resource"] = msgspec.Raw(done.body)
-    return Result(answer, f"{entry.method} {own} {done.status}", [own], done.patients)
+    same = entry.action == "create" and done.status == 200
+    return Result(answer, (entry.method, own, done.status), [own], done.patients, not same)
 
 
 def refused(entry: Entry, error: FhirError) -> Result:
     """The answer of a batch's entry that could not be done."""
-    own = f"{entry.type}/{entry.id}" if entry.id else entry.type
+    own = f"{entry.type}/{entry.id}" if values.is_id(entry.id) else entry.type
     answer = {"response": {"status": str(error.status), "outcome": operation_outcome(error.issues)}}
-    return Result(answer, f"{entry.method} {own} {error.status}")
+    return Result(answer, (entry.method, own, error.status))
 
 
 def tell(call: Call, found: store.Datastore, results: Iterable[Result]) -> None:
     """Writes into the record: a line per entry, what was returned or changed, and whom it concerns."""
     every = list(results)
-    call.facts["entries"] = naming.listed(one.line for one in every)
+    call.disclose("entries", (_line(call, *one.line) for one in every))
     naming.returned(
         call, found, (resource for one in every for resource in one.resources), (patient for one in every for patient in one.patients)
     )
+    if changed := dict.fromkeys(patient for one in every if one.changed for patient in one.patients):
+        call.disclose("patientsChanged", naming.recorded(call, changed))
+
+
+def _line(call: Call, method: str, name: str, status: int) -> str:
+    return f"{method} {naming.shown(call, name)} {status}"
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -104,9 +113,12 @@ class _Bundle(msgspec.Struct):
 
 
 def rights(call: Call, input: FhirInput) -> list[Right]:
-    """The right to send a bundle, and the rights that its entries would need alone: a bundle opens no back door."""
+    """The right to send a bundle, and the rights that its entries would need alone: a bundle opens no back door.
+    HealthLake's own need none when it reads a note: they carry what it found into the store that the note lies in."""
     if input.resourceId is not None:
         return []  # a waiting transaction, judged when it was sent; only HealthLake itself gets further
+    if notes.is_reading(call.caller):
+        return []
     place = datastores.arn_of_id(call, input.datastoreId)
     try:
         entries = msgspec.json.decode(input.body, type=_Bundle).entry

@@ -12,7 +12,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import access, fhir_store, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.drafts import draft
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
 from opentrail.services.healthlake.engine.patch import FHIR_JSON, JSON_PATCH
@@ -122,6 +122,9 @@ def change(tx: Tx, call: Call, plan: Plan) -> Output:
         again = refuse(409, "duplicate", "A resource was created with this idempotency key before.")
         raise refusal(again, f"{plan.base}/{made[0]}/{made[1]}")
     done = carry_out(tx, call, found, plan.want)
+    naming.tell_patients(call, found, done.patients)
+    if plan.want.action == "create" and done.status == 200:
+        call.facts["created"] = False
     if plan.key and done.status == 201:
         fhir_store.remember(tx, found.key, plan.key, done.type, done.id)
     return output(done, plan.base, plan.prefer)

@@ -12,7 +12,7 @@ import msgspec
 
 from opentrail.calls.operation import Input
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.healthlake import providers
+from opentrail.services.healthlake import notes, providers
 
 Json = dict[str, Any]
 Settings = dict[str, Json | None]
@@ -24,7 +24,7 @@ def _off(what: str) -> Callable[[Json], str]:
 
 CHECKS: dict[str, Callable[[Json], str]] = {
     "AnalyticsConfiguration": lambda given: "a data store has no tables for analytics; leave it out",
-    "NlpConfiguration": _off("notes are not read by natural-language processing"),
+    "NlpConfiguration": notes.unsupported,
     "ProfileConfiguration": lambda given: "profiles cannot be loaded into a data store" if given.get("DefaultProfiles") else "",
     "BackupConfiguration": _off("data stores are backed up with the server's data folder or database"),
 }

@@ -58,9 +58,8 @@ def delete(tx: Tx, call: Call, plan: changes.Plan | Several) -> Output:
     done: list[Done] = []
     for id in ids[: plan.size]:
         entries.append(_one(tx, call, found, type, id, done))
-    call.facts["entries"] = naming.listed(
-        f"DELETE {type}/{id} {entry['response']['status']}" for id, entry in zip(ids, entries, strict=False)
-    )
+    shown = naming.recorded_names(call, [f"{type}/{id}" for id in ids[: plan.size]])
+    call.disclose("entries", (f"DELETE {name} {entry['response']['status']}" for name, entry in zip(shown, entries, strict=True)))
     naming.returned(call, found, (f"{type}/{one.id}" for one in done), (patient for one in done for patient in one.patients))
     links = [{"relation": "self", "url": plan.address}]
     if len(ids) > plan.size:

@@ -38,16 +38,18 @@ class Version(NamedTuple):
 
 
 _CURRENT = Sql("SELECT pk, version, updated, body FROM fhir_current WHERE store = :store AND type = :type AND id = :id")
-_NEXT_PK = Sql("SELECT COALESCE(MAX(pk), 0) + 1 FROM fhir_current")
+_CHANGE = Sql("UPDATE fhir_change SET number = number + :count WHERE id = 1 RETURNING number")
 _INSERT = Sql(
-    "INSERT INTO fhir_current (pk, store, type, id, version, updated, deleted, body)"
-    " VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body)"
+    "INSERT INTO fhir_current (pk, store, type, id, version, updated, deleted, body, change)"
+    " VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body, :pk)"
 )
-_UPDATE = Sql("UPDATE fhir_current SET version = :version, updated = :updated, deleted = :deleted, body = :body WHERE pk = :pk")
+_UPDATE = Sql(
+    "UPDATE fhir_current SET version = :version, updated = :updated, deleted = :deleted, body = :body, change = :change WHERE pk = :pk"
+)
 _KEEP = Sql("UPDATE fhir_history SET body = :body WHERE store = :store AND type = :type AND id = :id AND version = :version")
 _VERSION = Sql(
-    "INSERT INTO fhir_history (store, type, id, version, updated, method, body)"
-    " VALUES (:store, :type, :id, :version, :updated, :method, NULL)"
+    "INSERT INTO fhir_history (store, type, id, version, updated, method, body, change)"
+    " VALUES (:store, :type, :id, :version, :updated, :method, NULL, :change)"
 )
 _ADD = {table: Sql(writes.insert_text(table)) for table in writes.COLUMNS}
 _REMOVE = {table: Sql(writes.delete_text(table)) for table in writes.COLUMNS}
@@ -111,13 +113,18 @@ def version(snapshot: Snapshot, store: int, type: str, id: str, number: int) -> 
     return Version(*row) if row else None
 
 
+def changes(tx: Tx, count: int = 1) -> int:
+    """The numbers of the next changes are taken: the last of them. Transactions that write wait for each other."""
+    row = tx.one(_CHANGE, count=count)
+    assert row is not None, "the first migration inserts it"
+    return int(row[0])
+
+
 def insert(tx: Tx, store: int, type: str, id: str, method: str, updated: int, body: bytes, rows: IndexRows) -> None:
-    """Adds the first version of a resource. Its pk is the next one: transactions that write wait for each other."""
-    row = tx.one(_NEXT_PK)
-    assert row is not None
-    pk = int(row[0])
+    """Adds the first version of a resource. Its pk is the number of this change."""
+    pk = changes(tx)
     tx.run(_INSERT, pk=pk, store=store, type=type, id=id, updated=updated, body=body)
-    tx.run(_VERSION, store=store, type=type, id=id, version=1, updated=updated, method=method)
+    tx.run(_VERSION, store=store, type=type, id=id, version=1, updated=updated, method=method, change=pk)
     _index(tx, store, pk, IndexRows(), rows)
 
 
@@ -125,11 +132,11 @@ def replace(
     tx: Tx, store: int, type: str, id: str, method: str, before: Current, updated: int, body: bytes | None, old: IndexRows, new: IndexRows
 ) -> None:
     """Adds the next version after `before`; without a body it is a deletion."""
-    number = before.version + 1
+    number, change = before.version + 1, changes(tx)
     if before.body is not None:
         tx.run(_KEEP, store=store, type=type, id=id, version=before.version, body=before.body)
-    tx.run(_UPDATE, pk=before.pk, version=number, updated=updated, deleted=int(body is None), body=body)
-    tx.run(_VERSION, store=store, type=type, id=id, version=number, updated=updated, method=method)
+    tx.run(_UPDATE, pk=before.pk, version=number, updated=updated, deleted=int(body is None), body=body, change=change)
+    tx.run(_VERSION, store=store, type=type, id=id, version=number, updated=updated, method=method, change=change)
     _index(tx, store, before.pk, old, new)
 
 

@@ -39,7 +39,7 @@ def _newest(snapshot: Snapshot, call: Call, input: FhirInput) -> tuple[store.Dat
     return found, type, id, newest
 
 
-def read(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
+def read(snapshot: Snapshot, call: Call, input: FhirInput, tells: bool = True) -> Output:
     """ReadResource: 200, 404, 410 for a deleted one, 304 when the caller has the current version."""
     found, type, id, newest = _newest(snapshot, call, input)
     if newest.body is None:
@@ -48,7 +48,8 @@ def read(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     if _has_it(input, newest):
         return {"status": 304, "headers": headers}
     body = _part(type, newest.body, input)
-    naming.touch_patients(call, found, fhir_store.patients_of(snapshot, [(newest.pk, type, id)]))
+    if tells:
+        naming.tell_patients(call, found, fhir_store.patients_of(snapshot, [(newest.pk, type, id)]))
     return {"status": 200, "body": body, "headers": headers}
 
 
@@ -75,7 +76,7 @@ def _has_it(input: FhirInput, newest: fhir_store.Current) -> bool:
         return False
 
 
-def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
+def vread(snapshot: Snapshot, call: Call, input: FhirInput, tells: bool = True) -> Output:
     """VersionReadResource: one version, 410 when that version is the deletion."""
     found, type, id, newest = _newest(snapshot, call, input)
     one = fhir_store.version(snapshot, found.key, type, id, requests.version_number(input.versionId or ""))
@@ -84,7 +85,8 @@ def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     if one.body is None:
         raise requests.gone(one.updated)
     body = _part(type, one.body, input)
-    naming.touch_patients(call, found, compartments.patients(type, id, rows_of(one.body)))
+    if tells:
+        naming.tell_patients(call, found, compartments.patients(type, id, rows_of(one.body)))
     return {"status": 200, "body": body, "headers": version_headers(one.version, one.updated)}
 
 

@@ -164,7 +164,7 @@ def handling(prefer: str) -> Handling:
 
 def unknown(type: str, id: str) -> Exception:
     """The refusal for a resource that never was."""
-    return refuse(404, "not-found", "{}/{} is not known.", name(type), name(id))
+    return refuse(404, "not-found", "{}/{} is not known.", name(type), content(id))
 
 
 def gone(updated: int) -> Exception:

@@ -76,7 +76,7 @@ def _search(snapshot: Snapshot, call: Call, input: FhirInput, pairs: Pairs) -> O
     place = _place(call, found, scope, input, pairs)
     got = page(snapshot, call, found, scope, place, input.base)
     naming.returned(call, found, got.resources, got.patients)
-    call.facts["searchParameters"] = naming.listed(got.names)
+    call.disclose("searchParameters", got.names)
     return {"status": 200, "body": got.body}
 
 

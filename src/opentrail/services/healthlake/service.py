@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Service, right
@@ -12,6 +14,8 @@ from opentrail.services.healthlake import (
     datastores,
     deletions,
     discovery,
+    export_jobs,
+    import_jobs,
     interactions,
     operations,
     reads,
@@ -84,6 +88,24 @@ OPERATIONS = (
     *(_reads(f"TranslateConceptMapWith{verb}", operations.translate) for verb in ("Get", "Post")),
     _reads("GetCapabilities", capabilities.capabilities),
     Operation("GetSmartConfiguration", lambda call, input: (), read=answered(discovery.smart_configuration), public=True, point=True),
+    Operation("StartFHIRImportJob", import_jobs.rights, prepare=import_jobs.prepare_start, apply=import_jobs.start),
+    Operation("DescribeFHIRImportJob", right("healthlake:DescribeFHIRImportJob", _store), read=import_jobs.describe),
+    Operation("ListFHIRImportJobs", right("healthlake:ListFHIRImportJobs", _store), read=import_jobs.list_all),
+    Operation("StartFHIRExportJob", export_jobs.rights, prepare=export_jobs.prepare_start, apply=export_jobs.start),
+    Operation("DescribeFHIRExportJob", right("healthlake:DescribeFHIRExportJob", _store), read=export_jobs.describe),
+    Operation("ListFHIRExportJobs", right("healthlake:ListFHIRExportJobs", _store), read=export_jobs.list_all),
+    Operation(
+        "StartFHIRExportJobWithPost",
+        export_jobs.fhir_rights,
+        prepare=prepared(export_jobs.prepare_fhir),
+        apply=answered(export_jobs.start_fhir),
+    ),
+    _reads("DescribeFHIRExportJobWithGet", export_jobs.describe_fhir),
+    Operation(
+        "CancelFHIRExportJobWithDelete",
+        right("healthlake:CancelFHIRExportJobWithDelete", _fhir_store),
+        apply=answered(export_jobs.cancel_fhir),
+    ),
 )
 
 SERVICE = Service(
@@ -96,3 +118,17 @@ SERVICE = Service(
     fhir=True,
     bearers=Bearers(tokens.place, tokens.issuer, tokens.admit, interactions.allow),
 )
+
+SHOWS = frozenset(
+    {
+        *("ReadResource", "VersionReadResource", "GetHistoryByResourceId", "GetHistoryByResourceType", "GetFullHistory"),
+        *("SearchWithGet", "SearchWithPost", "SearchEverything"),
+    }
+)
+"""The reads and searches that show resources."""
+
+
+def with_data_events(service: Service) -> Service:
+    """The service whose reads and searches of resources are data events of the data store, not management events."""
+    of_type = {name: replace(one, data_type=datastores.TYPE) if name in SHOWS else one for name, one in service.operations.items()}
+    return replace(service, operations=of_type)

@@ -32,6 +32,30 @@ datastore = Table(
 """A data store. `id` has 32 hexadecimal digits, `key` is the short number that its resources carry; `token` and
 `token_input` (a hash) make creation idempotent; `configuration` is JSON."""
 
+job = Table(
+    "healthlake_job",
+    MAIN,
+    Column("id", String, primary_key=True),
+    Column("datastore", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String),
+    Column("status", String, nullable=False),
+    Column("submitted", Double, nullable=False),
+    Column("ended", Double),
+    Column("wanted", Text, nullable=False),
+    Column("token", String),
+    Column("token_input", String, nullable=False),
+    Column("report", Text, nullable=False),
+    Column("message", Text),
+    Index("ix_healthlake_job_list", "datastore", "kind", "submitted", "id"),
+    Index("uq_healthlake_job_token", "datastore", "kind", "token", unique=True),
+)
+"""An import or export job, also after its end; while it runs, the work role's own row (work.tables.job) holds how far it has come.
+`kind` is import or export, `wanted` the JSON of what was asked for, `report` that of the counts at the end."""
+
+job_files = Table("healthlake_job_files", MAIN, Column("job", String, primary_key=True), Column("files", LargeBinary, nullable=False))
+"""The objects that an import job found when it began, in the order in which it reads them; gone with its end."""
+
 _TEXT: TypeEngine[str] = Text().with_variant(Text(collation="C"), "postgresql")
 _BIG: TypeEngine[int] = BigInteger().with_variant(Integer(), "sqlite")
 
@@ -51,6 +75,7 @@ current = Table(
     _column("updated", _BIG),
     _column("deleted", Integer()),
     Column("body", LargeBinary),
+    _column("change", _BIG),
     Index("fhir_current_id", "store", "type", "id", unique=True),
     Index("fhir_current_updated", "store", "type", "updated", "pk"),
     Index("fhir_current_type", "store", "type", "deleted", "pk"),
@@ -66,12 +91,17 @@ history = Table(
     _column("updated", _BIG),
     _column("method", _TEXT),
     Column("body", LargeBinary),
+    _column("change", _BIG),
     PrimaryKeyConstraint("store", "type", "id", "version"),
     Index("fhir_history_updated", "store", "type", "updated"),
     Index("fhir_history_time", "store", "updated"),
     sqlite_with_rowid=False,
 )
 """Every version; the newest without body (that is in fhir_current). `method` is POST, PUT, PATCH or DELETE."""
+
+change = Table("fhir_change", MAIN, Column("id", Integer, primary_key=True, autoincrement=False), _column("number", _BIG))
+"""One row: the number of the newest change of any resource. Changes are numbered in the order in which they are committed, and a
+resource's `pk` is the number of the change that made it: what is not beyond a number is the state of one moment."""
 
 idempotency = Table(
     "fhir_idempotency",

@@ -73,7 +73,7 @@ def _prepare_submission(call: Call, input: FhirInput) -> Submission:
             place = f"/Bundle/entry[{entry.place}]"
             raise refuse(400, "not-supported", "A patch cannot be part of an asynchronous transaction.", location=place)
     requests.level(input.validation_level)
-    lines = [f"{entry.method} {entry.type}/{entry.id}".rstrip("/") for entry in bundle.entries]
+    lines = [f"{entry.method} {naming.shown(call, f'{entry.type}/{entry.id}'.rstrip('/'))}" for entry in bundle.entries]
     return Submission(call.tools.ids.hex(32), input, lines)
 
 
@@ -112,7 +112,7 @@ def _submit(tx: Tx, call: Call, plan: Submission) -> Output:
     transaction_store.insert(tx, kept, requests.milliseconds(call))
     jobs.queue_transaction(tx, plan.id, call.now)
     call.facts["transaction"] = plan.id
-    call.facts["entries"] = naming.listed(plan.lines)
+    call.disclose("entries", plan.lines)
     return _told(202, "Submitted Asynchronous Bundle Transaction", {"content-location": f"{input.base}/Transaction/{plan.id}"})
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from opentrail.calls.call import Call
-from opentrail.services.healthlake import access, fhir_store, naming, requests, store
+from opentrail.services.healthlake import access, fhir_store, naming, notes, requests, store
 from opentrail.services.healthlake.drafts import Draft, draft, rows_of, stored, unchanged
 from opentrail.services.healthlake.engine import compartments
 from opentrail.services.healthlake.engine.issues import Issue, refuse
@@ -160,6 +160,7 @@ def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> 
     body = stored(made, id, 1, updated)
     method = "POST" if want.action == "create" else "PUT"
     fhir_store.insert(tx, found.key, want.type, id, method, updated, body, made.rows)
+    notes.ask(tx, call, found, want.type, id, 1, body)
     return Done(201, want.type, id, 1, updated, body, made.issues, made.flagged, tuple(patients))
 
 
@@ -176,6 +177,7 @@ def _next(tx: Tx, call: Call, found: store.Datastore, want: Want, before: fhir_s
     method = {"update": "PUT", "patch": "PATCH", "delete": "DELETE"}[want.action]
     fhir_store.replace(tx, found.key, want.type, want.id, method, before, updated, body, old, new)
     status = 204 if body is None else 200 if before.body is not None else 201
+    notes.ask(tx, call, found, want.type, want.id, number, body)
     if made is None:
         return Done(status, want.type, want.id, number, updated, None, patients=patients)
     return Done(status, want.type, want.id, number, updated, body, made.issues, made.flagged, patients)

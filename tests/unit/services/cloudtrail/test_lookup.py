@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,12 +15,14 @@ from hypothesis import strategies as st
 from opentrail.journal import read as journal
 from opentrail.journal.append import Fresh
 from opentrail.journal.read import Entry
+from opentrail.kernel.settings import Settings
 from opentrail.services.cloudtrail import lookup
-from opentrail.services.cloudtrail.history import merging
+from opentrail.services.cloudtrail.history import index, merging, store
 from opentrail.services.cloudtrail.history.facts import facts
+from opentrail.services.cloudtrail.history.segments import FULL, HEAVY
 from opentrail.services.cloudtrail.history.terms import matches
 from opentrail.services.cloudtrail.lookup import lookup_events
-from tests.unit.services.cloudtrail.world import ACCOUNT, NOW, REGION, Input, World, error_of, fresh
+from tests.unit.services.cloudtrail.world import ACCOUNT, NOW, PATIENTS, REGION, Input, World, error_of, fresh
 
 DAY = 86400
 NAMES, USERS = ("CreateTrail", "LookupEvents", "ReadResource"), ("alice", "bob", "")
@@ -40,6 +45,9 @@ ASKED = (
     ("AccessKeyId", "AKIA2"),
     ("EventId", "event-3"),
     ("Username", "nobody"),
+    ("ResourceName", f"{PATIENTS}/p3"),
+    ("ResourceName", "Patient/p5"),
+    ("ResourceName", "p7"),
 )
 
 
@@ -59,6 +67,7 @@ def some(seed: int, count: int, start: int = 0, own: str = ACCOUNT) -> list[Fres
             account=drawn.choice((own, own, own, "210987654321")),
             region=drawn.choice((REGION, REGION, REGION, "eu-west-1")),
             category=int(drawn.random() < 0.2),
+            patients=tuple(f"p{drawn.randrange(12)}" for _ in range(drawn.choice((0, 0, 1, 6)))),
         )
         for number in range(count)
     ]
@@ -74,9 +83,15 @@ def expected(
         if entry.category == 0
         and (entry.account, entry.region) == (own, REGION)
         and low <= entry.time <= high
-        and matches(facts(entry.record), pairs)
+        and matches(facts(entry.record), pairs, listing(entry.record))
     ]
     return [facts(e.record).eventID for e in sorted(wanted, key=lambda e: (e.time, e.position), reverse=True)]
+
+
+def listing(record: bytes) -> Callable[[str], bool]:
+    """Whether the record's own list, which is whole in these tests, names a resource."""
+    listed = json.loads(record).get("additionalEventData", {}).get("patients", {}).get("items", [])
+    return lambda value: value in {name for item in listed for name in (f"{PATIENTS}/{item}", f"Patient/{item}", item)}
 
 
 def attributes(pairs: tuple[tuple[str, str], ...]) -> list[Input]:
@@ -238,3 +253,57 @@ def test_a_token_holds_for_its_question_account_and_region_only(sqlite_world: Wo
         lambda: sqlite_world.read(lookup_events, NextToken=token, LookupAttributes=attributes((("ReadOnly", "true"),))),
     ):
         assert error_of(other)[0] == "InvalidNextTokenException"
+
+
+def hashing(world: World) -> None:
+    """From now on ids are hashed in records, and in what is asked for."""
+    world.tools = replace(world.tools, settings=Settings(hash_resource_ids=True))
+
+
+@pytest.mark.parametrize("indexed", [0, 3, 6])
+def test_plain_ids_find_records_with_hashed_and_with_plain_ids(world: World, indexed: int) -> None:
+    hashed = world.sealer.pseudonym("p1")
+    world.record(
+        fresh(0, int(NOW) - 6, resources=(("", f"{PATIENTS}/p1"),)),
+        fresh(1, int(NOW) - 5, resources=(("", f"{PATIENTS}/{hashed}"),)),
+        fresh(2, int(NOW) - 4, patients=(hashed,)),
+        fresh(3, int(NOW) - 3, patients=("p1", hashed), resources=(("", f"{PATIENTS}/p1"),)),
+        fresh(4, int(NOW) - 2, patients=("p2",), resources=(("", f"{PATIENTS}/p2"),)),
+        fresh(5, int(NOW) - 1, patients=("p1",)),
+    )
+    world.follow(world.entries()[:indexed])
+    plain = ["event-5", "event-3", "event-0"]
+    for name in (f"{PATIENTS}/p1", "Patient/p1", "p1"):
+        assert paged(world, (("ResourceName", name),)) == plain
+    hashing(world)
+    for name in (f"{PATIENTS}/p1", "Patient/p1", "p1"):
+        assert paged(world, (("ResourceName", name),), MaxResults=2) == ["event-5", "event-3", "event-2", "event-1", "event-0"]
+        assert paged(world, (("ResourceName", name), ("ReadOnly", "true"))) == []
+    four = tuple(("ResourceName", f"Patient/{number}") for number in range(4))
+    assert error_of(lambda: paged(world, four))[0] == "InvalidLookupAttributesException"
+
+
+def test_a_list_of_many_is_indexed_whole_in_batches_of_their_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "MOST_NAMES", 1_000)
+    long = [tuple(f"{stem}{number}" for number in range(900)) for stem in "abc"]
+    world.record(
+        *(fresh(number, int(NOW) - 10 + number, patients=patients) for number, patients in enumerate(long)), fresh(3, int(NOW) - 1)
+    )
+    entries = world.entries()
+    with world.main.read() as snapshot:
+        assert [index.gather(snapshot, entries[start:])[0] for start in range(4)] == [1, 1, 2, 1]
+    world.follow(entries)
+    with world.history.read() as view:
+        assert len(store.weights(view, FULL)) == 3
+    for number, patients in enumerate(long):
+        for one in (patients[0], patients[499], patients[500], patients[-1]):
+            assert paged(world, (("ResourceName", f"{PATIENTS}/{one}"),)) == [f"event-{number}"]
+
+
+def test_segments_with_many_entries_weigh_more(world: World) -> None:
+    world.record(fresh(0, int(NOW), patients=tuple(f"p{number}" for number in range(10_000))))
+    world.follow(world.entries())
+    with world.history.read() as view:
+        ((_, weight),) = store.weights(view, FULL)
+        assert 30_000 // HEAVY <= weight <= 30_100 // HEAVY
+        assert store.load(view, 1).size == 1

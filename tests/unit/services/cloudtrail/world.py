@@ -13,6 +13,7 @@ from sqlalchemy import text
 from opentrail.calls.call import Call, Request, Target
 from opentrail.calls.tools import Tools
 from opentrail.journal.append import Fresh, append
+from opentrail.journal.disclosures import Disclosed, listed
 from opentrail.journal.read import Entry, after
 from opentrail.kernel.ambient import SystemIds
 from opentrail.kernel.errors import ServiceError
@@ -33,6 +34,7 @@ from opentrail.work.lease import Lease
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NOW = 1_790_000_000.0
+PATIENTS = "arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/0a1b/Patient"
 
 Database = SqliteDatabase | PostgresDatabase
 USED = (trail_tables, history_tables, common_tables, delivery_tables, work_tables)
@@ -159,10 +161,13 @@ class World:
         fresh = [entry for entry in entries if entry.position > origin]
         if fresh and self._following.acquire():
             follower = index.follower()
-            prepared = follower.prepare(fresh)
+            with self.main.read() as snapshot:
+                taken, gathered = follower.gather(snapshot, fresh)
+            prepared = follower.prepare(gathered)
             with self._following.write() as tx:
                 follower.take(tx, prepared)
-                self._following.move(tx, origin, fresh[-1].position)
+                self._following.move(tx, origin, fresh[taken - 1].position)
+            self.follow(fresh[taken:])
 
     def merge(self) -> bool:
         """One step of the task that merges the index; whether more may wait."""
@@ -191,8 +196,10 @@ def fresh(
     account: str = ACCOUNT,
     region: str = REGION,
     category: int = 0,
+    patients: tuple[str, ...] = (),
 ) -> Fresh:
-    """A record as the journal takes it."""
+    """A record as the journal takes it; `patients` are in a list beside it."""
+    shown, text = listed(patients, PATIENTS, beside=True)
     record = {
         "eventVersion": "1.11",
         "userIdentity": {"type": "IAMUser", "accountId": account, "accessKeyId": key, "userName": user},
@@ -204,5 +211,6 @@ def fresh(
         "readOnly": read_only,
         "resources": [{"type": type, "ARN": arn} for type, arn in resources],
         "eventCategory": "Data" if category else "Management",
+        **({"additionalEventData": {"patients": shown}} if patients else {}),
     }
-    return Fresh(time, account, region, category, msgspec.json.encode(record))
+    return Fresh(time, account, region, category, msgspec.json.encode(record), (Disclosed("patients", text),) if patients else ())

@@ -24,6 +24,8 @@ KEPT = {
     ("bundles", "_only", "first_ids"): "interactions.allow_condition comes first",
     ("bundle_entries", "read", "current"): "after reads.read, for the record alone; a token allows no histories inside bundles",
     ("deletions", "delete", "first_ids"): "a condition: interactions wants a scope for the whole type",
+    ("note_reading", "_held", "current"): "no call of a token, but a job of HealthLake's own",
+    ("note_reading", "_found", "current"): "no call of a token, but a job of HealthLake's own",
     ("jobs", "_put", "current"): "no call, but a job that fills a new data store",
     ("changes", "prepare_patch", "current"): "access.check_before follows",
     ("changes", "change", "made_by"): "by a key that only who drew it knows",

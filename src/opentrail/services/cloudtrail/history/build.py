@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from opentrail.journal.read import MANAGEMENT, Entry
 from opentrail.services.cloudtrail.history.facts import facts
-from opentrail.services.cloudtrail.history.segments import BUCKETS, CHUNK, SPARSE, TERM_BITS, Stored, place, places_key, time_of
-from opentrail.services.cloudtrail.history.terms import terms
+from opentrail.services.cloudtrail.history.segments import BUCKETS, CHUNK, HEAVY, SPARSE, TERM_BITS, Stored, place, places_key, time_of
+from opentrail.services.cloudtrail.history.terms import disclosed_terms, terms
 
 Words = NDArray[np.uint64]
 
@@ -30,12 +30,19 @@ class _Segment(NamedTuple):
     entries: Words
 
 
-def build(entries: Sequence[Entry]) -> Stored | None:
+Disclosed = Mapping[int, Sequence[tuple[str, Sequence[str]]]]
+"""By position: what stands before the names of a list beside the record, and the names."""
+
+
+def build(entries: Sequence[Entry], disclosed: Disclosed) -> Stored | None:
     """The segment of the management records among some of the journal's entries, at most FULL; None when there are none."""
     kept = [entry for entry in entries if entry.category == MANAGEMENT]
     if not kept:
         return None
     found = [terms(entry.account, entry.region, facts(entry.record)) for entry in kept]
+    for entry, each in zip(kept, found, strict=True):
+        for under, names in disclosed.get(entry.position, ()):
+            each += disclosed_terms(entry.account, entry.region, under, names)
     first, oldest = kept[0].position, min(entry.time for entry in kept)
     places = _words([place(oldest, first, entry.time, entry.position) for entry in kept])
     which = np.repeat(np.arange(len(kept)), [len(each) for each in found])
@@ -64,7 +71,8 @@ def _numbered(first: int, oldest: int, places: Words, terms: Words, which: NDArr
 def _stored(segment: _Segment) -> Stored:
     first, oldest, places, entries = segment
     rows = [*_place_rows(places), *_entry_rows(entries)]
-    return Stored(first, oldest, time_of(oldest, int(places[-1])), len(places), rows)
+    weight = max(len(places), len(entries) // HEAVY)
+    return Stored(first, oldest, time_of(oldest, int(places[-1])), len(places), weight, rows)
 
 
 def _place_rows(places: Words) -> Iterator[tuple[int, bytes]]:

@@ -1,14 +1,19 @@
-"""The follower of Event history: puts the journal's management records into the index, every batch as a segment.
+"""The follower of Event history: puts the journal's management records into the index, every batch as a segment, with the
+resources that the lists beside them name.
 
 Decoding and sorting happen before the transaction, which only writes rows. `merging` makes few segments of many.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from opentrail.journal import disclosures
+from opentrail.journal.read import MANAGEMENT, Entry
 from opentrail.services.cloudtrail.history import store
 from opentrail.services.cloudtrail.history.build import build
 from opentrail.services.cloudtrail.history.segments import Stored
-from opentrail.store.sql import Tx
+from opentrail.store.sql import Snapshot, Tx
 from opentrail.work.follower import Follower
 
 NAME = store.NAME
@@ -16,6 +21,33 @@ NAME = store.NAME
 
 MOST = 2_000
 """Entries of one batch: a transaction of some ten milliseconds."""
+
+
+MOST_NAMES = 200_000
+"""Names of the lists in one batch, but for those of a single record: a second's work outside of the transaction."""
+
+Gathered = tuple[Sequence[Entry], dict[int, list[tuple[str, list[str]]]]]
+
+
+def gather(snapshot: Snapshot, entries: Sequence[Entry]) -> tuple[int, Gathered]:
+    """As many of the entries as one batch takes, with the names in the lists beside them."""
+    found: dict[int, list[tuple[str, list[str]]]] = {}
+    total = 0
+    for number, entry in enumerate(entries):
+        if entry.category != MANAGEMENT:
+            continue
+        claimed = {name: claim for name, claim in disclosures.claims(entry.record).items() if claim.under}
+        total += sum(claim.count for claim in claimed.values())
+        if total > MOST_NAMES and found:
+            return number, (entries[:number], found)
+        if claimed:
+            found[entry.position] = [(claim.under, disclosures.items(snapshot, entry.position, name)) for name, claim in claimed.items()]
+    return len(entries), (entries, found)
+
+
+def prepare(gathered: Gathered) -> Stored | None:
+    """See work.follower."""
+    return build(*gathered)
 
 
 def take(tx: Tx, segment: Stored | None) -> None:
@@ -26,4 +58,4 @@ def take(tx: Tx, segment: Stored | None) -> None:
 
 def follower() -> Follower:
     """What the runner needs to know."""
-    return Follower(NAME, take, build, most_entries=MOST)
+    return Follower(NAME, take, prepare, gather, most_entries=MOST)

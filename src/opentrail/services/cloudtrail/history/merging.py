@@ -40,7 +40,7 @@ class Merging:
 
     def _merge(self, lease: Lease) -> bool:
         with lease.database.read() as snapshot:
-            due = pile(store.sizes(snapshot, FULL // 2))
+            due = pile(store.weights(snapshot, FULL // 2))
             parts = [store.load(snapshot, id) for id in due]
         if not parts:
             return False
@@ -60,18 +60,18 @@ class Merging:
 
 
 def pile(newest: Sequence[tuple[int, int]]) -> list[int]:
-    """Which of the segments, given as (id, size) newest first, are to be merged now: their ids in ascending order, or none.
+    """Which of the segments, given as (id, weight) newest first, are to be merged now: their ids in ascending order, or none.
 
-    PILE or more neighbours of at most PILE ** n records become one, n as small as possible; more than half full is for good.
+    PILE or more neighbours that weigh at most PILE ** n records become one, n as small as possible; more than half full is for good.
     The oldest are merged first, so that no small segment is left behind one that is for good.
     """
     limit = PILE
     while limit <= FULL * PILE:
         run = []
-        for id, size in newest:
-            if size > min(limit, FULL // 2):
+        for id, weight in newest:
+            if weight > min(limit, FULL // 2):
                 break
-            run.append((id, size))
+            run.append((id, weight))
         if len(run) >= PILE:
             return _fitting(run[::-1])
         limit *= PILE
@@ -82,8 +82,8 @@ def _fitting(run: Sequence[tuple[int, int]]) -> list[int]:
     """The first of the run, as many as fit into one segment."""
     chosen = []
     total = 0
-    for id, size in run:
-        total += size
+    for id, weight in run:
+        total += weight
         if total > FULL:
             break
         chosen.append(id)

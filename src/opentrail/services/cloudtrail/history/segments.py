@@ -21,6 +21,10 @@ from typing import NamedTuple
 FULL = 65_536
 """Records in a segment at most: a number has 16 bits."""
 
+HEAVY = 64
+"""Entries that weigh as much as a record: a segment whose records have more than that on average, as those of calls that
+returned many patients, holds fewer records, so that merging takes bounded memory."""
+
 TERM_BITS = 48
 """Bits of a term."""
 
@@ -38,12 +42,14 @@ Numbers = Sequence[int] | int
 
 
 class Stored(NamedTuple):
-    """A segment: the first of its positions, its least and greatest eventTime, how many records, its rows by ascending keys."""
+    """A segment: the first of its positions, its least and greatest eventTime, how many records, what it weighs (FULL at most,
+    unless a single batch weighs more), its rows by ascending keys."""
 
     first: int
     oldest: int
     newest: int
     size: int
+    weight: int
     rows: Sequence[tuple[int, bytes]]
 
 

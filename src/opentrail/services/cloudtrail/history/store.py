@@ -20,13 +20,13 @@ MOST_TERMS = 8
 _FIRST, _MORE = 4, 32
 """Segments read at first, which mostly hold the whole page, and at a time after that."""
 
-_SIZES = Sql(
-    "SELECT id, size FROM history_segment"
-    " WHERE id > COALESCE((SELECT id FROM history_segment WHERE size > :more ORDER BY id DESC LIMIT 1), -1) ORDER BY id DESC"
+_WEIGHTS = Sql(
+    "SELECT id, weight FROM history_segment"
+    " WHERE id > COALESCE((SELECT id FROM history_segment WHERE weight > :more ORDER BY id DESC LIMIT 1), -1) ORDER BY id DESC"
 )
-_ONE = Sql("SELECT oldest, newest, size FROM history_segment WHERE id = :id")
+_ONE = Sql("SELECT oldest, newest, size, weight FROM history_segment WHERE id = :id")
 _ROWS = Sql("SELECT key, stored FROM history_row WHERE segment = :id ORDER BY key")
-_ADD = Sql("INSERT INTO history_segment (id, oldest, newest, size) VALUES (:id, :oldest, :newest, :size)")
+_ADD = Sql("INSERT INTO history_segment (id, oldest, newest, size, weight) VALUES (:id, :oldest, :newest, :size, :weight)")
 _ADD_ROW = Sql("INSERT INTO history_row (segment, key, stored) VALUES (:segment, :key, :stored)")
 _REMOVE = Sql("DELETE FROM history_segment WHERE id = :id")
 _REMOVE_ROWS = Sql("DELETE FROM history_row WHERE segment = :id")
@@ -90,21 +90,21 @@ def indexed_to(snapshot: Snapshot) -> int:
     return position(snapshot, NAME)
 
 
-def sizes(snapshot: Snapshot, more: int) -> list[tuple[int, int]]:
-    """Id and size, newest first, of the segments that are newer than the newest with more than so many records."""
-    return [(row[0], row[1]) for row in snapshot.all(_SIZES, more=more)]
+def weights(snapshot: Snapshot, more: int) -> list[tuple[int, int]]:
+    """Id and weight, newest first, of the segments that are newer than the newest that weighs more than that."""
+    return [(row[0], row[1]) for row in snapshot.all(_WEIGHTS, more=more)]
 
 
 def load(snapshot: Snapshot, id: int) -> Stored:
     """A whole segment."""
     row = snapshot.one(_ONE, id=id)
     assert row is not None, "asked for by an id of the same view"
-    return Stored(id, row[0], row[1], row[2], [(key, bytes(stored)) for key, stored in snapshot.all(_ROWS, id=id)])
+    return Stored(id, row[0], row[1], row[2], row[3], [(key, bytes(stored)) for key, stored in snapshot.all(_ROWS, id=id)])
 
 
 def add(tx: Tx, segment: Stored) -> None:
     """Stores a segment under the first of its positions."""
-    tx.run(_ADD, id=segment.first, oldest=segment.oldest, newest=segment.newest, size=segment.size)
+    tx.run(_ADD, id=segment.first, oldest=segment.oldest, newest=segment.newest, size=segment.size, weight=segment.weight)
     tx.many(_ADD_ROW, [{"segment": segment.first, "key": key, "stored": stored} for key, stored in segment.rows])
 
 

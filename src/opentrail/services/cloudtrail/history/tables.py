@@ -15,10 +15,11 @@ history_segment = Table(
     Column("oldest", BigInteger, nullable=False),
     Column("newest", BigInteger, nullable=False),
     Column("size", Integer, nullable=False),
+    Column("weight", Integer, nullable=False),
     Index("ix_history_segment_newest", "newest"),
 )
 """One row a segment: the management records of a range of positions. `id` is the first of them, `oldest` and `newest` the least
-and greatest eventTime, `size` the number of records."""
+and greatest eventTime, `size` the number of records, `weight` what counts against the largest segment."""
 
 history_row = Table(
     "history_row",

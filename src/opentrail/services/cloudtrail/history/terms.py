@@ -6,7 +6,7 @@ A resource is found by its ARN, by the ARN's last two parts and by its last part
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -36,9 +36,9 @@ def resource_names(arn: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((arn, "/".join(parts[-2:]), *parts[-1:])))
 
 
-def matches(facts: Facts, pairs: Pairs) -> bool:
-    """Whether the record has every one of the attributes' values."""
-    return all(value in ATTRIBUTES[attribute](facts) for attribute, value in pairs)
+def matches(facts: Facts, pairs: Pairs, names: Callable[[str], bool]) -> bool:
+    """Whether the record has every one of the attributes' values; `names` says whether a list beside it names a resource."""
+    return all(value in ATTRIBUTES[attribute](facts) or (attribute == "ResourceName" and names(value)) for attribute, value in pairs)
 
 
 def term(account: str, region: str, attribute: str = "", value: str = "") -> int:
@@ -80,6 +80,16 @@ def _of_call(account: str, region: str, name: str, source: str, read_only: bool)
 def _of_caller(account: str, region: str, user: str, key: str) -> tuple[int, ...]:
     """The terms that records of one caller share."""
     return tuple(term(account, region, attribute, value) for attribute, value in (("Username", user), ("AccessKeyId", key)) if value)
+
+
+def disclosed_terms(account: str, region: str, under: str, names: Iterable[str]) -> Iterator[int]:
+    """The terms of the resources `<under>/<name>` that a list beside a record names. Not cached: a list may have thousands."""
+    begun, short = _begun(account, region, "ResourceName"), under.rpartition("/")[2]
+    for name in names:
+        for text in (f"{under}/{name}", f"{short}/{name}", name):
+            hashed = begun.copy()
+            hashed.update(text.encode("utf-8", "surrogatepass"))
+            yield int.from_bytes(hashed.digest(), "little")
 
 
 @lru_cache(16_384)

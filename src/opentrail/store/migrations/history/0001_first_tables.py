@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("oldest", sa.BigInteger(), nullable=False),
         sa.Column("newest", sa.BigInteger(), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("weight", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_history_segment")),
     )
     with op.batch_alter_table("history_segment", schema=None) as batch_op:

@@ -11,6 +11,52 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "comprehendmedical_file",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("characters", sa.BigInteger(), nullable=False),
+        sa.Column("code", sa.String(), nullable=False),
+        sa.Column("message", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("job", "key", name=op.f("pk_comprehendmedical_file")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "comprehendmedical_job",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("submitted", sa.Double(), nullable=False),
+        sa.Column("ended", sa.Double(), nullable=True),
+        sa.Column("message", sa.String(), nullable=True),
+        sa.Column("manifest", sa.String(), nullable=True),
+        sa.Column("settings", sa.String(), nullable=False),
+        sa.Column("token", sa.String(), nullable=False),
+        sa.Column("token_input", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_comprehendmedical_job")),
+    )
+    with op.batch_alter_table("comprehendmedical_job", schema=None) as batch_op:
+        batch_op.create_index("ix_comprehendmedical_job_place", ["account", "region", "kind", "submitted", "id"], unique=False)
+        batch_op.create_index("uq_comprehendmedical_job_token", ["account", "region", "kind", "token"], unique=True)
+
+    op.create_table(
+        "disclosure",
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("part", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("items", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("position", "name", "part", name=op.f("pk_disclosure")),
+    )
+    op.create_table(
+        "fhir_change",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fhir_change")),
+    )
+    op.create_table(
         "fhir_composite",
         sa.Column("store", sa.Integer(), nullable=False),
         sa.Column("path", sa.Integer(), nullable=False),
@@ -38,6 +84,7 @@ def upgrade() -> None:
         sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("deleted", sa.Integer(), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("change", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("pk", name=op.f("pk_fhir_current")),
     )
     with op.batch_alter_table("fhir_current", schema=None) as batch_op:
@@ -68,6 +115,7 @@ def upgrade() -> None:
         sa.Column("updated", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("method", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("change", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.PrimaryKeyConstraint("store", "type", "id", "version", name=op.f("pk_fhir_history")),
         sqlite_with_rowid=False,
     )
@@ -189,6 +237,32 @@ def upgrade() -> None:
         batch_op.create_index("ix_healthlake_datastore_place", ["account", "region", "created"], unique=False)
         batch_op.create_index("uq_healthlake_datastore_token", ["account", "region", "token"], unique=True)
 
+    op.create_table(
+        "healthlake_job",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("datastore", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=True),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("submitted", sa.Double(), nullable=False),
+        sa.Column("ended", sa.Double(), nullable=True),
+        sa.Column("wanted", sa.Text(), nullable=False),
+        sa.Column("token", sa.String(), nullable=True),
+        sa.Column("token_input", sa.String(), nullable=False),
+        sa.Column("report", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_healthlake_job")),
+    )
+    with op.batch_alter_table("healthlake_job", schema=None) as batch_op:
+        batch_op.create_index("ix_healthlake_job_list", ["datastore", "kind", "submitted", "id"], unique=False)
+        batch_op.create_index("uq_healthlake_job_token", ["datastore", "kind", "token"], unique=True)
+
+    op.create_table(
+        "healthlake_job_files",
+        sa.Column("job", sa.String(), nullable=False),
+        sa.Column("files", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("job", name=op.f("pk_healthlake_job_files")),
+    )
     op.create_table(
         "identity_access_keys",
         sa.Column("id", sa.String(), nullable=False),
@@ -463,6 +537,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.execute("INSERT INTO state_epoch (id, epoch) VALUES (1, 0)")
+    op.execute("INSERT INTO fhir_change (id, number) VALUES (1, 0)")
     columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in ("id", "position", "first")] + [
         sa.column(name, sa.LargeBinary) for name in ("root", "first_root")
     ]

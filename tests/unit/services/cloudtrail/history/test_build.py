@@ -40,7 +40,7 @@ def entries(count: int, seed: int = 1, data: float = 0.1) -> list[Entry]:
 
 
 def built(some: list[Entry]) -> Stored:
-    segment = build(some)
+    segment = build(some, {})
     assert segment is not None
     return segment
 
@@ -88,7 +88,7 @@ def test_frequent_terms_are_bitmaps_and_others_are_not() -> None:
 
 
 def test_data_events_alone_make_no_segment() -> None:
-    assert build(entries(5, data=1.0)) is None
+    assert build(entries(5, data=1.0), {}) is None
 
 
 @given(cuts=st.lists(st.integers(1, 199), min_size=1, max_size=6, unique=True), seed=st.integers(0, 99), sparse=st.sampled_from((4, 256)))

@@ -49,10 +49,10 @@ def test_many_batches_that_waited_for_their_merge_leave_nothing_small_behind() -
 def test_only_what_is_newer_than_a_full_segment_is_looked_at(world: World) -> None:
     with world.history.write() as tx:
         for id, size in ((1, 3), (4, 9), (13, 2), (15, 1)):
-            store.add(tx, Stored(id, 5, 6, size, []))
+            store.add(tx, Stored(id, 5, 6, size, size, []))
     with world.history.read() as snapshot:
-        assert store.sizes(snapshot, 8) == [(15, 1), (13, 2)]
-        assert store.sizes(snapshot, 9) == [(15, 1), (13, 2), (4, 9), (1, 3)]
+        assert store.weights(snapshot, 8) == [(15, 1), (13, 2)]
+        assert store.weights(snapshot, 9) == [(15, 1), (13, 2), (4, 9), (1, 3)]
 
 
 def test_segments_whose_records_are_all_too_old_are_removed(world: World) -> None:
@@ -61,7 +61,7 @@ def test_segments_whose_records_are_all_too_old_are_removed(world: World) -> Non
         world.follow(world.entries())
     assert not world.merge()
     with world.history.read() as snapshot:
-        assert [id for id, _ in store.sizes(snapshot, FULL)] == [5, 4]
+        assert [id for id, _ in store.weights(snapshot, FULL)] == [5, 4]
     assert [event["EventId"] for event in world.read(lookup_events)["Events"]] == ["event-4", "event-3"]
 
 
@@ -75,5 +75,5 @@ def test_a_merge_leaves_every_answer_as_it_was(world: World, monkeypatch: pytest
     while world.merge():
         pass
     with world.history.read() as snapshot:
-        assert len(store.sizes(snapshot, FULL)) < 4
+        assert len(store.weights(snapshot, FULL)) < 4
     assert world.read(lookup_events) == before

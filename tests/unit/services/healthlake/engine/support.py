@@ -50,8 +50,8 @@ class Store:
         """Store a new resource; its pk."""
         self.pk += 1
         row = {"pk": self.pk, "store": store, "type": resource["resourceType"], "id": resource["id"], "updated": updated}
-        columns = "pk, store, type, id, version, updated, deleted, body"
-        text = f"INSERT INTO fhir_current ({columns}) VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body)"
+        columns = "pk, store, type, id, version, updated, deleted, body, change"
+        text = f"INSERT INTO fhir_current ({columns}) VALUES (:pk, :store, :type, :id, 1, :updated, 0, :body, :pk)"
         self.run(text, {**row, "body": msgspec.json.encode(resource)})
         for table, rows in index_rows(resource).by_table():
             for values in writes.values_of(table, rows, store, self.pk):
