@@ -18,8 +18,6 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import boto3
-
 from benchmarks import servers
 from opentrail.services.comprehendmedical.engine import detect, library
 from opentrail.services.comprehendmedical.engine.library import Library
@@ -113,13 +111,7 @@ def over_http(asked: int = 60) -> tuple[float, float]:
     chance, words = random.Random(99), words_by_kind(library.load())
     notes = [note(chance, words) for _ in range(asked + 10)]
     with servers.opentrail() as server:
-        client = boto3.client(
-            "comprehendmedical",
-            region_name="us-east-1",
-            endpoint_url=server.url,
-            aws_access_key_id=server.credentials.access_key,
-            aws_secret_access_key=server.credentials.secret_key,
-        )
+        client = server.client("comprehendmedical")
         for one in notes[:10]:
             client.detect_entities_v2(Text=one)
         before, times = cpu_of_tree(server.pid), []

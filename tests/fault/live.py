@@ -156,8 +156,11 @@ def serialized(service: str, operation: str, input: Mapping[str, Any], port: int
 PART = b"some bytes"
 """The bytes of objects and parts."""
 PART_OF_UPLOAD = {"PartNumber": 1, "ETag": md5(PART, usedforsecurity=False).hexdigest()}
-TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}'
-POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:Get*","Resource":"*"}]}'
+TRUST = (
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*","Service":"personalize.amazonaws.com"},'
+    '"Action":"sts:AssumeRole"}]}'
+)
+POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*","s3:List*","s3:Put*"],"Resource":"*"}]}'
 AVRO = (
     '{"type":"record","name":"Interactions","namespace":"com.amazonaws.personalize.schema","fields":[{"name":"USER_ID","type":"string"},'
     '{"name":"ITEM_ID","type":"string"},{"name":"TIMESTAMP","type":"long"}],"version":"1.0"}'
@@ -251,6 +254,10 @@ FHIR = {
     "TranslateConceptMapWithPost": ("POST", "ConceptMap/$translate", b'{"resourceType":"Parameters"}'),
     "GetCapabilities": ("GET", "metadata", b""),
     "GetSmartConfiguration": ("GET", ".well-known/smart-configuration", b""),
+    "StartFHIRExportJobWithPost": ("POST", "$export", b"{}"),
+    "DescribeFHIRExportJobWithGet": ("GET", f"export/{'a' * 32}", b""),
+    "CancelFHIRExportJobWithDelete": ("DELETE", f"export/{'a' * 32}", b""),
+    "DescribeTransaction": ("GET", f"Transaction/{'a' * 32}", b""),
 }
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 import pg8000.native
 import pytest
+from benchmarks.servers import ACCOUNT, Server, serving
 
 from opentrail.store.postgres import arguments
 from opentrail.store.sql import Sql
 from tests.conftest import kinds
-from tests.fault.server import ACCOUNT, Server, serving
 
 CANARY = "Canaryberg"
 NOTE = f"Mr {CANARY}, 54, takes metformin 500 mg daily for diabetes and complains of chest pain. " * 2

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.servers import Server, serving
 
 from opentrail.journal import disclosures
 from opentrail.journal import read as journal
 from tests.conftest import kinds
-from tests.fault.server import Server, serving
 
 FILES, PER_FILE = 3, 900
 TRUST = {"Effect": "Allow", "Principal": {"Service": "healthlake.amazonaws.com"}, "Action": "sts:AssumeRole"}

@@ -43,6 +43,18 @@ LEAST: dict[tuple[str, str], dict[str, Any]] = {
 }
 """What operations need beyond what their model requires."""
 
+UNREACHED = {
+    ("personalize", "CreateRecommender"): "a domain's dataset group", ("personalize", "UpdateRecommender"): "a recommender",
+    ("personalize", "CreateMetricAttribution"): "expressions over an Items dataset", ("personalize", "UpdateMetricAttribution"): "an attribution",
+    ("personalize", "ListMetricAttributionMetrics"): "an attribution", ("personalize", "CreateBatchInferenceJob"): "paths in a bucket",
+    ("personalize", "CreateBatchSegmentJob"): "paths in a bucket", ("personalize", "CreateDatasetExportJob"): "a path in a bucket",
+    ("personalize-runtime", "GetActionRecommendations"): "a campaign of actions", ("personalize-events", "PutActions"): "an Actions dataset",
+    ("personalize-events", "PutActionInteractions"): "an Action_Interactions dataset", ("personalize-events", "PutItems"): "an Items dataset's ARN",
+    ("personalize-events", "PutUsers"): "a Users dataset", ("comprehendmedical", "StartSNOMEDCTInferenceJob"): "a release of SNOMED CT",
+    ("healthlake", "StartFHIRExportJob"): "a bucket that the role may write", ("healthlake", "StartFHIRImportJob"): "a bucket of resources",
+}  # fmt: skip
+"""What the shop lacks for these operations to be probed; their own wire tests call them."""
+
 FRESH = {
     ("iam", "CreateUser"): "UserName", ("iam", "CreateRole"): "RoleName", ("s3", "CreateBucket"): "Bucket", ("cloudtrail", "CreateTrail"): "Name",
 }  # fmt: skip
@@ -142,7 +154,7 @@ class Probed:
 
 def modelled() -> list[tuple[str, str]]:
     """The offered operations that a model describes and that take input, deletions last."""
-    found = [(service, name) for service, name in live.offered() if service != "healthlake" or name not in live.FHIR]
+    found = [(service, name) for service, name in live.offered() if name in model(service).operation_names]
     return sorted((one for one in found if model(one[0]).operation_model(one[1]).input_shape is not None), key=live.settled)
 
 
@@ -156,6 +168,8 @@ def test_no_member_is_ignored(probed: Probed) -> None:
     for service, operation in modelled():
         shape = model(service).operation_model(operation).input_shape
         for place, structure, member in places(shape):
+            if (service, operation) in UNREACHED:
+                continue
             if {(service, operation, place[0]), (service, "*", place[0])} & WITHOUT_EFFECT.keys():
                 continue
             if any((service, operation, place[:n]) in probed.refused for n in range(1, len(place) + 1)):

@@ -12,11 +12,11 @@ from typing import Any
 
 import boto3
 import pytest
+from benchmarks.servers import ACCOUNT
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from opentrail.services.comprehendmedical import vocabularies
-from tests.servers import MAIN
 from tests.wire.covers import covers
 from tests.wire.story import REGION, Like, Story, policy
 
@@ -28,8 +28,8 @@ TRUST = json.dumps(
     {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "comprehendmedical.amazonaws.com"}, "Action": "sts:AssumeRole",
-                       "Condition": {"StringEquals": {"aws:SourceAccount": MAIN},
-                                     "ArnLike": {"aws:SourceArn": f"arn:aws:comprehendmedical:{REGION}:{MAIN}:*"}}}],
+                       "Condition": {"StringEquals": {"aws:SourceAccount": ACCOUNT},
+                                     "ArnLike": {"aws:SourceArn": f"arn:aws:comprehendmedical:{REGION}:{ACCOUNT}:*"}}}],
     }
 )  # fmt: skip
 
@@ -85,7 +85,7 @@ def whole(story: Story, word: str, folder: str) -> None:
     ward.put("in/2024/b.txt", NOTE + " Grüße 🙂")
     id = story.call("comprehendmedical", f"Start{word}Job", ward.input(), response={"jobId": JOB_ID})["JobId"]
     found = ended(story, word, id)
-    place = f"out/{MAIN}-{folder}-{id}/"
+    place = f"out/{ACCOUNT}-{folder}-{id}/"
     assert (found["JobStatus"], found["JobName"], found["ManifestFilePath"]) == ("COMPLETED", "ward 5", f"{place}Manifest")
     assert found["OutputDataConfig"] == {"S3Bucket": ward.bucket, "S3Key": place}
     assert found["SubmitTime"] <= found["EndTime"] < found["ExpirationTime"]
@@ -200,7 +200,7 @@ def test_every_file_that_cannot_be_read_is_listed_with_its_reason(story: Story) 
         ward.put(key, text)
     id = story.client("comprehendmedical").start_phi_detection_job(**ward.input())["JobId"]
     assert ended(story, "PHIDetection", id)["JobStatus"] == "PARTIAL_SUCCESS"
-    place = f"out/{MAIN}-PHIDetection-{id}/"
+    place = f"out/{ACCOUNT}-PHIDetection-{id}/"
     assert {one["Input"]: one["ErrorCode"] for one in ward.read(f"{place}unprocessed")["Files"]} == {
         "in//slashes": "InvalidRequestException", "in/empty": "InvalidRequestException", "in/huge": "TextSizeLimitExceededException",
         "in/latin": "InvalidEncodingException",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from benchmarks.servers import OTHER, program
+from benchmarks.servers import OTHER
 
 from opentrail.journal import read as journal
 from opentrail.journal.verify import verify
@@ -67,9 +67,7 @@ class Ward:
         return {one["eventID"]: (one["who"], one["what"], one["effect"], one["others"]) for one in found["calls"]}
 
     def printed(self, patient: str, kind: str, *options: str) -> str:
-        done = program(
-            "report", "patient", f"Patient/{patient}", "--datastore", self.id, "-o", kind, *options, *self.story.live.server.options()
-        )
+        done = self.story.live.server.run("report", "patient", f"Patient/{patient}", "--datastore", self.id, "-o", kind, *options)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -222,12 +220,11 @@ def test_what_a_report_prints(ward: Ward) -> None:
 
 
 def test_a_period_that_the_journal_does_not_reach_is_said(story: Story) -> None:
-    options = story.live.server.options()
     for kind in ("table", "csv"):
-        done = program("report", "patient", "Patient/1", "--since", "400d", "-o", kind, *options)
+        done = story.live.server.run("report", "patient", "Patient/1", "--since", "400d", "-o", kind)
         assert done.returncode == 0
         assert "note: The journal keeps 90 days: calls before 20" in done.stderr
-    done = program("report", "patient", "Patient/1", "--since", "400d", "-o", "json", *options)
+    done = story.live.server.run("report", "patient", "Patient/1", "--since", "400d", "-o", "json")
     assert "NOT in this report" in json.loads(done.stdout)["notes"][0]
 
 
@@ -240,7 +237,7 @@ def test_a_period_that_the_journal_does_not_reach_is_said(story: Story) -> None:
     ],
 )
 def test_what_a_report_refuses(story: Story, arguments: list[str], said: str) -> None:
-    done = program("report", *arguments, *story.live.server.options())
+    done = story.live.server.run("report", *arguments)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.servers import ACCOUNT, OTHER, program, serving
+from benchmarks.servers import ACCOUNT, OTHER, serving
 
 from opentrail.journal import read as journal
 from opentrail.journal.verify import verify
@@ -29,10 +29,8 @@ DATASTORE = "AWS::HealthLake::FHIRDatastore"
 def started(request: pytest.FixtureRequest, folder: Path, *flags: str) -> Iterator[Story]:
     """A server with these flags, on the kind of database that the fixture is asked for."""
     database = request.getfixturevalue("new_postgres")() if request.param == "postgresql" else ""
-    with (
-        serving(folder, "--account", f"{ACCOUNT},{OTHER}", "--database", database, "--flush-interval", "1s", *flags) as server,
-        closing(Live(server)) as live,
-    ):
+    where = ("--account", f"{ACCOUNT},{OTHER}", "--database", database, "--flush-interval", "1s")
+    with serving(folder / "data", *where, *flags) as server, closing(Live(server)) as live:
         yield Story(live)
 
 
@@ -79,7 +77,7 @@ def delivered(story: Story, trail: str, last: str) -> list[dict[str, Any]]:
 
 
 def reported(story: Story, patient: str) -> list[tuple[str, str, int]]:
-    done = program("report", "patient", f"Patient/{patient}", "-o", "json", *story.live.server.options())
+    done = story.live.server.run("report", "patient", f"Patient/{patient}", "-o", "json")
     assert done.returncode == 0, done.stderr
     return [(one["what"], one["effect"], one["others"]) for one in json.loads(done.stdout)["calls"]][::-1]
 
@@ -168,7 +166,5 @@ def test_reads_and_searches_are_data_events_for_trails_that_select_them(of_data:
     arn = f"arn:aws:healthlake:us-east-1:{ACCOUNT}:datastore/fhir/{store}"
     assert (refused["resources"], refused["requestParameters"]) == ([{"accountId": ACCOUNT, "type": DATASTORE, "ARN": arn}], None)
     assert not {record["eventCategory"] for record in delivered(story, "plain", last)} & {"Data"}
-    done = program(
-        "report", "patient", "Patient/p1", "--data-dir", str(story.live.server.settings.folder), *story.live.server.options()[2:]
-    )
+    done = story.live.server.run("report", "patient", "Patient/p1")
     assert done.stdout.endswith("1 call\n")

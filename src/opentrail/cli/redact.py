@@ -50,8 +50,8 @@ def redact(
         detect = work.detector(client(open_session(settings, profile), "comprehendmedical", settings), min_score)
         for source, target in targets:
             with _reading(source) as stream, _writing(target, force or in_place) as out:
-                for text in work.redacted(work.decoded(stream, encoding), detect, stand_in):
-                    out.write(text.encode(encoding, errors="replace"))
+                texts = work.redacted(work.decoded(stream, encoding), detect, stand_in)
+                out.writelines(work.encoded(texts, encoding))
     except NoServer as reason:
         fail(str(reason), 2)
     except LookupError:

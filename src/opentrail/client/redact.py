@@ -99,6 +99,14 @@ def decoded(stream: IO[bytes], encoding: str) -> Iterator[str]:
             return
 
 
+def encoded(texts: Iterable[str], encoding: str) -> Iterator[bytes]:
+    """The bytes of a text in pieces; what the encoding lacks (a stand-in's letter, say) becomes "?"."""
+    encoder = codecs.getincrementalencoder(encoding)(errors="replace")
+    for text in texts:
+        yield encoder.encode(text)
+    yield encoder.encode("", final=True)
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A new file that takes the place of `path` when all went well; else `path` stays as it was."""

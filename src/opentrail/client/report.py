@@ -51,15 +51,24 @@ def report(cloudtrail: Any, name: str, since: datetime | None, until: datetime |
     """The calls, newest first, at most `limit`."""
     wanted = Wanted({"ResourceName": name, "EventSource": SOURCE}, since, until, limit=limit)
     id = name.rpartition("/")[2]
-    return (seen(record, id) for record in search(cloudtrail, wanted, lambda record: "errorCode" not in record))
+    for record in search(cloudtrail, wanted, lambda record: "errorCode" not in record):
+        request = (record.get("additionalEventData") or {}).get("submittedBy", "")
+        yield seen(record, id, submitter(cloudtrail, request, record["eventTime"]) if request else "")
 
 
-def seen(record: Mapping[str, Any], patient: str) -> Seen:
-    """A record as a line of a report on the patient with this id."""
+def submitter(cloudtrail: Any, request: str, time: str) -> str:
+    """Who sent the asynchronous transaction that HealthLake carried out at `time`: the caller of the request with that id; empty when
+    the journal no longer has it."""
+    wanted = Wanted({"EventName": "ProcessBundle", "EventSource": SOURCE}, until=datetime.fromisoformat(time), limit=1)
+    return next((who(record["userIdentity"]) for record in search(cloudtrail, wanted, lambda record: record["requestID"] == request)), "")
+
+
+def seen(record: Mapping[str, Any], patient: str, starter: str = "") -> Seen:
+    """A record as a line of a report on the patient with this id; `starter` is who had the service do it."""
     identity, facts = record.get("userIdentity", {}), record.get("additionalEventData") or {}
     return Seen(
         record["eventTime"],
-        facts.get("startedBy") or who(identity),
+        starter or who(identity),
         identity.get("invokedBy", ""),
         record["eventName"],
         record.get("sourceIPAddress", ""),

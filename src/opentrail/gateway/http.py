@@ -12,13 +12,9 @@ import asyncio
 import http
 import logging
 import re
-import ssl
 from collections import deque
-from email.utils import formatdate
-from pathlib import Path
 
 import httptools
-import uvloop
 
 from opentrail.calls.call import Answer, Download, Request
 from opentrail.gateway import pipeline
@@ -39,6 +35,7 @@ PIPELINED = 16
 """Requests that a client may send ahead of their answers."""
 
 CONNECTIONS = 4096
+"""Connections at once; as many more are told so, and any above that are ended without a word."""
 
 HEAD_WITHIN = 15.0
 """Seconds from a connection's beginning, or from a request's first byte, to the end of the request's headers."""
@@ -46,70 +43,40 @@ HEAD_WITHIN = 15.0
 SILENT = 60.0
 """Seconds that a connection may be without a request, or a body without a byte, or an answer without being taken."""
 
+LINGER = 3.0
+"""Seconds in which a refused client may read why."""
+
 PIECE = 256 * 1024
 """Bytes of a file that are sent at once."""
-
-new_event_loop = uvloop.new_event_loop
 
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in http.HTTPStatus}
 _UNSENDABLE = re.compile(r"[\r\n\0]")
 _EMPTY = "content-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class Server:
-    """Serves a gateway's calls on one address. `start` and `stop` once each, on the gateway's event loop."""
+class Edge:
+    """What the connections of one server share. Belongs to the gateway's event loop."""
 
-    def __init__(self, gateway: Gateway, certificate: Path | None = None, key: Path | None = None) -> None:
+    def __init__(self, gateway: Gateway, tls: bool) -> None:
         self.gateway = gateway
+        self.scheme = "https" if tls else "http"
         self.proxies = frozenset(gateway.tools.settings.trusted_proxies)
         self.connections: set[Connection] = set()
         self.tasks: set[asyncio.Task[None]] = set()
         self.stopping = False
-        self.date = ""
-        self.tls: ssl.SSLContext | None = None
-        if certificate is not None:
-            self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            self.tls.load_cert_chain(certificate, key)
-        self._listening: asyncio.Server | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self.headers = ""
+        """Lines that every answer carries: server and date."""
 
-    async def start(self, host: str, port: int) -> None:
-        """Listens. Raises OSError."""
-        self._tick()
-        self._looking = asyncio.create_task(self._look())
-        self._listening = await self.gateway.loop.create_server(lambda: Connection(self), host, port, ssl=self.tls, backlog=2048)
+    def begin(self, task: asyncio.Task[None]) -> None:
+        """Keeps the task of an exchange until it ends."""
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
 
-    async def stop(self, patience: float) -> None:
-        """Takes no more requests, and lets those that came be answered, for `patience` seconds."""
-        self.stopping = True
-        if self._listening is not None:
-            self._listening.close()
-        for connection in list(self.connections):
-            connection.close_when_idle()
-        if self.tasks:
-            await asyncio.wait(self.tasks, timeout=patience)
-        if self._looking is not None:
-            self._looking.cancel()
-        for connection in list(self.connections):
-            connection.transport.abort()
-
-    def ended(self, task: asyncio.Task[None]) -> None:
-        """An exchange is over."""
+    def _ended(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:  # of its kind alone: its text could carry content
             log.error("a connection failed: %s", type(error).__name__)
-
-    async def _look(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            self._tick()
-            now = self.gateway.loop.time()
-            for connection in list(self.connections):
-                connection.look(now)
-
-    def _tick(self) -> None:
-        self.date = f"server: OpenTrail\r\ndate: {formatdate(self.gateway.tools.clock.now(), usegmt=True)}\r\n"
 
 
 class Exchange:
@@ -162,14 +129,14 @@ class Exchange:
 class Connection(asyncio.Protocol):
     """One client's connection."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.loop = server.gateway.loop
+    def __init__(self, edge: Edge) -> None:
+        self.edge = edge
+        self.loop = edge.gateway.loop
         self.transport: asyncio.Transport
         self.active = self.loop.time()
         """When something last happened."""
         self._parser = httptools.HttpRequestParser(self)
-        self._peer, self._scheme = "", "https" if server.tls is not None else "http"
+        self._peer = ""
         self._beside = 0
         self._head_since: float | None = self.active
         self._url = b""
@@ -183,18 +150,21 @@ class Connection(asyncio.Protocol):
         self._deaf = False
         self._writable: asyncio.Event | None = None
         self._closing = False
+        self._ends_at: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a listener's transports are streams
         self.transport = transport
         peer = transport.get_extra_info("peername")
         self._peer = str(peer[0]) if peer else ""
-        if len(self.server.connections) >= CONNECTIONS or self.server.stopping:
-            self._refuse(503)
+        if len(self.edge.connections) >= 2 * CONNECTIONS:
+            transport.abort()
             return
-        self.server.connections.add(self)
+        if len(self.edge.connections) >= CONNECTIONS or self.edge.stopping:
+            self._refuse(503)
+        self.edge.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.server.connections.discard(self)
+        self.edge.connections.discard(self)
         self._closing = True
         for exchange in (self._answering, self._reading, *self._next):
             if exchange is not None:
@@ -258,10 +228,10 @@ class Connection(asyncio.Protocol):
             url = (target.path or b"/") + (b"?" + target.query if target.query else b"")
         path, _, query = url.decode("latin-1").partition("?")
         peer = self._peer
-        if peer in self.server.proxies and "x-forwarded-for" in headers:
+        if peer in self.edge.proxies and "x-forwarded-for" in headers:
             peer = headers["x-forwarded-for"].rpartition(",")[2].strip() or peer
-        received = self.server.gateway.tools.clock.now()
-        request = Request(parser.get_method().decode("ascii"), path, query, headers, b"", peer, received, self._scheme)
+        received = self.edge.gateway.tools.clock.now()
+        request = Request(parser.get_method().decode("ascii"), path, query, headers, b"", peer, received, self.edge.scheme)
         keep = parser.should_keep_alive() and not parser.should_upgrade()
         self._reading = Exchange(self, request, keep, headers.get("expect", "").lower() == "100-continue")
         self._started.append(self._reading)
@@ -296,12 +266,10 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, exchange: Exchange) -> None:
         self._answering = exchange
-        task = self.loop.create_task(self._serve(exchange))
-        self.server.tasks.add(task)
-        task.add_done_callback(self.server.ended)
+        self.edge.begin(self.loop.create_task(self._serve(exchange)))
 
     async def _serve(self, exchange: Exchange) -> None:
-        gateway, request = self.server.gateway, exchange.request
+        gateway, request = self.edge.gateway, exchange.request
         try:
             if request.path.startswith("/_opentrail/"):
                 answer = await asyncio.to_thread(own_answer, gateway, request)
@@ -318,7 +286,7 @@ class Connection(asyncio.Protocol):
             await self._writable.wait()
         if self.transport.is_closing():
             return
-        exchange.keep = exchange.keep and not exchange.more and not self._closing and not self.server.stopping
+        exchange.keep = exchange.keep and not exchange.more and not self._closing and not self.edge.stopping
         payload = answer.body
         bare = exchange.request.method == "HEAD" or answer.status in (204, 304)
         head = self._head(exchange, answer, payload.length if isinstance(payload, Download) else len(payload))
@@ -335,7 +303,7 @@ class Connection(asyncio.Protocol):
             self.transport.write(head + payload)
 
     def _head(self, exchange: Exchange, answer: Answer, length: int) -> bytes:
-        lines = [_STATUS.get(answer.status) or f"HTTP/1.1 {answer.status} \r\n", self.server.date]
+        lines = [_STATUS.get(answer.status) or f"HTTP/1.1 {answer.status} \r\n", self.edge.headers]
         measured = answer.status in (204, 304)
         for name, value in answer.headers:
             if _UNSENDABLE.search(value) or _UNSENDABLE.search(name):
@@ -382,7 +350,10 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float) -> None:
         """Ends a connection that is too slow or silent for too long."""
-        if self._head_since is not None and now - self._head_since > HEAD_WITHIN:
+        if self._ends_at is not None:
+            if now > self._ends_at:
+                self.transport.abort()
+        elif self._head_since is not None and now - self._head_since > HEAD_WITHIN:
             self._refuse(408)
         elif now - self.active > SILENT and self._answering is None and not self._closing:
             self.transport.close()
@@ -415,9 +386,15 @@ class Connection(asyncio.Protocol):
             return
         self._closing = True
         self._started.clear()
-        if self._answering is None:
-            self.transport.write((_STATUS[status] + self.server.date + _EMPTY).encode())
-        else:
+        if self._answering is not None:
             self._answering.gone = True
             self._answering.wake()
-        self.transport.close()
+            self.transport.close()
+            return
+        self.transport.write((_STATUS[status] + self.edge.headers + _EMPTY).encode())
+        if not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        # Closed at once, with bytes unread, the system would take the answer back: what still comes is dropped for a while.
+        self.transport.write_eof()
+        self._deaf, self._ends_at = True, self.loop.time() + LINGER

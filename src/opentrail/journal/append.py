@@ -66,8 +66,8 @@ def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
             tx.run(statement, position=position + 1, **values)
         for fresh in records:
             position += 1
-            root = sha256(root + sha256(b"\0" + fresh.record).digest()).digest()  # extend, without its call
             time, account, region, category, record, disclosed = fresh
+            root = sha256(root + sha256(b"\0" + record).digest()).digest()  # extend, without its call
             rows.append({"position": position, "time": time, "account": account, "region": region, "category": category, "record": record})
             if disclosed:
                 lists += disclosures.rows(position, disclosed)

@@ -55,6 +55,21 @@ def _asdict(value: Any) -> dict[str, Any]:
     return _plain_asdict(value)
 
 
+def _to_builtins(value: Any, **more: Any) -> Any:
+    """As msgspec.to_builtins, which reads every member at any depth."""
+    reader = sys._getframe(1).f_globals["__name__"]
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, Noting):
+            for name in one.__struct_fields__:
+                _note(reader, one, name)
+                todo.append(object.__getattribute__(one, name))
+        elif isinstance(one, list):
+            todo += one
+    return _plain_to_builtins(value, **more)
+
+
 def _write() -> None:
     if _seen:
         Path(os.environ["OPENTRAIL_TESTS_READS"], str(os.getpid())).write_text(json.dumps(sorted(_seen)))
@@ -64,4 +79,5 @@ if "OPENTRAIL_TESTS_READS" in os.environ:
     _plain, types._struct = types._struct, _struct
     _whole, types.Types.struct = types.Types.struct, _input  # type: ignore[method-assign]
     _plain_asdict, msgspec.structs.asdict = msgspec.structs.asdict, _asdict
+    _plain_to_builtins, msgspec.to_builtins = msgspec.to_builtins, _to_builtins
     atexit.register(_write)

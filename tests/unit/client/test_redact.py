@@ -101,6 +101,13 @@ def test_text_in_another_encoding_is_named_by_place_alone() -> None:
         list(work.decoded(io.BytesIO(b"cut \xc3"), "utf-8"))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_pieces_are_put_together_in_any_encoding(encoding: str) -> None:
+    source = "Zoé\r\n" * 50_000
+    stream = io.BytesIO(source.encode(encoding))
+    assert b"".join(work.encoded(work.decoded(stream, encoding), encoding)) == source.encode(encoding)
+
+
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "note.txt"
     path.write_text("before")

@@ -15,6 +15,7 @@ import pytest
 from opentrail.calls.call import Answer, Download, Request
 from opentrail.gateway import http
 from opentrail.gateway.body import HungUp, Source
+from opentrail.gateway.listening import Server
 from opentrail.kernel.ambient import SystemClock
 
 Serve = Callable[[Any, Request, Source], Awaitable[Answer]]
@@ -55,7 +56,7 @@ Client = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Place:
-    def __init__(self, server: http.Server, seen: Seen, port: int) -> None:
+    def __init__(self, server: Server, seen: Seen, port: int) -> None:
         self.server, self.seen, self.port = server, seen, port
 
     async def connect(self) -> Client:
@@ -76,13 +77,12 @@ async def place(proxies: tuple[str, ...] = ()) -> AsyncIterator[Place]:
     gateway: Any = SimpleNamespace(
         loop=asyncio.get_running_loop(), tools=SimpleNamespace(settings=SimpleNamespace(trusted_proxies=proxies), clock=SystemClock())
     )
-    server = http.Server(gateway)
+    server = Server(gateway)
     before = http.pipeline.serve
     http.pipeline.serve = seen.serve
     try:
         await server.start("127.0.0.1", 0)
-        assert server._listening is not None
-        yield Place(server, seen, server._listening.sockets[0].getsockname()[1])
+        yield Place(server, seen, server.port)
     finally:
         if seen.hold is not None:
             seen.hold.set()
@@ -178,7 +178,7 @@ async def test_no_more_of_a_body_is_read_than_is_used() -> None:
         writer.write(b"PUT /a HTTP/1.1\r\nContent-Length: %d\r\n\r\n" % len(body))
         writer.write(body)
         await asyncio.sleep(0.3)
-        (connection,) = at.server.connections
+        (connection,) = at.server.edge.connections
         assert connection._reading is not None
         assert connection._reading.size < 2 * http.WAITING
         at.seen.hold.set()
@@ -214,7 +214,7 @@ async def test_a_client_that_goes_away_is_noticed() -> None:
         writer.close()
         await asyncio.sleep(0.2)
         assert at.seen.hung_up == 1
-        assert not at.server.connections
+        assert not at.server.edge.connections
 
 
 @pytest.mark.parametrize(
@@ -247,7 +247,7 @@ async def test_endless_trailers_end_the_connection() -> None:
         with suppress(ConnectionError):
             await asyncio.wait_for(reader.read(), 20)
         assert at.seen.bodies == []
-        assert not at.server.connections
+        assert not at.server.edge.connections
         writer.close()
 
 
@@ -292,7 +292,7 @@ async def test_a_file_is_sent_as_fast_as_it_is_taken(tmp_path: Path) -> None:
         reader, writer = await at.connect()
         writer.write(b"GET /file HTTP/1.1\r\n\r\n")
         await asyncio.sleep(0.3)
-        (connection,) = at.server.connections
+        (connection,) = at.server.edge.connections
         assert connection.transport.get_write_buffer_size() < 4 * http.PIECE
         assert (await answer_of(reader))[2] == at.seen.file.read_bytes()[1:]
         writer.close()
@@ -307,7 +307,7 @@ async def test_a_file_that_nobody_takes_is_not_read_to_its_end(tmp_path: Path) -
         await asyncio.sleep(0.2)
         writer.transport.abort()
         await asyncio.sleep(0.3)
-        assert not at.server.tasks
+        assert not at.server.edge.tasks
 
 
 async def test_a_file_that_ends_early_breaks_the_connection(tmp_path: Path) -> None:
@@ -361,7 +361,7 @@ async def test_nobody_keeps_a_connection_by_silence(raw: bytes, monkeypatch: pyt
     async with place() as at:
         await at.ask(raw)
         await asyncio.sleep(0.05)
-        assert not at.server.connections
+        assert not at.server.edge.connections
 
 
 async def test_there_are_only_so_many_connections(monkeypatch: pytest.MonkeyPatch) -> None:

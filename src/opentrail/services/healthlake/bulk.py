@@ -166,7 +166,7 @@ def start(tx: Tx, call: Call, plan: Start) -> JobRow:
         raise ServiceError("ThrottlingException", "{most} jobs wait already. Try again later.", most=MOST_WAITING)
     status = "QUEUED" if waiting else "SUBMITTED"
     asked = msgspec.json.encode(plan.wanted).decode()
-    job_store.add(tx, plan.id, found.id, plan.kind, plan.name, status, call.now, asked, plan.token, fingerprint)
+    job_store.add(tx, plan.id, found.id, plan.kind, plan.name, status, round(call.now, 3), asked, plan.token, fingerprint)
     jobs.submit(tx, QUEUES[plan.kind], plan.kind, plan.id, call.now)
     made = job_store.job(tx, found.id, plan.kind, plan.id)
     assert made is not None, "just made"

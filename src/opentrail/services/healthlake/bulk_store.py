@@ -20,15 +20,18 @@ _INDEX = [(f"fhir_{table}", ("store", "path", "pk", *columns)) for table, column
 _AT_ONCE = (1, 8, 64)
 
 
-def store(tx: Tx, key: int, now: int, slice: Sequence[Ready]) -> None:
+Stored = tuple[Ready, int, bytes]
+"""A resource that was stored, its version and its JSON."""
+
+
+def store(tx: Tx, key: int, now: int, slice: Sequence[Ready]) -> list[Stored]:
     """Stores resources, whose types and ids differ, at `now` (milliseconds): new ones in bulk, others as the next version."""
     there = dict(_there(tx, key, slice))
     fresh = [ready for ready in slice if (ready.type, ready.id) not in there]
-    for ready in slice:
-        if before := there.get((ready.type, ready.id)):
-            _replace(tx, key, now, ready, before)
-    if fresh:
-        _insert(tx, key, now, fresh)
+    replaced = [
+        _replace(tx, key, now, ready, before) for ready in slice if (before := there.get((ready.type, ready.id))) is not None
+    ]  # fmt: skip
+    return replaced + (_insert(tx, key, now, fresh) if fresh else [])
 
 
 def _there(tx: Tx, key: int, slice: Sequence[Ready]) -> Iterator[tuple[tuple[str, str], fhir_store.Current]]:
@@ -50,27 +53,26 @@ def _found(size: int) -> Sql:
     return Sql(f"SELECT id, pk, version, updated, body FROM fhir_current WHERE store = :store AND type = :type AND id IN ({names})")
 
 
-def _replace(tx: Tx, key: int, now: int, ready: Ready, before: fhir_store.Current) -> None:
-    updated = max(now, before.updated)
-    body = import_lines.body(ready, before.version + 1, values.moment(updated))
-    fhir_store.replace(
-        tx, key, ready.type, ready.id, "PUT", before, updated, body, rows_of(before.body), IndexRows(*ready.rows)
-    )  # fmt: skip
+def _replace(tx: Tx, key: int, now: int, ready: Ready, before: fhir_store.Current) -> Stored:
+    updated, version = max(now, before.updated), before.version + 1
+    body = import_lines.body(ready, version, values.moment(updated))
+    old, new = rows_of(before.body), IndexRows(*ready.rows)
+    fhir_store.replace(tx, key, ready.type, ready.id, "PUT", before, updated, body, old, new)
+    return ready, version, body
 
 
-def _insert(tx: Tx, key: int, now: int, fresh: Sequence[Ready]) -> None:
+def _insert(tx: Tx, key: int, now: int, fresh: Sequence[Ready]) -> list[Stored]:
     first, moment = fhir_store.changes(tx, len(fresh)) - len(fresh) + 1, values.moment(now)
     numbered = list(enumerate(fresh, first))
-    tx.load(
-        "fhir_current", _CURRENT,
-        [(pk, key, one.type, one.id, 1, now, 0, import_lines.body(one, 1, moment), pk) for pk, one in numbered],
-    )  # fmt: skip
+    stored = [(one, 1, import_lines.body(one, 1, moment)) for one in fresh]
+    tx.load("fhir_current", _CURRENT, [(pk, key, one.type, one.id, 1, now, 0, body, pk) for pk, (one, _, body) in enumerate(stored, first)])
     tx.load("fhir_history", _HISTORY, [(key, one.type, one.id, 1, now, "PUT", pk) for pk, one in numbered])
     for number, (table, columns) in enumerate(_INDEX):
         rows = [(key, row[0], pk, *row[1:]) for pk, one in numbered for row in one.rows[number]]
         if rows:
             rows.sort(key=_PLACE)
             tx.load(table, columns, rows)
+    return stored
 
 
 _PLACE = itemgetter(1, 3)

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.common.buckets import Buckets, Place, Stored
-from opentrail.services.healthlake import bulk, bulk_store, import_lines, job_store, store
+from opentrail.services.healthlake import bulk, bulk_store, import_lines, job_store, notes, store
 from opentrail.services.healthlake.bulk import JobFailed, Wanted, turn
 from opentrail.services.healthlake.engine import bulk_layout, ndjson
 from opentrail.services.healthlake.engine.bulk_layout import FAILURE, FLAGGED, SUCCESS, Counts
@@ -41,6 +41,8 @@ TOLD = 2_000
 """Resources of one record of what was imported, at most so many and a slice more."""
 FEWEST, MOST = 16, 512
 """Resources of a slice."""
+ROWS = 8_000
+"""Index rows of a slice at most; one resource may have more."""
 _SHARE = 0.8
 """Of the turn's time that a slice is to use."""
 _FOLDERS = (SUCCESS, FAILURE, FLAGGED)
@@ -78,17 +80,20 @@ class Job(NamedTuple):
     reach: Buckets
     source: Place
     target: Place
+    reads_notes: bool
+    data: Path
 
 
 class Import:
-    """The kind of job; see work.jobs.Kind. `tell` records what was imported, in pieces."""
+    """The kind of job; see work.jobs.Kind. `tell` records what was imported, in pieces; `data` is the data folder, which holds the
+    loaded profiles."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, tell: Tell, data: Path) -> None:
+        self._tell, self._data = tell, data
 
     def work(self, run: Run) -> Iterator[None]:
         """Does the job, from its checkpoint on."""
-        job, listed = _job(run)
+        job, listed = _job(run, self._data)
         try:
             if listed is None:
                 listed = _begin(run, job.reach, job.source)
@@ -125,7 +130,7 @@ class Import:
         _end(tx, run, "CANCEL_COMPLETED", "The data store was deleted.")
 
 
-def _job(run: Run) -> tuple[Job, bytes | None]:
+def _job(run: Run, data: Path) -> tuple[Job, bytes | None]:
     """The job, and its files once they are listed."""
     with run.read() as snapshot:
         row = job_store.job_by_id(snapshot, run.job.id)
@@ -136,7 +141,7 @@ def _job(run: Run) -> tuple[Job, bytes | None]:
     wanted = bulk.wanted_of(row)
     reach = bulk.buckets(run.calls, found, wanted.role)
     source, target = bulk.at(wanted.input, "S3Uri"), bulk.result_place(wanted, found.id, job_store.IMPORT, row.id)
-    return Job(row.id, found, wanted, reach, source, target), listed
+    return Job(row.id, found, wanted, reach, source, target, notes.enabled(found), data), listed
 
 
 def _end(tx: Tx, run: Run, status: str, message: str) -> None:
@@ -169,6 +174,18 @@ def _begin(run: Run, reach: Buckets, source: Place) -> bytes:
 
     turn(run, begin)
     return listed
+
+
+def _within(pending: Iterable[Ready]) -> list[Ready]:
+    """As many as have the index rows that a slice may write, at least one."""
+    slice: list[Ready] = []
+    room = ROWS
+    for one in pending:
+        room -= sum(map(len, one.rows))
+        if slice and room < 0:
+            break
+        slice.append(one)
+    return slice
 
 
 class Pace:
@@ -256,7 +273,7 @@ class OneFile:
         seen = opened.enter_context(closing(Seen(self._run.scratch / "seen.db")))
         job, file = self._job, self._file
         pieces = job.reach.pieces(job.source._replace(key=file.key), Stored(file.key, file.size, file.etag))
-        tasks = ((job.wanted.level, part) for part in ndjson.parts(pieces))
+        tasks = ((job.wanted.level, job.data, part) for part in ndjson.parts(pieces))
         results = self._run.executor.map(import_lines.read, tasks)
         opened.callback(lambda: getattr(results, "close", lambda: None)())
         for found in results:
@@ -295,7 +312,7 @@ class OneFile:
     def _store(self, whole: bool) -> Steps:
         """Stores what waits in slices of the turn; only `whole` ones while more is to come."""
         while len(self._pending) >= (self._pace.size if whole else 1):
-            slice = list(islice(self._pending, self._pace.size))
+            slice = _within(islice(self._pending, self._pace.size))
             self._state = replace(self._state, line=slice[-1].line, here=self.counts)
             at = msgspec.json.encode(self._state)
             self._pace.took(len(slice), turn(self._run, partial(self._write, slice, at)))
@@ -309,7 +326,12 @@ class OneFile:
 
     def _write(self, slice: list[Ready], at: bytes, tx: Tx) -> None:
         bulk.still_active(tx, self._job.found.id)
-        bulk_store.store(tx, self._job.found.key, int(self._run.clock.now() * 1000), slice)
+        found, now = self._job.found, self._run.clock.now()
+        stored = bulk_store.store(tx, found.key, int(now * 1000), slice)
+        if self._job.reads_notes:
+            for one, version, body in stored:
+                if one.type == notes.TYPE:
+                    notes.ask_for(tx, found, one.id, version, body, now)
         self._run.keep(tx, at)
 
     def _keep(self, state: Checkpoint, told: list[Ready]) -> None:

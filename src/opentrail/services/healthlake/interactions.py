@@ -59,7 +59,7 @@ def allow(call: Call, input: FhirInput) -> None:
             _refused("A token, which may have ended by then, allows nothing that is done later.")
         return
     conditional = bool(input.if_none_exist) or (operation in ON_ONE and operation != "CreateResource" and input.resourceId is None)
-    _judge(grant, operation, input.resourceType or "", conditional or input.compartmentType is not None)
+    _judge(grant, operation, input.resourceType or "", conditional)
 
 
 def allow_entries(call: Call, entries: Iterable[Entry]) -> None:
@@ -91,8 +91,6 @@ def _judge(grant: Grant, operation: str, kind: str, conditional: bool) -> None:
             _whole(grant, kind, "s")
     elif operation in SEARCHES and kind:
         _some(grant, kind, "s")
-        if conditional:
-            _whole(grant, kind, "s")
     elif operation == "GetHistoryByResourceType":
         _whole(grant, kind, "s")
     elif operation == "GetFullHistory" or operation in SEARCHES:

@@ -61,10 +61,14 @@ def is_reading(caller: Principal) -> bool:
 
 def ask(tx: Tx, call: Call, found: store.Datastore, type: str, id: str, version: int, body: bytes | None) -> None:
     """Has this version read, if it is a note that is to be read. What the reading itself writes is not: so nothing goes round."""
-    if type != TYPE or body is None or is_reading(call.caller) or not enabled(found):
-        return
+    if type == TYPE and body is not None and not is_reading(call.caller) and enabled(found):
+        ask_for(tx, found, id, version, body, call.now)
+
+
+def ask_for(tx: Tx, found: store.Datastore, id: str, version: int, body: bytes, now: float) -> None:
+    """Has this version of a DocumentReference of a data store that has its notes read, read, if there is a text in it."""
     if next(nlp.texts(msgspec.json.decode(body)), None) is None:
         return
     asked = Asked(found.id, found.account, found.region, id, version)
     place = source(found.region, found.account, found.id)
-    jobs.submit(tx, QUEUE, KIND, f"{place}/{id}/{version}", call.now, msgspec.json.encode(asked))
+    jobs.submit(tx, QUEUE, KIND, f"{place}/{id}/{version}", now, msgspec.json.encode(asked))

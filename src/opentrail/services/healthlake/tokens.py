@@ -125,7 +125,9 @@ def _admitted(call: Call, provider: Provider, payload: Mapping[str, Any]) -> Adm
     granted = scopes.parse(found.scopes, provider.second, provider.second and provider.fine)
     grant = Grant(granted, found.patient, found.user, provider.fine)
     session = Session(found.issued, found.expires)
-    return Admitted(principal(provider, found.subject, found.client, found.patient, found.user, session), provider.region, grant)
+    shown = call.tools.sealer.pseudonym_in if call.tools.settings.hash_resource_ids else str
+    patient, user = (shown(name) if name else "" for name in (found.patient, found.user))
+    return Admitted(principal(provider, found.subject, found.client, patient, user, session), provider.region, grant)
 
 
 def principal(

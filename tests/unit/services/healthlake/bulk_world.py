@@ -96,7 +96,7 @@ class World:
 
     def restart(self) -> None:
         """A new work role."""
-        kinds = {IMPORT: Import(self.tell), EXPORT: Export(self.tell)}
+        kinds = {IMPORT: Import(self.tell, self.folder), EXPORT: Export(self.tell)}
         make: Any = self.shelf
         self.tasks = [
             Jobs(QUEUES[name], {name: kind}, self.database.read, self._turn, make, Here(), HandClock(), self.folder)

@@ -12,6 +12,8 @@ import pytest
 from joserfc.jwk import RSAKey
 
 from opentrail.calls.bearer import Admitted, Outside, TokenRefused
+from opentrail.kernel.sealing import Sealer
+from opentrail.kernel.settings import Settings
 from opentrail.services.healthlake import tokens
 from opentrail.services.healthlake.engine.smart.claims import SKEW
 from opentrail.services.healthlake.engine.smart.reach import Grant
@@ -32,6 +34,7 @@ class World:
         self.issuer, self.asked = issuer, 0
         self.now, self.monotonic = time.time(), 0.0
         self.sets, self.proven = KeySets(self.fetch), Proven()
+        self.settings = Settings(external_url="https://x.org")
         self.provider = Provider(STORE, "123456789012", "eu-west-2", issuer.origin, issuer.origin + "/keys", True, False)
 
     def fetch(self, address: str) -> bytes:
@@ -40,7 +43,7 @@ class World:
 
     def admit(self, token: str, provider: Provider | None = None) -> Admitted:
         """As the gateway does it: once, and once more after asking."""
-        tools = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: self.monotonic), settings=SimpleNamespace(url="https://x.org"))
+        tools = SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: self.monotonic), settings=self.settings, sealer=Sealer(bytes(32)))
         call: Any = SimpleNamespace(now=self.now, tools=tools)
         try:
             return tokens.admit(call, provider or self.provider, token, self.sets, self.proven)
@@ -68,6 +71,15 @@ def test_who_is_admitted(world: World) -> None:
     assert (found.region, found.principal.account, found.principal.user_name) == ("eu-west-2", "123456789012", "nurse-7")
     assert found.grant == Grant(parse("patient/*.rs", True, False), "p1")
     assert world.asked == 1
+
+
+@pytest.mark.parametrize("hashed", [False, True])
+def test_the_launch_patient_is_named_as_ids_are(world: World, hashed: bool) -> None:
+    world.settings = Settings(external_url="https://x.org", hash_resource_ids=hashed)
+    found = world.admit(world.issuer.token(HERE, "patient/*.rs", "p1"))
+    assert found.principal.web_identity is not None
+    assert dict(found.principal.web_identity.attributes)["patient"] == (Sealer(bytes(32)).pseudonym("p1") if hashed else "p1")
+    assert found.grant.patient == "p1"
 
 
 def test_a_token_is_judged_at_every_call_though_its_signature_is_proven_once(world: World) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.kernel.principal import Principal
-from opentrail.services.personalize import importing, jobs, queue, resources, store
+from opentrail.services.personalize import importing, jobs, queue, recommenders, resources, store
 from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.store import Resource
 from opentrail.work.executor import Running, WorkerDied
@@ -231,3 +231,112 @@ def test_segments_have_names_of_their_own(world: World) -> None:
         made = store.one(snapshot, JOB)
     assert made is not None
     assert importing.segment_name(made) != importing.segment_name(made._replace(region="eu-west-1"))
+
+
+class Trainings(World):
+    """The same world with data, a solution with a version that serves, and a recommender whose first training waits."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        super().__init__(database, folder)
+        recipe = "arn:aws:personalize:::recipe/"
+        with database.write() as tx:
+            queue.forget(tx, JOB)
+            self.add(tx, "dataset-group/g", "{}")
+            body = msgspec.json.encode(
+                {"recipeArn": f"{recipe}aws-user-personalization", "performHPO": False, "performAutoTraining": False}
+            ).decode()
+            self.add(tx, "solution/s", body, parent=f"{PREFIX}dataset-group/g")
+            version = msgspec.json.encode({"model": "m", "folder": "old", "metrics": {"coverage": 0.5}}).decode()
+            self.version = self.add_as(tx, "solution/s/1", "solution-version", version, f"{PREFIX}solution/s", "ACTIVE")
+            body = msgspec.json.encode({"recipeArn": f"{recipe}aws-ecomm-recommended-for-you", "recommenderConfig": {}}).decode()
+            self.recommender = self.add(tx, "recommender/r", body, parent=f"{PREFIX}dataset-group/g", status=resources.PENDING)
+
+    def add_as(self, tx: Any, path: str, kind: str, body: str, parent: str, status: str) -> Resource:
+        made = self.add(tx, path, body, status=status, parent=parent)._replace(kind=kind)
+        store.delete(tx, made.arn)
+        store.insert(tx, made)
+        return made
+
+    def found(self, made: Resource) -> tuple[Resource, dict[str, Any]]:
+        with self.database.read() as snapshot:
+            found = store.one(snapshot, made.arn)
+            assert found is not None
+            return found, msgspec.json.decode(found.body)
+
+    def train(self) -> Resource:
+        with self.database.write() as tx:
+            recommenders.train(tx, self.recommender, f"{len(self.elsewhere.parts)}", 5.0)
+            return store.children(tx, self.recommender.arn, "recommender-version")[-1]
+
+    def end(self, outcome: Any) -> None:
+        self.until_computing()
+        self.elsewhere.outcome = outcome
+        self.step()
+
+
+@pytest.fixture
+def trainings(main_database: Database, tmp_path: Path) -> Trainings:
+    return Trainings(main_database, tmp_path / "data")
+
+
+def test_an_update_changes_the_model_and_nothing_else(trainings: Trainings) -> None:
+    with trainings.database.write() as tx:
+        queue.submit(tx, trainings.version, 7.0, update=True)
+    trainings.until_computing()
+    (task,) = trainings.elsewhere.parts
+    assert task["base"].endswith("models/old/m")
+    assert not task["folder"].endswith("/old")
+    assert trainings.found(trainings.version)[0].status == resources.ACTIVE
+    trainings.elsewhere.outcome = {"model": "n", "folder": "new"}
+    trainings.step()
+    found, body = trainings.found(trainings.version)
+    assert (found.status, body["model"], body["folder"], body["metrics"]) == (resources.ACTIVE, "n", "new", {"coverage": 0.5})
+
+
+def test_an_update_that_fails_leaves_what_serves(trainings: Trainings) -> None:
+    with trainings.database.write() as tx:
+        queue.submit(tx, trainings.version, 7.0, update=True)
+    trainings.end(InvalidInput("Not now."))
+    found, body = trainings.found(trainings.version)
+    assert (found.status, body["model"], body["updateFailure"]) == (resources.ACTIVE, "m", "Not now.")
+    assert "failureReason" not in body
+    with trainings.database.read() as snapshot:
+        assert queue.updating(snapshot, found.arn) is None
+
+
+def test_a_recommender_serves_what_was_trained_last(trainings: Trainings) -> None:
+    first = trainings.train()
+    trainings.end({"model": "m", "folder": "one", "metrics": {}})
+    found, _ = trainings.found(trainings.recommender)
+    assert (found.status, found.uses) == (resources.ACTIVE, first.arn)
+    # A training that fails changes nothing; the next good one takes the place of all before it.
+    trainings.train()
+    trainings.end(InvalidInput("Too few."))
+    found, body = trainings.found(trainings.recommender)
+    assert (found.status, found.uses, "failureReason" in body) == (resources.ACTIVE, first.arn, False)
+    third = trainings.train()
+    trainings.end({"model": "m", "folder": "three", "metrics": {}})
+    found, _ = trainings.found(trainings.recommender)
+    assert found.uses == third.arn
+    with trainings.database.read() as snapshot:
+        assert [one.arn for one in store.children(snapshot, found.arn, "recommender-version")] == [third.arn]
+
+
+def test_a_recommender_fails_with_its_first_training(trainings: Trainings) -> None:
+    trainings.train()
+    trainings.end(InvalidInput("Too few."))
+    found, body = trainings.found(trainings.recommender)
+    assert (found.status, found.uses, body["failureReason"]) == (resources.FAILED, None, "Too few.")
+
+
+def test_the_upkeep_asks_for_what_is_due_and_sweeps_only_what_no_row_names(trainings: Trainings) -> None:
+    clock = HandClock()
+    upkeep = jobs.Upkeep(trainings.database.read, trainings.database.write, clock, trainings.folder)
+    models = trainings.folder / "personalize" / "models"
+    for name in ("old", "nobody"):
+        (models / name).mkdir(parents=True)
+    upkeep.step(NOTHING)
+    assert sorted(one.name for one in models.iterdir()) == ["nobody", "old"]
+    clock.time += 61.0
+    upkeep.step(NOTHING)
+    assert [one.name for one in models.iterdir()] == ["old"]

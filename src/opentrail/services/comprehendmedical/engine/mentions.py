@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from opentrail.services.comprehendmedical.engine.grammar import Found, Grammar
@@ -64,7 +64,8 @@ TREATMENT = re.compile(
     r"|cpap|bipap|diet|exercise|counsel|hydration|fluids?\b|irrigation|monitoring|management|compression|prophyla|sedation|plasmapheresis",
     re.IGNORECASE,
 )
-TRAILING = re.compile(r"[\s,;:.]+$")
+PICTURE = re.compile("[\u200b-\u200f\u2060\ufeff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]")
+"""Arrows, signs, emoji and what joins them: no part of a name."""
 
 
 class Places:
@@ -173,6 +174,16 @@ def _trimmed(document: Document, mention: Mention, tagged: Tagged, found: Sequen
     return places.mention(mention.kind, begin, end, mention.score, mention.type)
 
 
+def _apart(document: Document, span: Span) -> Iterator[Span]:
+    """A span cut at pictures (emoji and the like), which are no part of a name."""
+    first = span.first
+    for number in range(span.first, span.last + 1):
+        if number == span.last or PICTURE.match(document.tokens[number].text):
+            if number > first:
+                yield replace(span, first=first, last=number)
+            first = number + 1
+
+
 def _renamed(span: Span) -> Span:
     return replace(span, label={"Chemical": "MED", "Disease": "DX"}[span.label])
 
@@ -180,7 +191,8 @@ def _renamed(span: Span) -> Span:
 def _offer_spans(document: Document, claims: Claims, spans: Iterable[Span], labels: Sequence[str], floor: float) -> None:
     for span in sorted(spans, key=lambda span: -span.score):
         if span.label in labels and span.score >= floor:
-            claims.offer(_of_span(document, span, span.label))
+            for piece in _apart(document, span):
+                claims.offer(_of_span(document, piece, span.label))
 
 
 def _of_span(document: Document, span: Span, kind: str) -> Mention:

@@ -59,7 +59,7 @@ class Surrogates:
     def __call__(self, words: str, kind: str) -> str:
         """What stands for these words of this type."""
         if kind == "AGE":
-            return words if not words.isdigit() or int(words) <= OLDEST else str(OLDEST + 1)
+            return "[AGE]" if not words.isdecimal() else words if int(words) <= OLDEST else str(OLDEST + 1)
         if kind == "DATE":
             return self._date(words)
         if kind == "EMAIL":

@@ -144,9 +144,10 @@ def _strongest(row: NDArray[np.int64], value: NDArray[np.float32], items: int, k
 def history_scores(near: Neighbours, history: NDArray[Any], decay: float, length: int, items: int) -> Scores:
     """Score all items for a history (oldest first): neighbours of its last `length` items, each step back weighing `decay`."""
     scores = np.zeros(items, np.float32)
-    recent = history[-length:]
-    for age, item in enumerate(recent[::-1].tolist()):
-        start, end = near.starts[item], near.starts[item + 1]
-        # Neighbours of one item are distinct, so plain indexing adds them all.
-        scores[near.item[start:end]] += near.value[start:end] * np.float32(decay**age)
+    recent = np.asarray(history[-length:][::-1], np.int64)
+    start, end = near.starts[recent], near.starts[recent + 1]
+    spans = [slice(*span) for span in zip(start.tolist(), end.tolist(), strict=True)]
+    if spans:
+        items_near, values = (np.concatenate([part[span] for span in spans]) for part in (near.item, near.value))
+        np.add.at(scores, items_near, values * np.repeat((decay ** np.arange(len(recent))).astype(np.float32), end - start))
     return scores

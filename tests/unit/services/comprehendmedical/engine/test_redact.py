@@ -68,7 +68,7 @@ def test_dates_keep_their_distance_in_whatever_form() -> None:
 
 
 def test_great_ages_are_told_as_ninety() -> None:
-    assert [ONE(words, "AGE") for words in ("7", "89", "90", "104")] == ["7", "89", "90", "90"]
+    assert [ONE(words, "AGE") for words in ("7", "89", "90", "104", "ninety", "²")] == ["7", "89", "90", "90", "[AGE]", "[AGE]"]
 
 
 @given(st.text(min_size=1, max_size=40), st.sampled_from(KINDS))

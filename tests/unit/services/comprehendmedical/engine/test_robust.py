@@ -114,6 +114,12 @@ def test_a_huge_text_is_answered_whole(loaded: Library) -> None:
     assert all("NEGATION" in [trait["Name"] for trait in one["Traits"]] for one in fevers)
 
 
+@pytest.mark.parametrize("source", ["😀😀 fever 👩‍⚕️\r\ncough", "fever → cough", "\u200bfever\ufeff ❤️ cough 😀"])
+def test_pictures_are_no_part_of_a_name(loaded: Library, source: str) -> None:
+    found: Any = detect.detect_entities(source, loaded)["Entities"]
+    assert [one["Text"] for one in found] == ["fever", "cough"]
+
+
 def test_line_ends_do_not_move_what_is_found(loaded: Library) -> None:
     unix = "He has fever.\nShe took aspirin 81 mg daily.\n"
     found: list[Any] = [detect.detect_entities(source, loaded)["Entities"] for source in (unix, unix.replace("\n", "\r\n"))]
