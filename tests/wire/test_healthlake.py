@@ -79,7 +79,6 @@ def test_tags(story: Story) -> None:
     ("member", "value", "kept"),
     [
         ("AnalyticsConfiguration", {"Status": "ENABLED"}, {"status": "ENABLED"}),
-        ("NlpConfiguration", {"Status": "ENABLED"}, {"status": "ENABLED"}),
         ("BackupConfiguration", {"Status": "ENABLED", "RetentionPeriodInDays": 3}, {"status": "ENABLED", "retentionPeriodInDays": 3}),
         ("ProfileConfiguration", {"DefaultProfiles": ["a"]}, {"defaultProfiles": ["a"]}),
         ("SseConfiguration", {"KmsEncryptionConfig": {"CmkType": "CUSTOMER_MANAGED_KMS_KEY", "KmsKeyId": "k"}}, ANY),
@@ -107,7 +106,7 @@ def test_an_update_changes_what_it_names(story: Story) -> None:
     assert found["IdentityProviderConfiguration"]["AuthorizationStrategy"] == "AWS_AUTH"
     for wrong, error in (
         ({"DatastoreId": id}, "ValidationException"),
-        ({"DatastoreId": id, "NlpConfiguration": {"Status": "ENABLED"}}, "ValidationException"),
+        ({"DatastoreId": id, "AnalyticsConfiguration": {"Status": "ENABLED"}}, "ValidationException"),
         ({"DatastoreId": "0" * 32, "DatastoreName": "x"}, "ResourceNotFoundException"),
     ):
         with pytest.raises(ClientError) as refused:

@@ -37,7 +37,6 @@ def test_what_is_taken_is_shown(member: str, value: dict[str, Any]) -> None:
         ("IdentityProviderConfiguration", {"AuthorizationStrategy": "SMART_ON_FHIR"}),
         ("IdentityProviderConfiguration", {"AuthorizationStrategy": "AWS_AUTH", "FineGrainedAuthorizationEnabled": True}),
         ("AnalyticsConfiguration", {"Status": "PAUSED"}),
-        ("NlpConfiguration", {"Status": "ENABLED"}),
         ("NlpConfiguration", {}),
         ("BackupConfiguration", {"Status": "ENABLED"}),
         ("ProfileConfiguration", {"DefaultProfiles": ["us-core"]}),
