@@ -299,7 +299,7 @@ def workers(parts: Parts) -> list[Worker]:
         worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
-        worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell)}), parts.history),
+        worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell, settings.folder)}), parts.history),
         worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell)}), parts.history),
         worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
         worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.healthlake import requests
+from opentrail.services.healthlake import packages, requests
 from opentrail.services.healthlake.drafts import Draft, draft
 from opentrail.services.healthlake.engine import compartments, definitions, ndjson, values
 from opentrail.services.healthlake.engine.issues import FhirError, content, operation_outcome, refuse
 from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.engine.validation import Level
+from opentrail.services.healthlake.engine.validation.profiles import NO_PROFILES, Profiles
 
-Task = tuple[Level, ndjson.Part]
+Task = tuple[Level, ndjson.Part, Path | None]
+"""A level, a part, and the data folder whose profiles are checked."""
 TOO_LONG = "A resource has at most {} bytes."
 
 
@@ -42,10 +45,11 @@ class Refused(NamedTuple):
 
 def read(task: Task) -> list[Ready | Refused]:
     """What becomes of the lines of a part, in their order."""
-    level, part = task
+    level, part, data = task
     if part.too_long:
         return [refused(part.first, 413, "too-long", TOO_LONG, ndjson.MOST_LINE)]
-    return [_line(level, number, text) for number, text in ndjson.lines(part)]
+    profiles = packages.profiles(data) if data is not None else NO_PROFILES
+    return [_line(level, profiles, number, text) for number, text in ndjson.lines(part)]
 
 
 def refused(line: int, status: int, code: str, template: str, *arguments: object) -> Refused:
@@ -54,7 +58,7 @@ def refused(line: int, status: int, code: str, template: str, *arguments: object
     return Refused(line, status, operation_outcome(error.issues))
 
 
-def _line(level: Level, number: int, text: bytes) -> Ready | Refused:
+def _line(level: Level, profiles: Profiles, number: int, text: bytes) -> Ready | Refused:
     try:
         resource = requests.parse(text)
         kind, id = resource.get("resourceType"), resource.get("id")
@@ -63,7 +67,7 @@ def _line(level: Level, number: int, text: bytes) -> Ready | Refused:
         if not isinstance(id, str) or not values.is_id(id):
             text_of = "An imported resource needs an id: 1 to 64 of A-Z, a-z, 0-9, - and ."
             raise refuse(400, "required" if id is None else "value", text_of, location=f"/{kind}/id")
-        made = draft(resource, level, requests.raw_members(text))
+        made = draft(resource, level, requests.raw_members(text), profiles)
     except FhirError as error:
         return Refused(number, error.status, operation_outcome(error.issues))
     except ServiceError as error:
