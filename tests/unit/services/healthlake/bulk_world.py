@@ -91,7 +91,7 @@ class World:
         self._telling: list[str] = []
         self.crash_at = 0
         with database.write() as tx:
-            store.insert_datastore(tx, STORE, ACCOUNT, "us-east-1", None, 1.0, None, "", "{}")
+            store.insert_datastore(tx, STORE, ACCOUNT, "us-east-1", None, "ACTIVE", 1.0, None, "", "{}")
         self.restart()
 
     def restart(self) -> None:
