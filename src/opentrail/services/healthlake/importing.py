@@ -85,10 +85,17 @@ class Job(NamedTuple):
 
 
 class Import:
+<<<<<<< HEAD
     """The kind of job; see work.jobs.Kind. `tell` records what was imported, in pieces; `data` is the data folder, which holds the
     loaded profiles."""
 
     def __init__(self, tell: Tell, data: Path) -> None:
+=======
+    """The kind of job; see work.jobs.Kind. `tell` records what was imported, in pieces; `data` is the data folder with the profiles
+    that are checked."""
+
+    def __init__(self, tell: Tell, data: Path | None = None) -> None:
+>>>>>>> smart
         self._tell, self._data = tell, data
 
     def work(self, run: Run) -> Iterator[None]:
@@ -101,7 +108,7 @@ class Import:
             files = msgspec.msgpack.decode(listed, type=list[File])
             state = msgspec.json.decode(run.job.checkpoint, type=Checkpoint)
             for number in range(state.file, len(files)):
-                one = OneFile(run, job, self._tell, files[number], state)
+                one = OneFile(run, job, self._tell, files[number], state, self._data)
                 yield from one.work()
                 state = Checkpoint(state.began, number + 1, before=state.before.plus(one.counts))
                 one.done(state)
@@ -230,7 +237,8 @@ class Seen:
 class OneFile:
     """One file of an import. `counts` are complete when `work` has ended; `done` ends it."""
 
-    def __init__(self, run: Run, job: Job, tell: Tell, file: File, state: Checkpoint) -> None:
+    def __init__(self, run: Run, job: Job, tell: Tell, file: File, state: Checkpoint, data: Path | None = None) -> None:
+        self._data = data
         self._run, self._job, self._tell, self._file, self._state = run, job, tell, file, state
         self.counts = Counts(files=1, bytes=file.size)
         self._pending: deque[Ready] = deque()
@@ -273,7 +281,11 @@ class OneFile:
         seen = opened.enter_context(closing(Seen(self._run.scratch / "seen.db")))
         job, file = self._job, self._file
         pieces = job.reach.pieces(job.source._replace(key=file.key), Stored(file.key, file.size, file.etag))
+<<<<<<< HEAD
         tasks = ((job.wanted.level, job.data, part) for part in ndjson.parts(pieces))
+=======
+        tasks = ((job.wanted.level, part, self._data) for part in ndjson.parts(pieces))
+>>>>>>> smart
         results = self._run.executor.map(import_lines.read, tasks)
         opened.callback(lambda: getattr(results, "close", lambda: None)())
         for found in results:

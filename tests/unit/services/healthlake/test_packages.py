@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import tarfile
 import threading
@@ -11,10 +12,12 @@ from typing import Any
 
 import pytest
 
-from opentrail.services.healthlake import packages
+from opentrail.services.healthlake import import_lines, packages
+from opentrail.services.healthlake.engine import ndjson
 from opentrail.services.healthlake.engine.issues import FhirError
 from opentrail.services.healthlake.engine.validation import validate
 from opentrail.services.healthlake.engine.validation.profiles import Profiles, load_package
+from opentrail.services.healthlake.import_lines import Ready, Refused
 from opentrail.services.healthlake.packages import BadPackage, Held, Shelf
 from tests.unit.services.healthlake.engine.validation.test_profiles import FILES, GOOD, URL, package
 
@@ -111,6 +114,18 @@ def unsafe(member: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> bytes:
         one.type, one.linkname = kind, link
         archive.addfile(one, io.BytesIO())
     return packed.getvalue()
+
+
+def test_imports_check_what_is_claimed_too(data: Path, file: Path) -> None:
+    lines = b"".join(
+        json.dumps({**GOOD, "id": id, "meta": {"profile": [URL]}, "language": language}).encode() + b"\n"
+        for id, language in (("a", "en"), ("b", "de"))
+    )
+    part = ndjson.Part(1, lines)
+    assert [type(one) for one in import_lines.read(("strict", part, data))] == [Ready, Ready]
+    packages.load(data, file)
+    assert [type(one) for one in import_lines.read(("strict", part, data))] == [Ready, Refused]
+    assert [type(one) for one in import_lines.read(("structure-only", part, data))] == [Ready, Ready]
 
 
 BAD = {
