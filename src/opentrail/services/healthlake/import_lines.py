@@ -14,17 +14,10 @@ from opentrail.services.healthlake.engine import compartments, definitions, ndjs
 from opentrail.services.healthlake.engine.issues import FhirError, content, operation_outcome, refuse
 from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.engine.validation import Level
-<<<<<<< HEAD
 from opentrail.services.healthlake.engine.validation.profiles import Profiles
 
 Task = tuple[Level, Path, ndjson.Part]
 """The level, the data folder (of the loaded profiles), and the part."""
-=======
-from opentrail.services.healthlake.engine.validation.profiles import NO_PROFILES, Profiles
-
-Task = tuple[Level, ndjson.Part, Path | None]
-"""A level, a part, and the data folder whose profiles are checked."""
->>>>>>> smart
 TOO_LONG = "A resource has at most {} bytes."
 
 
@@ -52,17 +45,10 @@ class Refused(NamedTuple):
 
 def read(task: Task) -> list[Ready | Refused]:
     """What becomes of the lines of a part, in their order."""
-<<<<<<< HEAD
     level, data, part = task
     if part.too_long:
         return [refused(part.first, 413, "too-long", TOO_LONG, ndjson.MOST_LINE)]
     profiles = packages.profiles(data)
-=======
-    level, part, data = task
-    if part.too_long:
-        return [refused(part.first, 413, "too-long", TOO_LONG, ndjson.MOST_LINE)]
-    profiles = packages.profiles(data) if data is not None else NO_PROFILES
->>>>>>> smart
     return [_line(level, profiles, number, text) for number, text in ndjson.lines(part)]
 
 

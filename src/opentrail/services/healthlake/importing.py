@@ -85,17 +85,10 @@ class Job(NamedTuple):
 
 
 class Import:
-<<<<<<< HEAD
     """The kind of job; see work.jobs.Kind. `tell` records what was imported, in pieces; `data` is the data folder, which holds the
     loaded profiles."""
 
     def __init__(self, tell: Tell, data: Path) -> None:
-=======
-    """The kind of job; see work.jobs.Kind. `tell` records what was imported, in pieces; `data` is the data folder with the profiles
-    that are checked."""
-
-    def __init__(self, tell: Tell, data: Path | None = None) -> None:
->>>>>>> smart
         self._tell, self._data = tell, data
 
     def work(self, run: Run) -> Iterator[None]:
@@ -281,11 +274,7 @@ class OneFile:
         seen = opened.enter_context(closing(Seen(self._run.scratch / "seen.db")))
         job, file = self._job, self._file
         pieces = job.reach.pieces(job.source._replace(key=file.key), Stored(file.key, file.size, file.etag))
-<<<<<<< HEAD
         tasks = ((job.wanted.level, job.data, part) for part in ndjson.parts(pieces))
-=======
-        tasks = ((job.wanted.level, part, self._data) for part in ndjson.parts(pieces))
->>>>>>> smart
         results = self._run.executor.map(import_lines.read, tasks)
         opened.callback(lambda: getattr(results, "close", lambda: None)())
         for found in results:
