@@ -25,7 +25,8 @@ def test_a_report_has_what_an_import_brought_and_an_export_took(story: Story, wa
     ward.put("in/Observation.ndjson", observation("o1", CROWD[7]), observation("o2", CROWD[7]))
     user = story.user((["healthlake:*", "iam:PassRole"], "*"))
     client = story.client("healthlake", user)
-    assert ward.imported(client.start_fhir_import_job(**ward.import_input())["JobId"])["JobStatus"] == "COMPLETED"
+    brought = ward.imported(client.start_fhir_import_job(**ward.import_input())["JobId"])
+    assert brought["JobStatus"] == "COMPLETED", str(brought)
     assert ward.exported(client.start_fhir_export_job(**ward.export_input())["JobId"])["JobStatus"] == "COMPLETED"
     assert send(story, ward.store, "GET", "Observation/o1").status == 200
     arn, service = user.identity["arn"], "healthlake.amazonaws.com"

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from opentrail.calls.fhir import FhirInput
 from opentrail.services.healthlake.audit import FHIR_OPERATIONS
 from opentrail.services.healthlake.datastores import TYPE
 from opentrail.services.healthlake.service import SERVICE, SHOWS, with_data_events
@@ -32,7 +33,7 @@ def test_every_interaction_is_recorded_under_its_action() -> None:
 @pytest.mark.parametrize("name", sorted(ACTIONS & set(SERVICE.operations) - {"ProcessBundle"}))
 def test_the_right_to_an_interaction_is_its_action_on_the_data_store(name: str) -> None:
     call = SimpleNamespace(region="us-east-1", account="123456789012")
-    (right,) = SERVICE.operations[name].rights(call, SimpleNamespace(datastoreId="ab"))  # type: ignore[arg-type]
+    right = SERVICE.operations[name].rights(call, FhirInput(datastoreId="ab"))[0]  # type: ignore[arg-type]
     assert (right.action, right.resource) == (f"healthlake:{name}", "arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/ab")
 
 

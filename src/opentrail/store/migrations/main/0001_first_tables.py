@@ -536,6 +536,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("bucket", "key", "id", name=op.f("pk_s3_upload")),
         sqlite_with_rowid=False,
     )
+    op.execute("INSERT INTO fhir_change (id, number) VALUES (1, 0)")
     op.execute("INSERT INTO state_epoch (id, epoch) VALUES (1, 0)")
     op.execute("INSERT INTO fhir_change (id, number) VALUES (1, 0)")
     columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in ("id", "position", "first")] + [
