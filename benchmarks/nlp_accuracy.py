@@ -54,11 +54,7 @@ TARGETS = {
     "negation": {"accuracy": 0.93},
 }
 """What is wanted on the development data."""
-FLOORS = {
-    **TARGETS,
-    "clinical": {"overlap": 0.765, "precision at score .9": 0.9},
-    "phi": {"recall": 0.987, "precision": 0.967, "precision at score .9": 0.9},
-}
+FLOORS = {**TARGETS, "bc5cdr": {"strict": 0.85}, "clinical": {"overlap": 0.765, "precision at score .9": 0.9}}
 """What a test holds the stored scores to: the targets, and where a target is not reached what was reached."""
 Result = dict[str, Any]
 
