@@ -31,12 +31,14 @@ _DONE = -1
 
 
 class Checkpoint(msgspec.Struct, omit_defaults=True):
-    """How far an export has come: the resources of each file by type, and the type and pk after which the next one begins."""
+    """How far an export has come: the resources of each file by type, the type and pk after which the next one begins, and the
+    newest file that was told, `Type/number`."""
 
     began: float
     files: dict[str, list[int]] = msgspec.field(default_factory=dict)
     type: str = ""
     after: int = 0
+    told: str = ""
 
     @property
     def resources(self) -> int:
@@ -111,10 +113,13 @@ class Export:
                     yield
             if names:
                 number = len(state.files.get(type, ())) + 1
+                if state.told != (mark := f"{type}/{number}"):  # told before it leaves, so that nothing leaves untold
+                    state.told = mark
+                    self._keep(run, job, state, names, list(patients))
                 job.reach.put_file(job.target.below(bulk_layout.export_name(type, job.id, number)), part, "application/fhir+ndjson")
                 state.files.setdefault(type, []).append(len(names))
             state.type, state.after = type, _DONE if after is None else after
-            self._keep(run, job, state, names, list(patients))
+            self._keep(run, job, state, [], [])
             yield
 
     def _keep(self, run: Run, job: _Job, state: Checkpoint, names: list[str], patients: list[str]) -> None:

@@ -538,7 +538,6 @@ def upgrade() -> None:
     )
     op.execute("INSERT INTO fhir_change (id, number) VALUES (1, 0)")
     op.execute("INSERT INTO state_epoch (id, epoch) VALUES (1, 0)")
-    op.execute("INSERT INTO fhir_change (id, number) VALUES (1, 0)")
     columns: list[sa.ColumnClause[object]] = [sa.column(name) for name in ("id", "position", "first")] + [
         sa.column(name, sa.LargeBinary) for name in ("root", "first_root")
     ]
