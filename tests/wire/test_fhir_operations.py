@@ -102,7 +102,7 @@ def test_terminology_by_get_and_post(story: Story, ward: str) -> None:
         ("GET", "CodeSystem/$lookup?system=http://nowhere&code=x", None, 404),
         ("GET", "ConceptMap/$translate?url=http://nowhere&system=a&code=b", None, 404),
         ("POST", "ConceptMap/$translate", {"resourceType": "Parameters", "parameter": 1}, 400),
-        ("POST", "Patient/$export", None, 501),
+        ("POST", "Patient/$export", None, 400),
         ("GET", ".well-known/smart-configuration", None, 404),
     ],
 )

@@ -134,17 +134,8 @@ def test_a_scope_of_another_service_is_refused(story: Story) -> None:
     ("service", "operation", "input"),
     [
         ("cloudtrail", "list_queries", {"EventDataStore": "arn:aws:cloudtrail:us-east-1:123456789012:eventdatastore/x"}),
-        ("comprehendmedical", "list_phi_detection_jobs", {}),
-        (
-            "personalize-runtime",
-            "get_action_recommendations",
-            {"campaignArn": "arn:aws:personalize:us-east-1:123456789012:campaign/x", "userId": "u"},
-        ),
-        (
-            "personalize-events",
-            "put_actions",
-            {"datasetArn": "arn:aws:personalize:us-east-1:123456789012:dataset/x/ACTIONS", "actions": [{"actionId": "a"}]},
-        ),
+        ("healthlake", "list_data_transformation_profiles", {"SourceFormat": "CSV"}),
+        ("sts", "get_access_key_info", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}),
         ("sns", "list_topics", {}),
         ("iam", "list_groups", {}),
         ("s3", "get_bucket_cors", {"Bucket": "some-bucket"}),

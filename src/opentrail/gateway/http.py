@@ -20,6 +20,7 @@ from opentrail.calls.call import Answer, Download, Request
 from opentrail.gateway import pipeline
 from opentrail.gateway.body import HungUp, Source
 from opentrail.gateway.own import own_answer
+from opentrail.gateway.refusing import refusal
 from opentrail.gateway.state import Gateway
 from opentrail.kernel import telemetry
 
@@ -51,7 +52,6 @@ PIECE = 256 * 1024
 
 _STATUS = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in http.HTTPStatus}
 _UNSENDABLE = re.compile(r"[\r\n\0]")
-_EMPTY = "content-length: 0\r\nconnection: close\r\n\r\n"
 
 
 class Edge:
@@ -391,7 +391,7 @@ class Connection(asyncio.Protocol):
             self._answering.wake()
             self.transport.close()
             return
-        self.transport.write((_STATUS[status] + self.edge.headers + _EMPTY).encode())
+        self.transport.write(refusal(status, self.edge.headers))
         if not self.transport.can_write_eof():
             self.transport.close()
             return

@@ -25,7 +25,9 @@ def _off(what: str) -> Callable[[Json], str]:
 CHECKS: dict[str, Callable[[Json], str]] = {
     "AnalyticsConfiguration": lambda given: "a data store has no tables for analytics; leave it out",
     "NlpConfiguration": notes.unsupported,
-    "ProfileConfiguration": lambda given: "profiles cannot be loaded into a data store" if given.get("DefaultProfiles") else "",
+    "ProfileConfiguration": lambda given: (
+        "profiles are loaded for the whole installation, by opentrail profiles" if given.get("DefaultProfiles") else ""
+    ),
     "BackupConfiguration": _off("data stores are backed up with the server's data folder or database"),
 }
 """Member -> why its value is not supported; empty when it is."""
