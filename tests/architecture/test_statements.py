@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import importlib
 import pkgutil
 import re
+from collections.abc import Iterable, Iterator, Mapping
 
 import opentrail
 from opentrail.store.sql import Sql
@@ -15,10 +15,20 @@ READS = re.compile(r"(?:FROM|JOIN)\s+(\w+)", re.IGNORECASE)
 
 
 def statements() -> list[Sql]:
-    for module in pkgutil.walk_packages(opentrail.__path__, "opentrail."):
-        if ".deep" not in module.name and "migrations" not in module.name and not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
-    return [one for one in gc.get_objects() if isinstance(one, Sql)]
+    names = [module.name for module in pkgutil.walk_packages(opentrail.__path__, "opentrail.")]
+    modules = [importlib.import_module(name) for name in names if ".deep" not in name and "migrations" not in name]
+    return list({id(one): one for module in modules for one in within(vars(module).values())}.values())
+
+
+def within(values: Iterable[object]) -> Iterator[Sql]:
+    """The statements among these values and in their mappings and sequences."""
+    for value in values:
+        if isinstance(value, Sql):
+            yield value
+        elif isinstance(value, Mapping):
+            yield from within(one for one in value.values() if isinstance(one, Sql | tuple | list))
+        elif isinstance(value, tuple | list):
+            yield from within(one for one in value if isinstance(one, Sql | tuple | list))
 
 
 def unsettling(found: list[Sql]) -> list[str]:

@@ -134,7 +134,6 @@ def test_a_scope_of_another_service_is_refused(story: Story) -> None:
     ("service", "operation", "input"),
     [
         ("cloudtrail", "list_queries", {"EventDataStore": "arn:aws:cloudtrail:us-east-1:123456789012:eventdatastore/x"}),
-        ("healthlake", "list_data_transformation_profiles", {"SourceFormat": "CSV"}),
         ("sts", "get_access_key_info", {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE"}),
         ("sns", "list_topics", {}),
         ("iam", "list_groups", {}),

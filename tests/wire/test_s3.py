@@ -234,5 +234,15 @@ def test_an_unsigned_read_is_denied(live: Live) -> None:
 
 def test_a_user_without_the_right_is_denied(story: Story, bucket: str) -> None:
     user = story.user(("s3:GetObject", f"arn:aws:s3:::{bucket}/open/*"))
-    at(story, "PutObject", bucket, "open/x", {"Body": b""}, caller=user, request=None, resources=[(OBJECT, f"arn:aws:s3:::{bucket}/open/x")], error="AccessDenied")
+    at(
+        story,
+        "PutObject",
+        bucket,
+        "open/x",
+        {"Body": b""},
+        caller=user,
+        request=None,
+        resources=[(OBJECT, f"arn:aws:s3:::{bucket}/open/x")],
+        error="AccessDenied",
+    )
     at(story, "GetObject", bucket, "open/x", caller=user, error="NoSuchKey")

@@ -32,9 +32,6 @@ LONGEST_HEAD = 128 * 1024
 WAITING = 256 * 1024
 """Bytes of a body that may wait to be used before no more is read."""
 
-PIPELINED = 16
-"""Requests that a client may send ahead of their answers."""
-
 CONNECTIONS = 4096
 """Connections at once; as many more are told so, and any above that are ended without a word."""
 
@@ -259,10 +256,8 @@ class Connection(asyncio.Protocol):
         if self._answering is None:
             self._begin(exchange)
             return
-        self._next.append(exchange)
+        self._next.append(exchange)  # as many as one read has brought
         self._read_no_more()
-        if len(self._next) > PIPELINED:
-            self._refuse(429)
 
     def _begin(self, exchange: Exchange) -> None:
         self._answering = exchange
@@ -322,9 +317,9 @@ class Connection(asyncio.Protocol):
         with await asyncio.to_thread(download.file.open, "rb") as file:
             file.seek(download.start)
             left = download.length
-            while left > 0 and not exchange.gone:
+            while left > 0:
                 piece = await asyncio.to_thread(file.read, min(PIECE, left))
-                if not piece:
+                if not piece or exchange.gone or self.transport.is_closing():
                     break
                 left -= len(piece)
                 self.active = self.loop.time()

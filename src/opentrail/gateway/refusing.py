@@ -7,7 +7,6 @@ import http
 _TEXTS = {
     400: ("BadRequest", "The request is not HTTP/1.1, or its method is unknown."),
     408: ("RequestTimeout", "The headers of the request did not come in time."),
-    429: ("TooManyRequests", "Too many requests were sent ahead of their answers."),
     431: ("RequestHeaderFieldsTooLarge", "The request line and its headers are too long."),
     503: ("ServiceUnavailable", "The server has as many connections as it takes, or is stopping."),
 }

@@ -146,11 +146,20 @@ async def test_requests_sent_ahead_are_answered_in_order() -> None:
         writer.close()
 
 
-async def test_too_many_requests_sent_ahead_end_the_connection() -> None:
+async def test_no_more_requests_are_read_than_one_read_brings_while_one_is_answered() -> None:
     async with place() as at:
         at.seen.hold = asyncio.Event()
-        assert await at.ask(b"GET / HTTP/1.1\r\n\r\n" * 100) == b""
+        reader, writer = await at.connect()
+        count, one = 100_000, b"GET / HTTP/1.1\r\n\r\n"
+        writer.write(one * count)
+        await asyncio.sleep(0.3)
+        (connection,) = at.server.edge.connections
+        assert len(connection._next) * len(one) <= http.WAITING
         assert len(at.seen.requests) == 1
+        writer.transport.abort()
+        at.seen.hold.set()
+        with suppress(ConnectionError):
+            await reader.read()
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_000])
