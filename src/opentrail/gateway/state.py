@@ -75,7 +75,7 @@ class Glance:
         found: tuple[T] | None = self._cached.get(epoch, key)
         if found is None:
             found = (ask(self._database.kept(self._lane.commits)),)
-            if found[0]:  # what is not there is not kept: anybody can ask for it under any name
+            if found[0] is not None:  # what is not there is not kept: anybody can ask for it under any name
                 self._cached.put(epoch, key, found)
         return found[0]
 
