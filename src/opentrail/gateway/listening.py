@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from email.utils import formatdate
 from pathlib import Path
@@ -12,10 +13,15 @@ import uvloop
 from opentrail.gateway.http import Connection, Edge
 from opentrail.gateway.state import Gateway
 
-new_event_loop = uvloop.new_event_loop
 
 _BACKLOG = 2048
 _LOOK_EVERY = 1.0
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """The loop of a web process. Without io_uring, for which the kernel keeps a thread busy looking for requests."""
+    os.environ.setdefault("UV_USE_IO_URING", "0")
+    return uvloop.new_event_loop()
 
 
 class Server:
