@@ -13,7 +13,6 @@ import uvloop
 from opentrail.gateway.http import Connection, Edge
 from opentrail.gateway.state import Gateway
 
-
 _BACKLOG = 2048
 _LOOK_EVERY = 1.0
 
