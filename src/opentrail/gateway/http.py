@@ -148,6 +148,7 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Event | None = None
         self._closing = False
         self._ends_at: float | None = None
+        self._later = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # a listener's transports are streams
         self.transport = transport
@@ -248,8 +249,6 @@ class Connection(asyncio.Protocol):
         elif self._closing:  # the rest of a body that nobody wanted
             self.transport.close()
 
-    # Answering
-
     def _admit(self, exchange: Exchange) -> None:
         if self._closing:
             return
@@ -331,6 +330,9 @@ class Connection(asyncio.Protocol):
     def _answered(self, exchange: Exchange) -> None:
         self._answering = None
         self.active = self.loop.time()
+        if self._later and exchange.keep and not exchange.gone:
+            self._refuse(self._later)
+            return
         if exchange.more and not exchange.gone:  # what is left of the body is read and dropped, so that the answer is not lost with it
             self._closing, self._reading = True, None
             self.read_on()
@@ -340,8 +342,6 @@ class Connection(asyncio.Protocol):
             self._begin(self._next.popleft())
         else:
             self.read_on()
-
-    # Bounds
 
     def look(self, now: float) -> None:
         """Ends a connection that is too slow or silent for too long."""
@@ -379,6 +379,9 @@ class Connection(asyncio.Protocol):
         """Ends the connection for a fault of the client's; says why, unless an answer is under way."""
         if self.transport.is_closing() or self._closing:
             return
+        if self._answering is not None and not self._answering.more and not self._next:
+            self._later, self._deaf = status, True  # the answer that is under way comes first
+            return
         self._closing = True
         self._started.clear()
         if self._answering is not None:
@@ -386,7 +389,7 @@ class Connection(asyncio.Protocol):
             self._answering.wake()
             self.transport.close()
             return
-        self.transport.write(refusal(status, self.edge.headers))
+        self.transport.write(refusal(status, self.edge.headers, self.edge.gateway.tools.ids.uuid()))
         if not self.transport.can_write_eof():
             self.transport.close()
             return

@@ -12,9 +12,10 @@ _TEXTS = {
 }
 
 
-def refusal(status: int, headers: str) -> bytes:
-    """The whole answer, after which the connection ends. `headers` are the lines that every answer carries."""
+def refusal(status: int, headers: str, id: str) -> bytes:
+    """The whole answer, after which the connection ends. `headers` are the lines that every answer carries, `id` the request's."""
     code, text = _TEXTS[status]
     body = f'{{"__type":"{code}","message":"{text}"}}'
-    own = f"content-type: application/json\r\nx-amzn-errortype: {code}\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    named = f"x-amzn-requestid: {id}\r\nx-amzn-errortype: {code}\r\n"
+    own = f"{named}content-type: application/json\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}\r\n{headers}{own}{body}".encode()

@@ -16,7 +16,7 @@ from opentrail.calls.call import Answer, Download, Request
 from opentrail.gateway import http
 from opentrail.gateway.body import HungUp, Source
 from opentrail.gateway.listening import Server
-from opentrail.kernel.ambient import SystemClock
+from opentrail.kernel.ambient import SystemClock, SystemIds
 
 Serve = Callable[[Any, Request, Source], Awaitable[Answer]]
 
@@ -75,7 +75,8 @@ class Place:
 async def place(proxies: tuple[str, ...] = ()) -> AsyncIterator[Place]:
     seen = Seen()
     gateway: Any = SimpleNamespace(
-        loop=asyncio.get_running_loop(), tools=SimpleNamespace(settings=SimpleNamespace(trusted_proxies=proxies), clock=SystemClock())
+        loop=asyncio.get_running_loop(),
+        tools=SimpleNamespace(settings=SimpleNamespace(trusted_proxies=proxies), clock=SystemClock(), ids=SystemIds()),
     )
     server = Server(gateway)
     before = http.pipeline.serve
