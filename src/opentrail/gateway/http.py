@@ -334,7 +334,7 @@ class Connection(asyncio.Protocol):
             self._refuse(self._later)
             return
         if exchange.more and not exchange.gone:  # what is left of the body is read and dropped, so that the answer is not lost with it
-            self._closing, self._reading = True, None
+            self._closing, self._reading, self._ends_at = True, None, self.active + SILENT
             self.read_on()
         elif not exchange.keep:
             self.transport.close()

@@ -67,7 +67,7 @@ def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
         for fresh in records:
             position += 1
             time, account, region, category, record, disclosed = fresh
-            root = sha256(root + sha256(b"\0" + record).digest()).digest()  # extend, without its call
+            root = extend(root, record)
             rows.append({"position": position, "time": time, "account": account, "region": region, "category": category, "record": record})
             if disclosed:
                 lists += disclosures.rows(position, disclosed)
