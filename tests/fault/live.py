@@ -157,7 +157,8 @@ PART = b"some bytes"
 """The bytes of objects and parts."""
 PART_OF_UPLOAD = {"PartNumber": 1, "ETag": md5(PART, usedforsecurity=False).hexdigest()}
 TRUST = (
-    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*","Service":"personalize.amazonaws.com"},'
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*",'
+    '"Service":["personalize.amazonaws.com","healthlake.amazonaws.com","comprehendmedical.amazonaws.com"]},'
     '"Action":"sts:AssumeRole"}]}'
 )
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*","s3:List*","s3:Put*"],"Resource":"*"}]}'
