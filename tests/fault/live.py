@@ -256,6 +256,8 @@ FHIR = {
     "GetCapabilities": ("GET", "metadata", b""),
     "GetSmartConfiguration": ("GET", ".well-known/smart-configuration", b""),
     "StartFHIRExportJobWithPost": ("POST", "$export", b"{}"),
+    "StartFHIRExportJobWithGet": ("GET", "$export", b""),
+    "GetExportedFile": ("GET", f"export/{'a' * 32}/Patient/Patient-{'a' * 32}-1.ndjson", b""),
     "DescribeFHIRExportJobWithGet": ("GET", f"export/{'a' * 32}", b""),
     "CancelFHIRExportJobWithDelete": ("DELETE", f"export/{'a' * 32}", b""),
     "DescribeTransaction": ("GET", f"Transaction/{'a' * 32}", b""),
