@@ -12,8 +12,8 @@ from typing import Literal
 from opentrail.services.healthlake.engine import definitions, terminology, values
 from opentrail.services.healthlake.engine.issues import FhirError, Issue, content, name, refuse
 from opentrail.services.healthlake.engine.search import parse_values as read
+from opentrail.services.healthlake.engine.search.offered import MODIFIERS_NOT_OFFERED, reason
 from opentrail.services.healthlake.engine.search.offered import offered as parameters
-from opentrail.services.healthlake.engine.search.offered import reason
 from opentrail.services.healthlake.engine.search.paths import Parameter
 from opentrail.services.healthlake.engine.search.query import (
     Chain,
@@ -69,6 +69,9 @@ def _unknown(resource_type: str, code: str) -> _Unknown:
 
 
 def _modifier_unknown(parameter: Parameter, modifier: str) -> FhirError:
+    if why := MODIFIERS_NOT_OFFERED.get((parameter.kind, modifier)):
+        text = "The modifier :{} is not offered for the search parameter {}: {}."
+        return refuse(400, "not-supported", text, name(modifier), name(parameter.code), name(why))
     return refuse(
         400,
         "not-supported",
