@@ -10,7 +10,7 @@ import pytest
 
 from opentrail.kernel.errors import Unavailable
 from opentrail.kernel.principal import Principal
-from opentrail.services.healthlake import fhir_store, jobs, store, transaction_store
+from opentrail.services.healthlake import data_queue, fhir_store, jobs, store, transaction_store
 from opentrail.services.healthlake.tables import FHIR_TABLES
 from opentrail.services.healthlake.transaction_store import Waiting
 from opentrail.store.sql import Sql
@@ -48,7 +48,7 @@ class Place:
     def restart(self) -> None:
         nothing: Any = None
         kinds = jobs.kinds(self.ask)
-        self.task = Jobs(jobs.QUEUE, kinds, self.database.read, self.database.write, nothing, nothing, Hasty(), self.folder)
+        self.task = Jobs(data_queue.QUEUE, kinds, self.database.read, self.database.write, nothing, nothing, Hasty(), self.folder)
 
     def ask(self, *call: Any) -> tuple[int, bytes]:
         self.asked.append(call)
@@ -87,7 +87,7 @@ def place(main_database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_preload_goes_in_by_slices_and_goes_on_after_a_crash(place: Place) -> None:
     with place.database.write() as tx:
-        jobs.queue_preload(tx, STORE, 1.0)
+        data_queue.preload(tx, STORE, 1.0)
     assert place.step()
     first = place.held()
     assert 0 < first < len(FEW)
@@ -104,7 +104,7 @@ def test_a_preload_that_cannot_be_is_told(place: Place, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(jobs, "drafts", broken)
     with place.database.write() as tx:
-        jobs.queue_preload(tx, STORE, 1.0)
+        data_queue.preload(tx, STORE, 1.0)
     for _ in range(MOST_CRASHES):
         with pytest.raises(RuntimeError):
             place.step()
@@ -114,9 +114,9 @@ def test_a_preload_that_cannot_be_is_told(place: Place, monkeypatch: pytest.Monk
 
 def test_a_deleted_data_store_leaves_no_row_and_others_keep_theirs(place: Place) -> None:
     with place.database.write() as tx:
-        jobs.queue_preload(tx, STORE, 1.0)
+        data_queue.preload(tx, STORE, 1.0)
         store.insert_datastore(tx, OTHER, ACCOUNT, REGION, None, "CREATING", 2.0, None, "", "{}")
-        jobs.queue_preload(tx, OTHER, 2.0)
+        data_queue.preload(tx, OTHER, 2.0)
     done(place)
     kept(place)
     place.answers = [(200, b"")]
@@ -125,7 +125,7 @@ def test_a_deleted_data_store_leaves_no_row_and_others_keep_theirs(place: Place)
     with place.database.write() as tx:
         fhir_store.remember(tx, 1, "key", "Patient", "p00")
         store.set_status(tx, STORE, "DELETED")
-        jobs.queue_erasure(tx, STORE, 3.0)
+        data_queue.erasure(tx, STORE, 3.0)
     place.step()
     place.restart()
     done(place)
@@ -149,7 +149,7 @@ def kept(place: Place) -> None:
     """Keeps a transaction, as the call that sent it does."""
     with place.database.write() as tx:
         transaction_store.insert(tx, KEPT, 1_000)
-        jobs.queue_transaction(tx, ID, 1.0)
+        data_queue.transaction(tx, ID, 1.0)
 
 
 def done(place: Place) -> None:

@@ -233,7 +233,7 @@ def _sort(resource_type: str, text: str) -> tuple[SortKey, ...]:
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_COUNT:
-        raise refuse(400, "value", "_count must be a number from 1 to {}.", name(MAX_COUNT))
+        raise refuse(400, "value", "_count must be a number from 0 to {}.", name(MAX_COUNT))
     return int(text)
 
 
@@ -259,6 +259,7 @@ class _Controls:
         self.resource_type = resource_type
         self.sort: tuple[SortKey, ...] = ()
         self.count, self.total, self.summary = MAX_COUNT, False, "false"
+        self.counts_only = False
         self.elements: tuple[str, ...] = ()
         self.includes: list[Include] = []
 
@@ -269,7 +270,8 @@ class _Controls:
         elif key == "_sort":
             self.sort = _sort(self.resource_type, text)
         elif key == "_count":
-            self.count = _count(text)
+            self.counts_only = text == "0"  # R4: the same as _summary=count
+            self.count = MAX_COUNT if self.counts_only else _count(text)
         elif key == "_total":
             self.total = _choice(key, text, ("accurate", "none")) == "accurate"
         elif key == "_summary":
@@ -328,7 +330,7 @@ def parse_search(
         c.sort,
         c.count,
         c.total,
-        c.summary,
+        "count" if c.counts_only else c.summary,
         c.elements,
         case_sensitive,
         tuple(warnings),

@@ -307,7 +307,7 @@ REFUSED = [
     ("Patient?gender:exact=male", "gender"),
     ("Patient?birthdate=yesterday", "birthdate"),
     ("Patient?birthdate=2020-02-31", "birthdate"),
-    ("Patient?_count=0", "_count"),
+    ("Patient?_count=-1", "_count"),
     ("Patient?_count=101", "_count"),
     ("Patient?_total=estimate", "_total"),
     ("Patient?_sort=nothing", "_sort"),
@@ -337,6 +337,11 @@ def test_refused_by_name(store: Store, query: str, named: str) -> None:
         store.search(query)
     assert refused.value.status in (400, 404)
     assert any(named in issue.wire_text() for issue in refused.value.issues)
+
+
+def test_a_count_of_nothing_is_the_total_alone() -> None:
+    assert parse_search("Patient", [("_count", "0")]).summary == "count"
+    assert parse_search("Patient", [("_count", "0"), ("_count", "5")]).summary == "false"
 
 
 @pytest.mark.parametrize(("place", "why"), offered.NOT_OFFERED.items(), ids=lambda one: "-".join(one) if isinstance(one, tuple) else "")
