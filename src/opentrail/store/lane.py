@@ -26,6 +26,10 @@ REST_EVERY = 1024
 """Batches after which the lane does its housekeeping although calls wait: a queue that never empties must not let the
 write-ahead log grow without end."""
 
+MORE_TRIES = 6
+"""How often calls of a batch that lost are tried again after the first time alone, all together: each waits for locks for the quarter of
+a second that the database allows, so that the lane stands still for about two seconds at most."""
+
 TURN_LIMIT = 5.0
 """Seconds after which a turn that was not given back is no longer waited for."""
 
@@ -240,14 +244,17 @@ class Lane:
         self._loop.call_soon_threadsafe(self._release, batch, refused)
 
     def _one_by_one(self, batch: list[Ticket]) -> dict[Ticket, Unavailable]:
-        """Runs the calls of a batch that lost against another transaction again, each alone."""
+        """Runs the calls of a batch that lost against another transaction again, each alone, and several times if it must: another
+        process may hold for some time what a call needs."""
         refused: dict[Ticket, Unavailable] = {}
+        more = MORE_TRIES
         self._writer.rollback()
         for ticket in batch:
             try:
-                self._commit([ticket])
+                more = self._tried(ticket, more)
             except (Again, Full, Slow) as error:
                 self._writer.rollback()
+                more = 0
                 refused[ticket] = Unavailable("The call lost against others several times. Try again: {reason}", reason=error)
             except Broken as error:
                 self._fail(str(error))
@@ -256,6 +263,18 @@ class Lane:
             else:
                 ticket.state = State.DONE
         return refused
+
+    def _tried(self, ticket: Ticket, more: int) -> int:
+        """Commits one call; up to `more` times again when it loses. How many of these are left for the calls behind it."""
+        while True:
+            try:
+                self._commit([ticket])
+                return more
+            except Again:
+                if not more:
+                    raise
+                self._writer.rollback()
+                more -= 1
 
     def _commit(self, batch: list[Ticket]) -> None:
         """One transaction: performs every call, appends every record, commits."""
