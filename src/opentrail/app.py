@@ -42,8 +42,8 @@ from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.comprehendmedical.batch import Batch
 from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
+from opentrail.services.healthlake import data_queue, kept_files, notes
 from opentrail.services.healthlake import jobs as healthlake_jobs
-from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.healthlake.bulk import QUEUES
 from opentrail.services.healthlake.exporting import Export
@@ -300,8 +300,9 @@ def workers(parts: Parts) -> list[Worker]:
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
         worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell, settings.folder)}), parts.history),
-        worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell)}), parts.history),
-        worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
+        worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell, settings.folder)}), parts.history),
+        worker(kept_files.Sweep(parts.main.read, clock, settings.folder), parts.history),
+        worker(doing(data_queue.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
         worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
         worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
         worker(doing(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}), parts.history),

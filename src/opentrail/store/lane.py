@@ -26,6 +26,10 @@ GATHER = 0.005
 """Seconds for which a batch may gather calls, while the event loop is busy with more of them: every batch costs the same to
 commit, and the lane and the loop share the interpreter."""
 
+MORE_TRIES = 6
+"""How often calls of a batch that lost are tried again after the first time alone, all together: each waits for locks for the quarter of
+a second that the database allows, so that the lane stands still for about two seconds at most."""
+
 TURN_LIMIT = 5.0
 """Seconds after which a turn that was not given back is no longer waited for."""
 
@@ -257,14 +261,17 @@ class Lane:
             self._gather()
 
     def _one_by_one(self, batch: list[Ticket]) -> dict[Ticket, Unavailable]:
-        """Runs the calls of a batch that lost against another transaction again, each alone."""
+        """Runs the calls of a batch that lost against another transaction again, each alone, and several times if it must: another
+        process may hold for some time what a call needs."""
         refused: dict[Ticket, Unavailable] = {}
+        more = MORE_TRIES
         self._writer.rollback()
         for ticket in batch:
             try:
-                self._commit([ticket])
+                more = self._tried(ticket, more)
             except (Again, Full, Slow) as error:
                 self._writer.rollback()
+                more = 0
                 refused[ticket] = Unavailable("The call lost against others several times. Try again: {reason}", reason=error)
             except Broken as error:
                 self._fail(str(error))
@@ -273,6 +280,18 @@ class Lane:
             else:
                 ticket.state = State.DONE
         return refused
+
+    def _tried(self, ticket: Ticket, more: int) -> int:
+        """Commits one call; up to `more` times again when it loses. How many of these are left for the calls behind it."""
+        while True:
+            try:
+                self._commit([ticket])
+                return more
+            except Again:
+                if not more:
+                    raise
+                self._writer.rollback()
+                more -= 1
 
     def _commit(self, batch: list[Ticket]) -> None:
         """One transaction: performs every call, appends every record, commits."""
