@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
+from opentrail.store.log import Log
 from opentrail.store.sql import Conflict, Row, Snapshot, Sql, Value, in_places
 
 FIXED = (3, 51, 3)
@@ -27,7 +28,8 @@ STATEMENT_LIMIT = 2.0
 READ_LIMIT = 10.0
 """Seconds that one view may run statements."""
 
-_CHECKPOINT_AT = 16 * 1024 * 1024
+_CHECKPOINT_AT = 4096
+"""Pages in the log that are not in the file yet: 16 MB. Copying fewer would write the same pages again and again."""
 _TRUNCATE_AT = 256 * 1024 * 1024
 _STEPS = 20_000
 _ROWS = 128
@@ -248,7 +250,7 @@ class SqliteWriter:
 
     def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
         self._connection = connection
-        self._wal = file.with_name(file.name + "-wal")
+        self._log = Log(file)
         self.tx = SqliteTx(connection)
 
     def begin(self, writes: bool) -> None:
@@ -280,23 +282,17 @@ class SqliteWriter:
 
     def idle(self) -> None:
         """Copies the WAL into the file once it is worth it; never while a batch is open."""
-        size = self.wal_size()
-        if size >= _CHECKPOINT_AT:
-            self._checkpoint("TRUNCATE" if size >= _TRUNCATE_AT else "PASSIVE")
+        if self._log.waiting() >= _CHECKPOINT_AT:
+            self._checkpoint("TRUNCATE" if self._log.size() >= _TRUNCATE_AT else "PASSIVE")
 
     def _checkpoint(self, mode: str) -> None:
         try:
-            self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            ((_, _, copied),) = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise Broken(reason(error)) from error
-
-    def wal_size(self) -> int:
-        """Bytes of the write-ahead log."""
-        try:
-            return self._wal.stat().st_size
-        except FileNotFoundError:
-            return 0
+        else:
+            self._log.copied(copied)
 
     def close(self) -> None:
         self.rollback()
