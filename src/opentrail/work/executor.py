@@ -24,6 +24,9 @@ from opentrail.kernel.errors import Unavailable
 A = TypeVar("A")
 B = TypeVar("B")
 
+_BEHIND = 10
+"""How much nicer workers are than who asks: what they compute fills the time that calls and writing leave."""
+
 _PATIENCE = 60.0
 """Seconds that a call waits for its computation."""
 
@@ -202,6 +205,7 @@ def _serve(pipe: Connection) -> None:
     """The worker's loop: each answer is whether the function returned, and what it returned or raised. It ends with its parent:
     even one killed in the midst of a long computation leaves none behind."""
     memory.settle()
+    os.nice(_BEHIND)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
