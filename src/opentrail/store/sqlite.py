@@ -28,8 +28,8 @@ STATEMENT_LIMIT = 2.0
 READ_LIMIT = 10.0
 """Seconds that one view may run statements."""
 
-_CHECKPOINT_AT = 1024
-"""Pages in the log that are not in the file yet: 4 MB. Copying fewer would write the same pages again and again."""
+_CHECKPOINT_AT = 2048
+"""Pages in the log that are not in the file yet: 8 MB. Copying fewer would write the same pages again and again."""
 _TRUNCATE_AT = 256 * 1024 * 1024
 _STEPS = 20_000
 _ROWS = 128
