@@ -98,7 +98,7 @@ class ProcessExecutor:
         try:
             for part in source:
                 under_way.append(self.start(function, part))
-                if len(under_way) > self._workers:
+                if len(under_way) > 2 * self._workers:  # one more each waits, so that none does while the results are used
                     yield under_way[0].result()
                     under_way.popleft()
             while under_way:
