@@ -49,7 +49,7 @@ async def test_turns_and_calls_go_on_beside_each_other(main_database: Database, 
     await asyncio.gather(*workers, *calls)
     await server.stop()
     lane.stop()
-    assert len(lent) == 100
+    assert len(lent) == (100 if main_database.dialect == "sqlite" else 0)  # PostgreSQL has a lock instead
     with main_database.read() as view:
         assert view.one(COUNT) == (100,)
 
