@@ -7,7 +7,6 @@ work   journal -> followers: Event history; log files and digests of trails
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import signal
@@ -25,7 +24,7 @@ from opentrail.gateway.resolve import Routes
 from opentrail.gateway.state import Gateway
 from opentrail.identity.sessions import issue_service
 from opentrail.journal.append import append
-from opentrail.kernel import telemetry
+from opentrail.kernel import memory, telemetry
 from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer, load_master_key
@@ -152,10 +151,10 @@ async def _serve_web(settings: Settings) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gateway.loop.add_signal_handler(number, stopping.set)
-    settle_memory()
+    memory.settle()
     await server.start(settings.host, settings.port)
     keeping = asyncio.create_task(upkeep.run(gateway, lambda: prunable(parts)))
-    turns = TurnServer(gateway.lane, parts.turns_file)
+    turns = TurnServer(gateway.lane, parts.turns_file, gateway.let_go)
     await turns.start()
     await stopping.wait()
     keeping.cancel()
@@ -174,13 +173,6 @@ def clear_spool(folder: Path) -> None:
     """Removes what a web process that was killed left half received: it may be patients' text. On SQLite no other process spools."""
     for file in (folder / SPOOL).glob("*"):
         file.unlink(missing_ok=True)
-
-
-def settle_memory() -> None:
-    """Tells the collector that what was loaded at start stays, and to look less often: calls make garbage without cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def make_tools(parts: Parts, calls: Calls) -> Tools:
@@ -259,6 +251,7 @@ def serve_work(settings: Settings) -> int:
     supervisor starts another, which reads the databases anew."""
     parts = Parts(settings, web=False)
     runner = Runner(workers(parts))
+    memory.settle()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())
