@@ -35,7 +35,7 @@ _OF_USER = Sql(
     "SELECT body FROM personalize_event WHERE dataset_group = :dataset_group AND user_id = :user ORDER BY time DESC, id DESC LIMIT :count"
 )
 _OF_SESSION = Sql(
-    "SELECT body FROM personalize_event WHERE dataset_group = :dataset_group AND session_id = :session AND user_id IS NULL"
+    "SELECT body, user_id FROM personalize_event WHERE dataset_group = :dataset_group AND session_id = :session"
     " ORDER BY time DESC, id DESC LIMIT :count"
 )
 _KNOWN = Sql(
@@ -74,10 +74,9 @@ def newest(snapshot: Snapshot, group: str, who: str, count: int) -> list[str]:
     """The rows of the newest events of a user; of a session (its user's, once known) when there is no such user."""
     rows = snapshot.all(_OF_USER, dataset_group=group, user=who, count=count)
     if not rows:
-        user = user_of(snapshot, group, who)
-        if user is not None:
-            return newest(snapshot, group, user, count) if user != who else []
         rows = snapshot.all(_OF_SESSION, dataset_group=group, session=who, count=count)
+        if rows and rows[0][1] is not None:  # once one event of a session names its user, all do
+            rows = snapshot.all(_OF_USER, dataset_group=group, user=str(rows[0][1]), count=count)
     return [str(row[0]) for row in rows]
 
 

@@ -39,6 +39,10 @@ class Model:
         found: T = self._kept[name]
         return found
 
+    def names(self, places: NDArray[np.int64]) -> list[str]:
+        """The ids of some items."""
+        return self.items.at(places) if isinstance(self.items, Texts) else [self.items[place] for place in places.tolist()]
+
     def index(self, item: str) -> int:
         """The index of an item id, -1 when the model does not know it. The first call builds the table."""
         if not self._indexes and self.items:
