@@ -123,7 +123,8 @@ def popular_order(model: Model) -> NDArray[np.int64]:
 def _without(items: NDArray[np.int64], but: NDArray[np.int64]) -> NDArray[np.int64]:
     if not len(but):
         return items
-    return items[but[np.minimum(np.searchsorted(but, items), len(but) - 1)] != items]
+    other: NDArray[np.bool_] = but[np.minimum(np.searchsorted(but, items), len(but) - 1)] != items
+    return items[other]
 
 
 def _by_neighbours(model: Model, history: History) -> Scores:
