@@ -50,9 +50,13 @@ class Texts(Sequence[str]):
         for stop in range(0, len(self), 65_536):
             ends = self._ends[stop : stop + 65_536].tolist()
             block = self._data[start : ends[-1]].tobytes()
-            for end in ends:
-                yield block[start - ends[-1] + len(block) : end - ends[-1] + len(block)].decode("utf-8")
-                start = end
+            text, base = block.decode("utf-8"), start
+            starts = [start, *ends[:-1]]
+            if len(text) == len(block):
+                yield from [text[first - base : end - base] for first, end in zip(starts, ends, strict=True)]
+            else:
+                yield from [str(block[first - base : end - base], "utf-8") for first, end in zip(starts, ends, strict=True)]
+            start = ends[-1]
 
     def at(self, places: NDArray[np.int64]) -> list[str]:
         """The strings at some places (none of them negative)."""
@@ -63,7 +67,7 @@ class Texts(Sequence[str]):
 
     def index_of(self) -> dict[str, int]:
         """The position of each string (the last of equal ones)."""
-        return {value: position for position, value in enumerate(self)}
+        return dict(zip(self, range(len(self)), strict=True))
 
     @staticmethod
     def of(values: Sequence[str]) -> Texts:

@@ -46,7 +46,7 @@ class Model:
     def index(self, item: str) -> int:
         """The index of an item id, -1 when the model does not know it. The first call builds the table."""
         if not self._indexes and self.items:
-            self._indexes.update((name, at) for at, name in enumerate(self.items))
+            self._indexes.update(zip(self.items, range(len(self.items)), strict=True))
         return self._indexes.get(item, -1)
 
 
