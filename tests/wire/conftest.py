@@ -16,7 +16,6 @@ from tests.conftest import kinds
 from tests.wire.issuer import Issuer
 from tests.wire.story import Live, Story
 
-
 collect_ignore = [] if find_spec("torch") else ["test_personalize_deep.py"]
 """What belongs to the extra `deep`: without PyTorch there is nothing to collect (`make deep` installs it)."""
 
