@@ -260,7 +260,7 @@ class SqliteWriter:
         self._wal = file.with_name(file.name + "-wal")
         self._log = -1
         self._salts = b""
-        self._copied = 0
+        self._frames = 0
         self.tx = SqliteTx(connection)
 
     def begin(self, writes: bool) -> None:
@@ -299,8 +299,8 @@ class SqliteWriter:
                 self._truncate()
 
     def _grew(self) -> bool:
-        """Whether _COPY_EVERY frames follow those that were copied. The file keeps its size when the log begins anew, so that its
-        frames tell: one that has not the salts of the log's header is of an older log (https://sqlite.org/walformat.html)."""
+        """Whether the log has _COPY_EVERY frames more than when it was last copied. The file keeps its size when the log begins anew,
+        so that its frames tell: one without the salts of the log's header is of an older log (https://sqlite.org/walformat.html)."""
         if self._log < 0:
             if not self._wal.exists():
                 return False
@@ -308,8 +308,8 @@ class SqliteWriter:
         header = os.pread(self._log, _LOG_HEADER, 0)
         salts, page = header[16:24], int.from_bytes(header[8:12], "big")
         if salts != self._salts:
-            self._salts, self._copied = salts, 0
-        place = _LOG_HEADER + (self._copied + _COPY_EVERY) * (page + _FRAME_HEADER)
+            self._salts, self._frames = salts, 0
+        place = _LOG_HEADER + (self._frames + _COPY_EVERY) * (page + _FRAME_HEADER)
         return os.pread(self._log, _FRAME_HEADER, place)[8:16] == salts != b""
 
     def _truncate(self) -> None:
@@ -319,7 +319,7 @@ class SqliteWriter:
 
     def _checkpoint(self, mode: str) -> None:
         try:
-            _, _, self._copied = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            _, self._frames, _ = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise Broken(reason(error)) from error
