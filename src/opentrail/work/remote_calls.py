@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import botocore.session
@@ -19,6 +18,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials as BotoCredentials
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.httpsession import URLLib3Session
+from msgspec.structs import replace
 
 from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import Content, ServiceError, Unavailable
