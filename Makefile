@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help serve test check bench soak install lock clean
+.PHONY: help serve test check bench deep soak install lock clean
 
 serve: $(VENV)/.base  ## install and serve on http://127.0.0.1:4580
 	$(BIN)/opentrail serve
@@ -22,6 +22,9 @@ check: $(VENV)/.test  ## linter, types and tests, as CI does
 bench: $(VENV)/.test  ## run every benchmark
 	$(BIN)/python -m benchmarks
 
+deep: $(VENV)/.deep  ## install the extra `deep` (PyTorch) and test it
+	$(BIN)/python -m pytest -q tests/unit/services/personalize/engine/deep tests/wire/test_personalize_deep.py
+
 soak: $(VENV)/.test  ## long runs
 	$(BIN)/python -m pytest -m soak tests/fault
 
@@ -38,6 +41,11 @@ $(VENV)/.base: requirements/base.txt pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.test: requirements/test.txt pyproject.toml | $(VENV)/.base
 	$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@
+
+# PyTorch has builds for each kind of accelerator under one version: which one fits, pip and its index settings decide.
+$(VENV)/.deep: pyproject.toml | $(VENV)/.test
+	$(PIP) install --no-build-isolation -e '.[deep]'
 	@touch $@
 
 # Maintainers: resolve the pins of pyproject.toml into hashed locks (needs uv).

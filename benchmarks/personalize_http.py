@@ -185,7 +185,9 @@ def paced(server: servers.Server, requests: Sequence[bytes], rate: float, connec
         wait = max(0.0, start + number / rate - time.perf_counter()) if number < len(requests) and idle else 1.0
         for descriptor, _ in poll.poll(wait):
             sock, due, held = busy[descriptor]
-            held += sock.recv(262_144)
+            piece = sock.recv(262_144)
+            assert piece, f"the server closed a connection after {len(held)} bytes of an answer"
+            held += piece
             head, found, body = held.partition(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0) if found else 1
             if not found or len(body) < length:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 
 import pg8000.native
@@ -14,6 +15,9 @@ from opentrail.store.postgres import arguments
 from tests.conftest import kinds
 from tests.wire.issuer import Issuer
 from tests.wire.story import Live, Story
+
+collect_ignore = [] if find_spec("torch") else ["test_personalize_deep.py"]
+"""What belongs to the extra `deep`: without PyTorch there is nothing to collect (`make deep` installs it)."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

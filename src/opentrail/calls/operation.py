@@ -19,6 +19,11 @@ Output = Mapping[str, Any]
 Read = Callable[[Snapshot, Call, Input], Output]
 """A read-only operation: one consistent view, no writing, may run anywhere. Raises ServiceError."""
 
+
+class Long(Exception):
+    """A brief read finds that this call is none: it needs a file, or much computing."""
+
+
 Compute = Callable[[Call, Input], Output]
 """A read-only operation that asks no database but an engine: it may take long and waits in a thread of its own kind."""
 
@@ -65,6 +70,9 @@ class Operation:
     """The record's eventName where it differs from `name`."""
     data_type: str = ""
     """The `resources.type` of data events; empty for management events."""
+    brief: Read | None = None
+    """Answers most calls of `read` in some hundred microseconds and is run on the event loop on SQLite (measured: a thread that
+    computes beside the loop costs more than the answer); raises Long for the others, which `read` answers then in a thread."""
     point: bool = False
     """A read of a few rows by key, run on the event loop on SQLite (measured: cheaper than a thread hop)."""
     streams_in: bool = False

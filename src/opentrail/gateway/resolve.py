@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol
@@ -56,6 +56,7 @@ class _Route:
 
     operation: str
     method: str
+    address: str
     path: re.Pattern[str]
     fixed: Mapping[str, str]
     query: frozenset[str]
@@ -162,7 +163,9 @@ def _by_form(request: Request, candidates: tuple[str, ...], signed: bool) -> Res
 
 def _by_path(request: Request, candidates: tuple[str, ...]) -> Resolved:
     """A REST call, by method, path and sub-resource. A service whose every path is literal goes before one of labels."""
-    spoken = sorted((s for s in candidates if _rest(s)), key=lambda s: _rest(s) == "rest_xml")
+    if not request.query and (known := _literal(candidates).get((request.method, request.path))):
+        return known
+    spoken = _spoken(candidates)
     for service in spoken:
         if found := _match(request, service):
             return found
@@ -172,6 +175,29 @@ def _by_path(request: Request, candidates: tuple[str, ...]) -> Resolved:
     if _rest(spoken[-1]) == "rest_xml":
         raise UnknownCall("rest_xml", spoken[-1], "MethodNotAllowed", "The specified method is not allowed against this resource.", 405)
     raise UnknownCall("rest_json", _only(candidates), "UnknownOperationException", "No operation has this method and path.", 404)
+
+
+@cache
+def _spoken(candidates: tuple[str, ...]) -> Sequence[str]:
+    """The services that speak REST, in the order in which they are asked."""
+    return sorted((s for s in candidates if _rest(s)), key=lambda s: _rest(s) == "rest_xml")
+
+
+@cache
+def _literal(candidates: tuple[str, ...]) -> Mapping[tuple[str, str], Resolved]:
+    """The operations that method and path alone name, where no other is at the same path."""
+    found: dict[tuple[str, str], Resolved] = {}
+    taken: set[tuple[str, str]] = set()
+    for service in _spoken(candidates):
+        every = [route for routes in _table(service)[0].values() for route in routes]
+        if any(route.path.groups for route in every):
+            break  # what follows would have to be weighed against its patterns
+        places = [(route.method, route.address) for route in every]
+        for route, place in zip(every, places, strict=True):
+            if place not in taken and places.count(place) == 1 and not (route.fixed or route.query or route.headers):
+                found[place] = Resolved(service, route.operation, _rest(service), {})
+        taken.update(places)
+    return found
 
 
 def _match(request: Request, service: str) -> Resolved | None:
@@ -217,8 +243,9 @@ def _table(service: str) -> tuple[Mapping[str, tuple[_Route, ...]], frozenset[st
         deprecated = bool(operation.deprecated)
         rank = (not deprecated, -order)
         route = _Route(
-            name, operation.http["method"], _pattern(path), fixed, frozenset(required["querystring"]), frozenset(required["header"]), rank
-        )
+            name, operation.http["method"], path, _pattern(path), fixed, frozenset(required["querystring"]), frozenset(required["header"]),
+            rank,
+        )  # fmt: skip
         methods[route.method] = (*methods.get(route.method, ()), route)
     # Literal paths first: /WriteGetObjectResponse is no bucket.
     literal = {m: tuple(r for r in routes if not r.path.groups) for m, routes in methods.items()}

@@ -6,6 +6,7 @@ import pytest
 
 from opentrail.app import SERVICES
 from opentrail.calls.call import Request
+from opentrail.gateway import resolve as resolving
 from opentrail.gateway.resolve import Routes, UnknownCall, resolve, signing_name
 
 ROUTES = Routes(SERVICES, fhir="healthlake")
@@ -130,3 +131,13 @@ def test_a_service_whose_model_does_not_list_cbor_is_not_called_in_it() -> None:
         resolve(
             request("POST", "/service/CloudTrail_20131101/operation/ListTrails", signed="cloudtrail", smithy_protocol="rpc-v2-cbor"), ROUTES
         )
+
+
+def test_addresses_without_labels_are_what_their_patterns_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    for candidates in {*ROUTES.signed.values(), ROUTES.names}:
+        known = dict(resolving._literal(candidates))
+        with monkeypatch.context() as patch:
+            patch.setattr(resolving, "_literal", lambda names: {})
+            for (method, path), found in known.items():
+                assert resolving._by_path(request(method, path), candidates) == found
+    assert resolving._literal(ROUTES.signed["personalize"])["POST", "/recommendations"].operation == "GetRecommendations"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
+from botocore.model import StructureShape
 
 from opentrail.calls.call import Answer, Request
 from opentrail.contract import OperationContract
@@ -17,7 +19,7 @@ from opentrail.kernel.errors import ServiceError
 def decode(request: Request, contract: OperationContract, labels: Mapping[str, str]) -> Any:
     """The input struct of a request. Raises ServiceError."""
     shape = contract.model.input_shape
-    if shape is None or (not any("location" in member.serialization for member in shape.members.values()) and not rest.payload(shape)):
+    if shape is None or _all_in_body(shape):
         return contract.from_json(request.body)
     contract.refuse_event_stream()
     value = rest.located(contract, shape, request, labels)
@@ -45,6 +47,8 @@ def encode(contract: OperationContract, output: Mapping[str, Any], request_id: s
     """The answer of a call that succeeded."""
     shape = contract.model.output_shape
     lines = [("x-amzn-requestid", request_id)]
+    if shape is not None and _all_in_body(shape):
+        return rest.answer(int(contract.model.http.get("responseCode", 200)), lines, rest.dumps(output), "application/json")
     status = rest.status(contract, shape, output)
     if shape is None:
         return rest.answer(status, lines, b"", "")
@@ -55,6 +59,11 @@ def encode(contract: OperationContract, output: Mapping[str, Any], request_id: s
     apart = {name for name, member in shape.members.items() if "location" in member.serialization}
     body: Any = output.get(payload, {}) if payload else {k: v for k, v in output.items() if k not in apart} if apart else output
     return rest.answer(status, lines, rest.dumps(body), "application/json")
+
+
+@cache
+def _all_in_body(shape: StructureShape) -> bool:
+    return not rest.payload(shape) and not any("location" in member.serialization for member in shape.members.values())
 
 
 def encode_error(contract: OperationContract | None, error: ServiceError, request_id: str) -> Answer:

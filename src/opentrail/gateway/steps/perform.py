@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 
 from opentrail.calls.call import Call
+from opentrail.calls.operation import Long, Read
 from opentrail.gateway.body import Source
 from opentrail.gateway.recording import Outcome
 from opentrail.gateway.rights import authorize_again
 from opentrail.gateway.state import Gateway
 from opentrail.kernel.errors import Unavailable
 from opentrail.store.database import LaneTx
+from opentrail.store.sql import Snapshot
 
 
 async def perform(gateway: Gateway, call: Call, source: Source | None, outcome: Outcome) -> None:
@@ -21,11 +23,17 @@ async def perform(gateway: Gateway, call: Call, source: Source | None, outcome: 
     assert operation is not None, "resolve refuses what is not offered"
     inner = source is None
     if operation.read is not None:
-        reads = partial(_read, call)
-        if operation.point and gateway.database.dialect == "sqlite" and not inner:
-            outcome.output = gateway.glance(reads)
-        else:
-            outcome.output = await gateway.read(reads, inner)
+        glances = gateway.database.dialect == "sqlite" and not inner
+        if operation.point and glances:
+            outcome.output = gateway.glance(partial(_read, call, operation.read))
+            return
+        if operation.brief is not None and glances:
+            try:
+                outcome.output = gateway.glance(partial(_read, call, operation.brief))
+                return
+            except Long:
+                pass
+        outcome.output = await gateway.read(partial(_read, call, operation.read), inner)
         return
     if operation.compute is not None:
         outcome.output = await gateway.compute(partial(operation.compute, call, call.input))
@@ -37,11 +45,8 @@ async def perform(gateway: Gateway, call: Call, source: Source | None, outcome: 
     outcome.perform = partial(_apply, gateway, call, plan)
 
 
-def _read(call: Call, view: Any) -> Mapping[str, Any]:
-    operation = call.target.operation
-    assert operation is not None
-    assert operation.read is not None
-    return operation.read(view, call, call.input)
+def _read(call: Call, read: Read, view: Snapshot) -> Mapping[str, Any]:
+    return read(view, call, call.input)
 
 
 def _apply(gateway: Gateway, call: Call, plan: Any, tx: LaneTx) -> Mapping[str, Any]:

@@ -7,11 +7,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from opentrail.calls.operation import Long
+from opentrail.kernel.settings import Settings
 from opentrail.services.personalize import data, datasets, history, store, streams, subjects
 from opentrail.services.personalize.engine.aims import influence
 from opentrail.services.personalize.engine.columns import open_table
@@ -21,7 +24,7 @@ from opentrail.services.personalize.engine.exploration import Exploration
 from opentrail.services.personalize.engine.models import Model, load_model
 from opentrail.services.personalize.engine.recipes import Recipe
 from opentrail.services.personalize.engine.schemas import Schema
-from opentrail.services.personalize.engine.serving import Campaign
+from opentrail.services.personalize.engine.serving import Campaign, warm
 from opentrail.services.personalize.folders import Folders
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot
@@ -58,15 +61,17 @@ class Cache:
         self._kept: OrderedDict[str, tuple[Source, Deployed]] = OrderedDict()
         self._guard = threading.Lock()
 
-    def get(self, snapshot: Snapshot, folders: Folders, arn: str, source: Source, recipe: Recipe) -> Deployed:
-        """The campaign made of this source."""
+    def get(self, snapshot: Snapshot, settings: Settings, arn: str, source: Source, recipe: Recipe, brief: bool) -> Deployed:
+        """The campaign made of this source. With `brief` raises Long when it has to be loaded."""
         kept = self._kept.get(arn)
         if kept is not None and kept[0] == source:
             return kept[1]
+        if brief:
+            raise Long
         with self._guard:
             kept = self._kept.pop(arn, None)
             if kept is None or kept[0] != source:
-                kept = source, _load(snapshot, folders, source, recipe, kept)
+                kept = source, _load(snapshot, Folders(settings.folder), source, recipe, kept)
             self._kept[arn] = kept
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
@@ -75,6 +80,21 @@ class Cache:
 
 CACHE = Cache()
 """One a process."""
+
+
+class Description(NamedTuple):
+    """What the rows behind a campaign or a recommender say of it. `source` lacks only when items were put last."""
+
+    recipe: Recipe
+    config: Mapping[str, Any]
+    source: Source
+
+
+@lru_cache(maxsize=256)
+def described(target: Resource, subject: Resource, version: Resource, held: tuple[Resource, ...]) -> Description:
+    """Reads those rows: `subject` is the solution (or the recommender itself), `held` are the datasets of its group."""
+    recipe, config = subjects.recipe_of(subject), config_of(target)
+    return Description(recipe, config, _source(config, version, recipe, held))
 
 
 def config_of(target: Resource) -> dict[str, Any]:
@@ -86,6 +106,16 @@ def config_of(target: Resource) -> dict[str, Any]:
 
 def source_of(snapshot: Snapshot, config: Mapping[str, Any], version: Resource, recipe: Recipe, held: Sequence[Resource]) -> Source:
     """What a campaign, a recommender or a batch job of this config is made of now; `held` are the datasets of its group."""
+    return with_puts(snapshot, _source(config, version, recipe, held))
+
+
+def with_puts(snapshot: Snapshot, source: Source) -> Source:
+    """The source with the time of the newest item that was put."""
+    arn, segments, _ = source.items
+    return source._replace(items=(arn, segments, streams.updated(snapshot, arn))) if arn else source
+
+
+def _source(config: Mapping[str, Any], version: Resource, recipe: Recipe, held: Sequence[Resource]) -> Source:
     model = msgspec.json.decode(version.body)["model"]
     items, users = of_type(held, "ACTIONS" if recipe.engine == "actions" else "ITEMS"), of_type(held, "USERS")
     return Source(
@@ -93,7 +123,7 @@ def source_of(snapshot: Snapshot, config: Mapping[str, Any], version: Resource, 
         model,
         Exploration.read(dict(config.get("itemExplorationConfig", {}))) if recipe.explores else None,
         tuple(sorted(config.get("rankingInfluence", {}).items())),
-        (items.arn, tuple(data.segment_names(items)), streams.updated(snapshot, items.arn)) if items else ("", (), 0.0),
+        (items.arn, tuple(data.segment_names(items)), 0.0) if items else ("", (), 0.0),
         (users.arn, tuple(data.segment_names(users))) if users else ("", ()),
     )
 
@@ -111,9 +141,10 @@ def _load(snapshot: Snapshot, folders: Folders, source: Source, recipe: Recipe, 
         attributes = _amended(snapshot, before[0], source, kept.campaign) or _attributes(
             snapshot, folders, source, kept.campaign.model.items
         )
-        return replace(kept, campaign=replace(kept.campaign, attributes=attributes))
+        return replace(kept, campaign=replace(kept.campaign, attributes=attributes))  # the model keeps what `warm` made
     model = influenced(load_model(folder / source.model), dict(source.influence))
     campaign = Campaign(model, recipe, _attributes(snapshot, folders, source, model.items), source.exploration)
+    warm(campaign)
     users = _merged(folders, source.users[1], [], None, (), folder)
     return Deployed(campaign, history.History(folder / history.NAME), users, {name: at for at, name in enumerate(users.ids)})
 

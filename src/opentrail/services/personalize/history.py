@@ -39,7 +39,9 @@ class History:
 
     def __init__(self, folder: Path) -> None:
         self._users = Texts.load(folder / "users").index_of()
-        self._words: dict[str, list[str]] = json.loads((folder / "words.json").read_text("utf-8"))
+        words: dict[str, list[str]] = json.loads((folder / "words.json").read_text("utf-8"))
+        # The code of null, -1, is the last.
+        self._words: dict[str, list[str | None]] = {name: [*values, None] for name, values in words.items()}
         self._columns = {name: _load(folder / f"column.{name}.npy") for name in self._words}
         self._starts, self._item, self._time = (_load(folder / f"{name}.npy") for name in ("starts", "item", "time"))
 
@@ -52,18 +54,18 @@ class History:
         at = self._users.get(user)
         if at is None:
             return ()
-        end = int(self._starts[at + 1])
-        rows = range(max(int(self._starts[at]), end - LONGEST), end)
-        return [Event(int(self._item[row]), int(self._time[row]), self._named(row)) for row in rows]
-
-    def _named(self, row: int) -> dict[str, str | int | float | None]:
-        codes = {name: int(codes[row]) for name, codes in self._columns.items()}
-        return {name: self._words[name][code] if code >= 0 else None for name, code in codes.items()}
+        start, end = self._starts[at : at + 2].tolist()
+        rows = slice(max(start, end - LONGEST), end)
+        columns = [[words[code] for code in self._columns[name][rows].tolist()] for name, words in self._words.items()]
+        named = (dict(zip(self._words, values, strict=True)) for values in zip(*columns, strict=True))
+        return list(map(Event, self._item[rows].tolist(), self._time[rows].tolist(), named))
 
 
 def merged(trained: Sequence[Event], fresh: Sequence[Event]) -> list[Event]:
     """The events of a training and those that were streamed, of which it may have seen some."""
     found = list(trained)
+    if not fresh:
+        return found
     seen = {(event.item, event.time, event.columns.get(_KIND)) for event in found}
     return found + [event for event in fresh if (event.item, event.time, event.columns.get(_KIND)) not in seen]
 

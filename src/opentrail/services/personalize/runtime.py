@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Output
-from opentrail.services.personalize import campaigns, data, datasets, events, filters, recommenders, resources, store, streams, subjects
-from opentrail.services.personalize.deployed import CACHE, Deployed, config_of, of_type, source_of
+from opentrail.calls.operation import Input, Long, Output
+from opentrail.services.personalize import campaigns, data, datasets, events, filters, recommenders, resources, store, streams
+from opentrail.services.personalize.deployed import CACHE, Deployed, described, of_type, with_puts
 from opentrail.services.personalize.engine.filter_language import Filter, check_filter, parse_filter
 from opentrail.services.personalize.engine.filter_plan import Attributes, Event, bind
 from opentrail.services.personalize.engine.recipes import Recipe
@@ -21,11 +21,11 @@ from opentrail.services.personalize.engine.serving import (
     Ask,
     Promotion,
     Recommended,
+    is_brief,
     rank,
     recommend,
     recommend_actions,
 )
-from opentrail.services.personalize.folders import Folders
 from opentrail.services.personalize.history import merged
 from opentrail.services.personalize.store import Resource
 from opentrail.store.sql import Snapshot
@@ -41,7 +41,8 @@ class Asked(NamedTuple):
     deployed: Deployed
     target: Resource
     group: Resource
-    held: list[Resource]
+    held: tuple[Resource, ...]
+    config: Mapping[str, Any]
 
     @property
     def recipe(self) -> Recipe:
@@ -49,9 +50,14 @@ class Asked(NamedTuple):
         return self.deployed.campaign.recipe
 
 
-def get_recommendations(snapshot: Snapshot, call: Call, input: Input) -> Output:
+def get_recommendations_briefly(snapshot: Snapshot, call: Call, input: Input) -> Output:
+    """GetRecommendations where the model is loaded and nothing goes through a whole catalogue. Raises Long elsewhere."""
+    return get_recommendations(snapshot, call, input, brief=True)
+
+
+def get_recommendations(snapshot: Snapshot, call: Call, input: Input, brief: bool = False) -> Output:
     """GetRecommendations."""
-    asked = _either(snapshot, call, input)
+    asked = _either(snapshot, call, input, brief)
     recipe = asked.recipe
     if recipe.type == "PERSONALIZED_RANKING":
         raise resources.invalid("Recipe {name} ranks: call GetPersonalizedRanking.", name=recipe.name)
@@ -66,6 +72,8 @@ def get_recommendations(snapshot: Snapshot, call: Call, input: Input) -> Output:
         item=input.itemId,
         promotion=_promotion(snapshot, call, input, asked),
     )
+    if brief and not is_brief(asked.deployed.campaign, ask):
+        raise Long
     return _answer(call, "itemList", recommend(asked.deployed.campaign, ask))
 
 
@@ -95,15 +103,15 @@ def get_action_recommendations(snapshot: Snapshot, call: Call, input: Input) -> 
     return {"actionList": listed, "recommendationId": f"RID-{call.id}"}
 
 
-def _either(snapshot: Snapshot, call: Call, input: Input) -> Asked:
+def _either(snapshot: Snapshot, call: Call, input: Input, brief: bool) -> Asked:
     if (input.campaignArn is None) == (input.recommenderArn is None):
         raise resources.invalid("Either campaignArn or recommenderArn is required.")
     if input.campaignArn is not None:
-        return _asked(snapshot, call, campaigns.KIND, input.campaignArn)
-    return _asked(snapshot, call, recommenders.KIND, input.recommenderArn)
+        return _asked(snapshot, call, campaigns.KIND, input.campaignArn, brief)
+    return _asked(snapshot, call, recommenders.KIND, input.recommenderArn, brief)
 
 
-def _asked(snapshot: Snapshot, call: Call, kind: str, arn: str) -> Asked:
+def _asked(snapshot: Snapshot, call: Call, kind: str, arn: str, brief: bool = False) -> Asked:
     target = resources.find(snapshot, call, kind, arn)
     if target.status != resources.ACTIVE:
         raise resources.invalid("The {kind} {arn} is {state}: it must be ACTIVE.", kind=kind, arn=arn, state=target.status)
@@ -113,9 +121,10 @@ def _asked(snapshot: Snapshot, call: Call, kind: str, arn: str) -> Asked:
     assert subject is not None, "a solution with campaigns is not deleted"
     group = store.one(snapshot, subject.parent or "")
     assert group is not None, "a group with solutions or recommenders is not deleted"
-    held, recipe = store.children(snapshot, group.arn, datasets.KIND), subjects.recipe_of(subject)
-    source = source_of(snapshot, config_of(target), version, recipe, held)
-    return Asked(CACHE.get(snapshot, Folders(call.tools.settings.folder), target.arn, source, recipe), target, group, held)
+    held = tuple(store.children(snapshot, group.arn, datasets.KIND))
+    recipe, config, source = described(target, subject, version, held)
+    deployed = CACHE.get(snapshot, call.tools.settings, target.arn, with_puts(snapshot, source), recipe, brief)
+    return Asked(deployed, target, group, held, config)
 
 
 def _common(snapshot: Snapshot, call: Call, input: Input, asked: Asked) -> dict[str, Any]:
@@ -196,7 +205,7 @@ def _user(snapshot: Snapshot, asked: Asked, user: str | None) -> Attributes | No
 def _columns(asked: Asked, given: Mapping[str, list[str]] | None) -> list[str]:
     if not given:
         return []
-    if not config_of(asked.target).get("enableMetadataWithRecommendations"):
+    if not asked.config.get("enableMetadataWithRecommendations"):
         raise resources.invalid("The campaign or recommender does not have metadata in recommendations enabled.")
     if set(given) != {"ITEMS"}:
         raise resources.invalid("metadataColumns may name columns of ITEMS only.")
@@ -204,14 +213,17 @@ def _columns(asked: Asked, given: Mapping[str, list[str]] | None) -> list[str]:
 
 
 def _answer(call: Call, member: str, found: list[Recommended]) -> Output:
-    listed = [
-        resources.present(
-            itemId=one.item,
-            score=one.score,
-            promotionName=one.promotion,
-            metadata=dict(one.metadata) or None,
-            reason=list(one.reason) or None,
-        )
-        for one in found
-    ]
-    return {member: listed, "recommendationId": f"RID-{call.id}"}
+    return {member: [_listed(one) for one in found], "recommendationId": f"RID-{call.id}"}
+
+
+def _listed(one: Recommended) -> dict[str, Any]:
+    listed: dict[str, Any] = {"itemId": one.item}
+    if one.score is not None:
+        listed["score"] = one.score
+    if one.promotion is not None:
+        listed["promotionName"] = one.promotion
+    if one.metadata:
+        listed["metadata"] = dict(one.metadata)
+    if one.reason:
+        listed["reason"] = list(one.reason)
+    return listed

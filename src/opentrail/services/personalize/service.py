@@ -157,6 +157,7 @@ RUNTIME_OPERATIONS = (
         "GetRecommendations",
         right("personalize:GetRecommendations", lambda call, input: input.campaignArn or input.recommenderArn or "*"),
         read=runtime.get_recommendations,
+        brief=runtime.get_recommendations_briefly,
     ),
     Operation(
         "GetActionRecommendations",

@@ -25,7 +25,7 @@ class Resource(NamedTuple):
 
 
 _COLUMNS = "arn, kind, account, region, name, domain, status, created, updated, body, parent, uses"
-_ONE = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE arn = :arn")
+_ONE = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE arn = :arn", settled=True)
 _PAGE = Sql(
     f"SELECT {_COLUMNS} FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind"
     " AND (created > :created OR (created = :created AND arn > :arn)) ORDER BY created, arn LIMIT :count"
@@ -36,15 +36,20 @@ _PAGE_BELOW = Sql(
     " AND (created > :created OR (created = :created AND arn > :arn)) ORDER BY created, arn LIMIT :count"
 )
 _CHILDREN = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE parent = :parent ORDER BY created, arn")
-_CHILDREN_OF_KIND = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE parent = :parent AND kind = :kind ORDER BY created, arn")
+_CHILDREN_OF_KIND = Sql(
+    f"SELECT {_COLUMNS} FROM personalize_resource WHERE parent = :parent AND kind = :kind ORDER BY created, arn", settled=True
+)
 _USERS = Sql(f"SELECT {_COLUMNS} FROM personalize_resource WHERE uses = :uses ORDER BY created, arn LIMIT 1")
 _COUNT = Sql("SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind")
 _INSERT = Sql(
     f"INSERT INTO personalize_resource ({_COLUMNS})"
-    " VALUES (:arn, :kind, :account, :region, :name, :domain, :status, :created, :updated, :body, :parent, :uses)"
+    " VALUES (:arn, :kind, :account, :region, :name, :domain, :status, :created, :updated, :body, :parent, :uses)",
+    settled=True,
 )
-_UPDATE = Sql("UPDATE personalize_resource SET status = :status, updated = :updated, body = :body, uses = :uses WHERE arn = :arn")
-_DELETE = Sql("DELETE FROM personalize_resource WHERE arn = :arn")
+_UPDATE = Sql(
+    "UPDATE personalize_resource SET status = :status, updated = :updated, body = :body, uses = :uses WHERE arn = :arn", settled=True
+)
+_DELETE = Sql("DELETE FROM personalize_resource WHERE arn = :arn", settled=True)
 
 _UNDER_WAY = Sql(
     "SELECT COUNT(*) FROM personalize_resource WHERE account = :account AND region = :region AND kind = :kind"

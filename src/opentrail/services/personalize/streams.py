@@ -34,9 +34,11 @@ _WHO = Sql(
 _OF_USER = Sql(
     "SELECT body FROM personalize_event WHERE dataset_group = :dataset_group AND user_id = :user ORDER BY time DESC, id DESC LIMIT :count"
 )
-_OF_SESSION = Sql(
-    "SELECT body FROM personalize_event WHERE dataset_group = :dataset_group AND session_id = :session AND user_id IS NULL"
-    " ORDER BY time DESC, id DESC LIMIT :count"
+_OF_WHO = Sql(
+    "SELECT * FROM (SELECT 'user' AS what, body, user_id FROM personalize_event"
+    " WHERE dataset_group = :dataset_group AND user_id = :who ORDER BY time DESC, id DESC LIMIT :count) AS of_user"
+    " UNION ALL SELECT * FROM (SELECT 'session' AS what, body, user_id FROM personalize_event"
+    " WHERE dataset_group = :dataset_group AND session_id = :who ORDER BY time DESC, id DESC LIMIT :count) AS of_session"
 )
 _KNOWN = Sql(
     "SELECT id, user_id, body FROM personalize_event"
@@ -72,13 +74,14 @@ def add(tx: Tx, events: list[Streamed]) -> None:
 
 def newest(snapshot: Snapshot, group: str, who: str, count: int) -> list[str]:
     """The rows of the newest events of a user; of a session (its user's, once known) when there is no such user."""
-    rows = snapshot.all(_OF_USER, dataset_group=group, user=who, count=count)
-    if not rows:
-        user = user_of(snapshot, group, who)
-        if user is not None:
-            return newest(snapshot, group, user, count) if user != who else []
-        rows = snapshot.all(_OF_SESSION, dataset_group=group, session=who, count=count)
-    return [str(row[0]) for row in rows]
+    rows = snapshot.all(_OF_WHO, dataset_group=group, who=who, count=count)
+    own = [str(row[1]) for row in rows if row[0] == "user"]
+    if own or not rows:
+        return own
+    user = rows[0][2]  # once one event of a session names its user, all do
+    if user is None:
+        return [str(row[1]) for row in rows]
+    return [str(row[0]) for row in snapshot.all(_OF_USER, dataset_group=group, user=str(user), count=count)]
 
 
 def known(snapshot: Snapshot, group: str) -> Iterator[tuple[str, str]]:

@@ -50,13 +50,24 @@ class Texts(Sequence[str]):
         for stop in range(0, len(self), 65_536):
             ends = self._ends[stop : stop + 65_536].tolist()
             block = self._data[start : ends[-1]].tobytes()
-            for end in ends:
-                yield block[start - ends[-1] + len(block) : end - ends[-1] + len(block)].decode("utf-8")
-                start = end
+            text, base = block.decode("utf-8"), start
+            starts = [start, *ends[:-1]]
+            if len(text) == len(block):
+                yield from [text[first - base : end - base] for first, end in zip(starts, ends, strict=True)]
+            else:
+                yield from [str(block[first - base : end - base], "utf-8") for first, end in zip(starts, ends, strict=True)]
+            start = ends[-1]
+
+    def at(self, places: NDArray[np.int64]) -> list[str]:
+        """The strings at some places (none of them negative)."""
+        ends = self._ends[places].tolist()
+        starts = np.where(places > 0, self._ends[places - 1], 0).tolist()
+        data = memoryview(self._data.data)
+        return [str(data[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
 
     def index_of(self) -> dict[str, int]:
         """The position of each string (the last of equal ones)."""
-        return {value: position for position, value in enumerate(self)}
+        return dict(zip(self, range(len(self)), strict=True))
 
     @staticmethod
     def of(values: Sequence[str]) -> Texts:
@@ -83,6 +94,9 @@ class Amended(Texts):
         known: Mapping[int, str] = before._changes if isinstance(before, Amended) else {}
         super().__init__(before._data, before._ends)
         self._changes: dict[int, str] = {**known, **changes}
+
+    def at(self, places: NDArray[np.int64]) -> list[str]:
+        return [self[place] for place in places.tolist()]
 
     def __getitem__(self, index: int) -> str:  # type: ignore[override]
         return self._changes[index] if index in self._changes else super().__getitem__(index)

@@ -32,6 +32,11 @@ def fit_tastes(data: Interactions, users: Entities) -> tuple[Card, dict[str, NDA
     return {"tastes": card["context"]}, {f"taste_{name.removeprefix('context_')}": lift for name, lift in arrays.items()}
 
 
+def has_taste(card: Card, user: Mapping[str, object]) -> bool:
+    """Whether something is known of users with these attributes."""
+    return any(user.get(name) in values for name, values in card.get("tastes", {}).items())
+
+
 def taste_boost(card: Card, arrays: Mapping[str, NDArray[Any]], user: Mapping[str, object]) -> NDArray[np.float32] | None:
     """The summed lift of all items for a user of these attributes, or None when nothing is known of such users."""
     rows = [

@@ -43,7 +43,7 @@ class Entities:
 
 def merge_entities(tables: Sequence[Table], order: Sequence[str] = ()) -> Entities:
     """Merge segments of Items, Users or Actions (oldest first): `order` first, then new ids as they come; absent values are null."""
-    position = {name: at for at, name in enumerate(order)}
+    position = dict(zip(order, range(len(order)), strict=True))
     places = []
     for table in tables:
         ids = table.columns[_KEYS[table.schema.name]]

@@ -69,16 +69,21 @@ def _by_birth(arrays: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray
     return arrays["created"][few][order], few[order]
 
 
+def young(how: Exploration, model: Model, now: int) -> NDArray[np.int64]:
+    """The items that may be explored, the oldest first."""
+    born, few = model.kept("young", lambda: _by_birth(model.arrays))
+    first, last = born.searchsorted(np.array([int(now - how.age * DAY), now], born.dtype), side="right").tolist()
+    return few[first:last]
+
+
 def mix_in(
     best: list[tuple[int, float | None]], how: Exploration, model: Model, mask: Mask | None, now: int, seed: int
 ) -> tuple[list[tuple[int, float | None]], frozenset[int]]:
     """Replace about `weight` of the places of `best` by young items that pass `mask`: the new list and which items explore."""
-    born, few = model.kept("young", lambda: _by_birth(model.arrays))
-    span = np.array([int(now - how.age * DAY), now], born.dtype)
-    pool = few[slice(*np.searchsorted(born, span, side="right").tolist())]
-    pool = np.sort(pool if mask is None else pool[mask[pool]])
+    pool = young(how, model, now)
     if not len(pool):
         return best, frozenset()
+    pool = np.sort(pool if mask is None else pool[mask[pool]])
     pool = pool[~np.isin(pool, [at for at, _ in best])]
     rng = np.random.default_rng(seed)
     places = np.flatnonzero(rng.random(len(best)) < how.weight)[: len(pool)]

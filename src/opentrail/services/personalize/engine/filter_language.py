@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn
 
 from opentrail.kernel.errors import Content
@@ -44,6 +44,7 @@ class Parameter:
 
 Value = str | float | Parameter
 ANY = "*"
+INTERACTIONS = ("Interactions", "ActionInteractions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +70,20 @@ class Expression:
     target: str
     where: tuple[tuple[Comparison, ...], ...]
     when: tuple[Comparison, ...] = ()
+    parameters: frozenset[str] = field(init=False, repr=False, compare=False)
+    """The names of its placeholders."""
+    fixed: bool = field(init=False, repr=False, compare=False)
+    """Whether attributes of the rows alone say which ones it names: no placeholder, no IF, no interactions."""
+
+    def __post_init__(self) -> None:
+        named: frozenset[str] = frozenset().union(*(one.parameters for one in self.comparisons))
+        object.__setattr__(self, "parameters", named)
+        object.__setattr__(self, "fixed", not named and not self.when and self.where[0][0].dataset not in INTERACTIONS)
 
     @property
     def comparisons(self) -> tuple[Comparison, ...]:
         """All comparisons, those of IF included."""
         return (*(one for group in self.where for one in group), *self.when)
-
-    @property
-    def parameters(self) -> frozenset[str]:
-        """The names of its placeholders."""
-        return frozenset().union(*(one.parameters for one in self.comparisons))
 
 
 Filter = tuple[Expression, ...]

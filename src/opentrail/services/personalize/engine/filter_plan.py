@@ -7,11 +7,12 @@ need no new inversion. Conditions on interactions see the latest 100 events of t
 from __future__ import annotations
 
 import operator
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.engine.filter_language import (
     ANY,
+    INTERACTIONS,
     Comparison,
     Expression,
     Filter,
@@ -39,15 +41,15 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 Where = tuple[tuple[Comparison, ...], ...]
 Attributes = Mapping[str, str | int | float | None]
+NOTHING: Attributes = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event of a user: index of the item (-1: unknown to the model), time, and its columns (EVENT_TYPE, metadata)."""
 
     item: int
     time: int
-    columns: Attributes = field(default_factory=dict)
+    columns: Attributes = NOTHING
 
 
 class FilterTable:
@@ -57,22 +59,39 @@ class FilterTable:
         self.rows = len(entities)
         self._columns = entities.columns
         self._codes_of: dict[str, dict[str, list[int]]] = {}
-        self._masks: OrderedDict[Comparison | Where, Mask] = OrderedDict()
+        self._masks: OrderedDict[Comparison | Where | Filter, Mask] = OrderedDict()
+        self._guard = threading.Lock()
 
     def mask(self, where: Where) -> Mask:
         """The rows for which bound conditions hold (read-only, shared); null fulfils NOT IN only."""
         return self._kept(where, lambda: _union([_intersection([self._comparison(one) for one in group]) for group in where]))
 
+    def whole(self, parsed: Filter, compute: Callable[[], Mask]) -> Mask:
+        """The same for all expressions of a filter that are `fixed`."""
+        return self._kept(parsed, compute)
+
+    def knows(self, parsed: Filter) -> bool:
+        """Whether the rows of a bound filter are at hand, but for those that the events of a user say."""
+        if all(one.fixed for one in parsed):
+            return not parsed or parsed in self._masks
+        return all(one.where[0][0].dataset in INTERACTIONS or one.where in self._masks for one in parsed)
+
     def _comparison(self, one: Comparison) -> Mask:
         return self._kept(one, lambda: self._compute(one, [value for value in one.values if not isinstance(value, Parameter)]))
 
-    def _kept(self, key: Comparison | Where, compute: Callable[[], Mask]) -> Mask:
-        known = self._masks.get(key)
-        if known is None:
-            known = self._masks[key] = compute()
-            if len(self._masks) > _MASKS_KEPT:
+    def _kept(self, key: Comparison | Where | Filter, compute: Callable[[], Mask]) -> Mask:
+        with self._guard:
+            known = self._masks.get(key)
+            if known is not None:
+                self._masks.move_to_end(key)
+                return known
+        # Outside the guard: two threads may compute the same mask, none waits for another one.
+        made = compute()
+        with self._guard:
+            self._masks[key] = made
+            while len(self._masks) > _MASKS_KEPT:
                 self._masks.popitem(last=False)
-        return known
+        return made
 
     def _compute(self, one: Comparison, values: Sequence[str | float]) -> Mask:
         column = self._columns.get(one.field)
@@ -109,6 +128,8 @@ def _invert(vocabulary: Sequence[str]) -> dict[str, list[int]]:
 def bind(parsed: Filter, filter_values: Mapping[str, str]) -> Filter:
     """Put the values of a call into a filter. EXCLUDE expressions with a value missing drop out; INCLUDE ones refuse."""
     needed, known = parameters_of(parsed)
+    if not known and not filter_values:
+        return parsed
     if filter_values.keys() - known:
         raise InvalidInput("The filter has no parameter of a name given in filterValues.")
     if needed - filter_values.keys():
@@ -135,13 +156,24 @@ def allowed(parsed: Filter, table: FilterTable, events: Sequence[Event] = (), us
 
     INCLUDE expressions add up, EXCLUDE ones are taken away after them, whatever their order; one whose IF fails does not count.
     """
+    if parsed and all(one.fixed for one in parsed):
+        return table.whole(parsed, lambda: _fixed(parsed, table))
+    return _let_through(parsed, table, latest(events) if parsed else (), user or {})
+
+
+def _fixed(parsed: Filter, table: FilterTable) -> Mask:
+    rows = _let_through(parsed, table, (), {})
+    assert rows is not None, "an expression without IF counts"
+    return rows
+
+
+def _let_through(parsed: Filter, table: FilterTable, recent: Sequence[Event], user: Attributes) -> Mask | None:
     included: Mask | None = None
     excluded: Mask | None = None
-    recent = latest(events) if parsed else []
     for one in parsed:
         if one.parameters:
             raise InvalidInput("The filter has parameters that were not supplied.")
-        if not all(holds(condition, user or {}) for condition in one.when):
+        if not all(holds(condition, user) for condition in one.when):
             continue
         rows = _rows(one, table, recent)
         if one.include:
@@ -191,7 +223,7 @@ def _as_number(value: object) -> float | None:
 
 
 def _rows(expression: Expression, table: FilterTable, recent: Sequence[Event]) -> Mask:
-    if expression.where[0][0].dataset in ("Interactions", "ActionInteractions"):
+    if expression.where[0][0].dataset in INTERACTIONS:
         result = np.zeros(table.rows, np.bool_)
         for event in recent:
             if event.item >= 0 and any(all(holds(one, event.columns) for one in group) for group in expression.where):

@@ -144,10 +144,29 @@ def _strongest(row: NDArray[np.int64], value: NDArray[np.float32], items: int, k
 def history_scores(near: Neighbours, history: NDArray[Any], decay: float, length: int, items: int) -> Scores:
     """Score all items for a history (oldest first): neighbours of its last `length` items, each step back weighing `decay`."""
     scores = np.zeros(items, np.float32)
-    recent = np.asarray(history[-length:][::-1], np.int64)
-    start, end = near.starts[recent], near.starts[recent + 1]
-    spans = [slice(*span) for span in zip(start.tolist(), end.tolist(), strict=True)]
-    if spans:
-        items_near, values = (np.concatenate([part[span] for span in spans]) for part in (near.item, near.value))
-        np.add.at(scores, items_near, values * np.repeat((decay ** np.arange(len(recent))).astype(np.float32), end - start))
+    np.add.at(scores, *_weighed(near, history, decay, length))
     return scores
+
+
+def near_scores(near: Neighbours, history: NDArray[Any], decay: float, length: int) -> tuple[NDArray[np.int64], Scores]:
+    """The same for the neighbours alone (ascending): cost follows their number, not that of the catalogue."""
+    item, value = _weighed(near, history, decay, length)
+    if not len(item):
+        return np.zeros(0, np.int64), value
+    # One integer holds item and place: sorting those is several times as fast as an argsort, and keeps the order of the places.
+    order = np.sort((item.astype(np.int64) << 32) + np.arange(len(item)))
+    sorted_: NDArray[np.int64] = order >> 32
+    first = np.concatenate(([0], np.flatnonzero(sorted_[1:] != sorted_[:-1]) + 1))
+    summed: Scores = np.add.reduceat(value[order & 0xFFFFFFFF], first)
+    return sorted_[first], summed
+
+
+def _weighed(near: Neighbours, history: NDArray[Any], decay: float, length: int) -> tuple[Codes, Scores]:
+    """The neighbours of each of the last items one after the other, and how much each weighs."""
+    recent = np.asarray(history[-length:][::-1], np.int64)
+    start = near.starts[recent]
+    count = near.starts[recent + 1] - start
+    end = np.cumsum(count)
+    places = np.arange(end[-1] if len(end) else 0) + np.repeat(start - end + count, count)
+    step = np.repeat(np.power(decay, np.arange(len(recent))).astype(np.float32), count)
+    return near.item[places], near.value[places] * step

@@ -12,7 +12,8 @@ from opentrail.services.personalize.engine import sequence
 from opentrail.services.personalize.engine.columns import Mask
 from opentrail.services.personalize.engine.counting import Scores
 from opentrail.services.personalize.engine.models import Model
-from opentrail.services.personalize.engine.neighbours import Neighbours, history_scores
+from opentrail.services.personalize.engine.neighbours import Neighbours, history_scores, near_scores
+from opentrail.services.personalize.engine.topk import top_k
 
 History = NDArray[Any]
 RELATED_BOOST = 0.1
@@ -34,8 +35,8 @@ def score_item(model: Model, item: int) -> Scores:
     """Scores of all items as company of `item`, which itself never counts."""
     if model.card["kind"] == "neighbours":
         scores = np.full(len(model.items), -np.inf, np.float32)
-        start, end = model.arrays["near_starts"][item : item + 2]
-        scores[model.arrays["near_item"][start:end]] = model.arrays["near_value"][start:end]
+        near, value = score_near(model, item)
+        scores[near] = value
     elif model.card["kind"] == "fixed":
         scores = np.array(model.arrays["popular"], np.float32)
     else:
@@ -44,16 +45,24 @@ def score_item(model: Model, item: int) -> Scores:
     return scores
 
 
+def score_near(model: Model, item: int) -> tuple[NDArray[np.int64], Scores]:
+    """The same for a model of neighbours and those items alone (ascending) that have a score."""
+    start, end = model.arrays["near_starts"][item : item + 2].tolist()
+    near = model.arrays["near_item"][start:end].astype(np.int64)
+    order = np.argsort(near)
+    order = order[near[order] != item]
+    return near[order], model.arrays["near_value"][start:end][order]
+
+
 def neighbours_of(arrays: Mapping[str, NDArray[Any]]) -> Neighbours:
     """The neighbour lists of a model's arrays."""
     return Neighbours(arrays["near_starts"], arrays["near_item"], arrays["near_value"])
 
 
 class Sparse(NamedTuple):
-    """Scores of a model of neighbours: `items` (ascending) have `scores` of their own, all others (where `near` is 0) that of their
-    popularity. `mass` is what the softmax of all others sums up to, before the shift that keeps exponents small."""
+    """Scores of a model of neighbours: `items` (ascending) have `scores` of their own, all others that of their popularity. `mass` is
+    what the softmax of all others sums up to, before the shift that keeps exponents small."""
 
-    near: Scores
     items: NDArray[np.int64]
     scores: Scores
     mass: float
@@ -61,33 +70,61 @@ class Sparse(NamedTuple):
 
 def score_sparsely(model: Model, history: History) -> Sparse:
     """What `score_history` says for a model of neighbours and a user with a history, without touching every item."""
-    weight, temperature = np.float32(model.card["popular_weight"]), float(model.card.get("temperature", 1.0))
-    near = history_scores(neighbours_of(model.arrays), history, model.card["decay"], model.card["length"], len(model.items))
+    weight = np.float32(model.card["popular_weight"])
+    items, near = near_scores(neighbours_of(model.arrays), history, model.card["decay"], model.card["length"])
     repeats = model.card.get("repeats", True)
     if not repeats:
-        near[history] += np.float32(1e-30)
-    items = np.flatnonzero(near > 0)
-    scores = np.asarray(near[items] + model.arrays["popular"][items] * weight, np.float32)
+        taken = np.setdiff1d(history, items)
+        items, near = np.concatenate((items, taken)), np.concatenate((near, np.zeros(len(taken), np.float32)))
+        order = np.argsort(items)
+        items, near = items[order], near[order]
+    scores = np.asarray(near + model.arrays["popular"][items] * weight, np.float32)
     if not repeats:
         taken = np.searchsorted(items, history)
         scores[taken] = np.minimum(scores[taken], 0) - 1e3
-    raised = model.kept("raised", lambda: np.exp(model.arrays["popular"].astype(np.float64) * float(weight) / temperature))
-    total = model.kept("mass", lambda: float(raised.sum()))
-    return Sparse(near, items, scores, max(total - float(raised[items].sum()), 0.0))
+    raised, total = popular_mass(model)
+    return Sparse(items, scores, max(total - float(raised[items].sum()), 0.0))
 
 
-def by_popularity(model: Model, k: int, near: Scores, mask: Mask | None) -> NDArray[np.int64]:
-    """The k most popular items that the mask lets through and that have no score of their own (`near` is 0)."""
-    order = model.kept("order", lambda: np.argsort(-model.arrays["popular"], kind="stable"))
-    span, found = 8 * k, np.zeros(0, np.int64)
-    while len(found) < k:
-        found = order[:span]
-        found = found[near[found] == 0]
-        found = found[mask[found]] if mask is not None else found
-        if span >= len(order):
-            break
-        span *= 8
-    return found[:k]
+def popular_mass(model: Model) -> tuple[NDArray[np.float64], float]:
+    """What each item of a model of neighbours adds to the softmax by its popularity alone, and the sum."""
+    return model.kept("mass", lambda: _mass(model, float(model.card["popular_weight"]) / float(model.card.get("temperature", 1.0))))
+
+
+def popular_shares(model: Model) -> tuple[NDArray[np.float64], float]:
+    """What the softmax makes of the popularity of each item, before it is divided by the second value, their sum."""
+    return model.kept("popular shares", lambda: _mass(model, 1 / float(model.card.get("temperature", 1.0)), shift=True))
+
+
+def _mass(model: Model, scale: float, shift: bool = False) -> tuple[NDArray[np.float64], float]:
+    popular = model.arrays["popular"].astype(np.float64)
+    raised: NDArray[np.float64] = np.exp((popular - popular.max(initial=0.0) if shift else popular) * scale)
+    return raised, float(raised.sum())
+
+
+def by_popularity(model: Model, k: int, but: NDArray[np.int64], mask: Mask | None) -> NDArray[np.int64]:
+    """The k most popular items that the mask lets through, without those of `but` (ascending); equal ones by index."""
+    order = popular_order(model)
+    first = order[: 8 * k + len(but)]
+    found = _without(first if mask is None else first[mask[first]], but)
+    if len(found) >= k or mask is None:
+        return found[:k]
+    # Few are let through: those are looked at instead of going down the whole order.
+    left: NDArray[np.int64] = _without(np.flatnonzero(mask), but)
+    return left[top_k(np.asarray(model.arrays["popular"][left], np.float32), k)]
+
+
+def popular_order(model: Model) -> NDArray[np.int64]:
+    """All items, the most popular first, equal ones by index."""
+    order: NDArray[np.int64] = model.kept("order", lambda: np.argsort(-model.arrays["popular"], kind="stable"))
+    return order
+
+
+def _without(items: NDArray[np.int64], but: NDArray[np.int64]) -> NDArray[np.int64]:
+    if not len(but):
+        return items
+    other: NDArray[np.bool_] = but[np.minimum(np.searchsorted(but, items), len(but) - 1)] != items
+    return items[other]
 
 
 def _by_neighbours(model: Model, history: History) -> Scores:

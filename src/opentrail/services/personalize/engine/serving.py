@@ -8,31 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opentrail.services.personalize.engine import sequence
-from opentrail.services.personalize.engine.columns import Mask
-from opentrail.services.personalize.engine.context import context_boost, taste_boost
+from opentrail.services.personalize.engine.columns import Column, Mask
+from opentrail.services.personalize.engine.context import context_boost, has_taste, taste_boost
 from opentrail.services.personalize.engine.counting import Scores
 from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.errors import InvalidInput
-from opentrail.services.personalize.engine.exploration import Exploration, mix_in
+from opentrail.services.personalize.engine.exploration import Exploration, mix_in, young
 from opentrail.services.personalize.engine.filter_language import Filter
 from opentrail.services.personalize.engine.filter_plan import Attributes, Event, FilterTable, allowed
 from opentrail.services.personalize.engine.models import Model
 from opentrail.services.personalize.engine.propensity import TAKEN, action_scores
 from opentrail.services.personalize.engine.recipes import Recipe
-from opentrail.services.personalize.engine.scoring import RELATED_BOOST, by_popularity, score_history, score_item, score_sparsely
+from opentrail.services.personalize.engine.scoring import (
+    RELATED_BOOST,
+    by_popularity,
+    popular_mass,
+    popular_order,
+    popular_shares,
+    score_history,
+    score_item,
+    score_near,
+    score_sparsely,
+)
 from opentrail.services.personalize.engine.topk import search, top_k
 
 MOST_RESULTS = 500
 DEFAULT_RESULTS = 25
 EXACT_SOFTMAX = 100_000
 STRIDE = 16
+FEW_ITEMS = 5_000
+"""Catalogues of up to this size may be gone through in a call that is brief."""
+NOBODY = np.zeros(0, np.int64)
+EVERYBODY = slice(None)
 """Up to EXACT_SOFTMAX items the softmax is summed over all; above, the items not returned are estimated from every 16th."""
 MOST_COLUMNS = 10
+NO_METADATA: Mapping[str, str] = MappingProxyType({})
 PROMOTED, EXPLORED, POPULAR = "Promoted item", "Exploration", "Popular item"
 WITH_REASONS = frozenset({"aws-user-personalization-v2"})
 """Recipes whose answers carry reasons, in the words of the PredictedItem shape."""
@@ -84,8 +102,7 @@ class Ask:
     seed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Recommended:
+class Recommended(NamedTuple):
     """One item of an answer; `score` only for recipes that have scores, `promotion` the name of the promotion it comes from,
     `reason` why it is there (user-personalization-v2 only)."""
 
@@ -93,7 +110,7 @@ class Recommended:
     score: float | None = None
     promotion: str | None = None
     reason: tuple[str, ...] = ()
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = NO_METADATA
 
 
 def recommend(campaign: Campaign, ask: Ask) -> list[Recommended]:
@@ -115,8 +132,31 @@ def recommend(campaign: Campaign, ask: Ask) -> list[Recommended]:
         best, fresh = mix_in(best, campaign.exploration, campaign.model, mask, ask.now, ask.seed)
     # A user without history gets popular items, and is told so.
     plain = POPULAR if campaign.recipe.type == "USER_PERSONALIZATION" and not len(history) else None
-    placed = [_present(campaign, at, score, ask, EXPLORED if at in fresh else plain) for at, score in best]
-    return _spread(placed, [_present(campaign, at, score, ask, PROMOTED) for at, score in promoted], ask.seed)
+    reasons = [EXPLORED if at in fresh else plain for at, _ in best]
+    return _spread(_present(campaign, best, ask, reasons), _present(campaign, promoted, ask, [PROMOTED] * len(promoted)), ask.seed)
+
+
+def is_brief(campaign: Campaign, ask: Ask) -> bool:
+    """Whether `recommend` does nothing for every item of a large catalogue and runs no network: some hundred microseconds."""
+    model, kind = campaign.model, campaign.model.card["kind"]
+    if len(model.items) <= FEW_ITEMS:
+        return kind in ("neighbours", "fixed", "vectors")
+    whole = bool(ask.context) or "boost" in model.arrays or has_taste(model.card, ask.user or {})
+    unknown = not all(campaign.table.knows(one) for one in (ask.rules, ask.promotion.rules if ask.promotion is not None else ()))
+    how = campaign.exploration if campaign.recipe.explores else None
+    explored = how is not None and len(young(how, model, ask.now)) > FEW_ITEMS
+    return kind in ("neighbours", "fixed") and not whole and not unknown and not explored
+
+
+def warm(campaign: Campaign) -> None:
+    """Makes what every call needs and takes long, once, before the first."""
+    model = campaign.model
+    model.index("")
+    if "popular" in model.arrays:
+        popular_order(model)
+        popular_shares(model)
+    if model.card["kind"] == "neighbours":
+        popular_mass(model)
 
 
 def rank(campaign: Campaign, ask: Ask, candidates: Sequence[str]) -> list[Recommended]:
@@ -131,8 +171,8 @@ def rank(campaign: Campaign, ask: Ask, candidates: Sequence[str]) -> list[Recomm
     found = [at for _, at in kept if at >= 0]
     scores = (score_history(campaign.model, history_of(ask.events)) + _boost(campaign, ask))[found]
     share = _shares(scores, scores[:0], len(scores), campaign.model.card.get("temperature", 1.0))
-    order = np.argsort(-scores, kind="stable")
-    ranked = [_present(campaign, found[at], float(share[at]), ask) for at in order]
+    order = np.argsort(-scores, kind="stable").tolist()
+    ranked = _present(campaign, [(found[at], float(share[at])) for at in order], ask, [None] * len(order))
     return ranked + [Recommended(name, 0.0) for name, at in kept if at < 0]
 
 
@@ -156,8 +196,11 @@ def recommend_actions(campaign: Campaign, ask: Ask) -> list[Recommended]:
 
 def history_of(events: Sequence[Event]) -> NDArray[np.int64]:
     """The known items of events, oldest first."""
-    ordered = sorted(events, key=lambda event: event.time)
+    ordered = sorted(events, key=_BY_TIME)
     return np.array([event.item for event in ordered if event.item >= 0], np.int64)
+
+
+_BY_TIME = attrgetter("time")
 
 
 def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask | None, k: int) -> list[tuple[int, float | None]]:
@@ -167,8 +210,12 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
     if recipe.type == "RELATED_ITEMS":
         return [(at, None) for at in _related(model, model.index(ask.item or ""), mask, k).tolist()]
     if recipe.type == "POPULAR_ITEMS":
-        return [(at, None) for at in top_k(score_history(model, history), k, mask).tolist()]
+        return [(at, None) for at in by_popularity(model, k, NOBODY, mask).tolist()]
     boost = _boost(campaign, ask)
+    if not len(history) and not isinstance(boost, np.ndarray) and not has_taste(model.card, ask.user or {}):
+        best = by_popularity(model, k, NOBODY, mask)
+        raised, total = popular_shares(model)
+        return list(zip(best.tolist(), (raised[best] / total).tolist(), strict=True))
     if model.card["kind"] == "neighbours" and len(history) and not isinstance(boost, np.ndarray):
         return _sparse(model, history, mask, k)
     if model.card["kind"] == "sequence" and "probes" in model.card and len(history) and not isinstance(boost, np.ndarray):
@@ -188,20 +235,22 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
 def _sparse(model: Model, history: NDArray[np.int64], mask: Mask | None, k: int) -> list[tuple[int, float | None]]:
     """The same for a model of neighbours: few items have a score of their own, the others come by popularity."""
     found = score_sparsely(model, history)
-    able = found.items if mask is None else found.items[mask[found.items]]
-    scores = found.scores if mask is None else found.scores[mask[found.items]]
+    weight, temperature = np.float32(model.card["popular_weight"]), float(model.card.get("temperature", 1.0))
+    open_ = None if mask is None else mask[found.items]
+    able, scores = (found.items, found.scores) if open_ is None else (found.items[open_], found.scores[open_])
     first = top_k(scores, k)
-    others = by_popularity(model, k, found.near, mask)
-    items = np.concatenate([able[first], others])
-    scores = np.concatenate([scores[first], model.arrays["popular"][others] * np.float32(model.card["popular_weight"])])
-    order = np.lexsort((items, -scores))[:k]
-    items, scores = items[order], scores[order].astype(np.float64)
+    items, scores = able[first], scores[first]
+    # Where k items of their own beat even the most popular one, no other is looked for.
+    if len(first) < k or scores[-1] <= model.kept("most", lambda: model.arrays["popular"].max(initial=0.0)) * weight:
+        others = by_popularity(model, k, found.items, mask)
+        items, scores = np.concatenate([items, others]), np.concatenate([scores, model.arrays["popular"][others] * weight])
+        order = np.lexsort((items, -scores))[:k]
+        items, scores = items[order], scores[order]
     if not len(items):
         return []
-    temperature = float(model.card.get("temperature", 1.0))
     top = max(float(found.scores.max(initial=-np.inf)), float(scores[0]))
     own = float(np.exp((found.scores.astype(np.float64) - top) / temperature).sum())
-    share = np.exp((scores - top) / temperature) / (own + found.mass * np.exp(-top / temperature))
+    share = np.exp((scores.astype(np.float64) - top) / temperature) / (own + found.mass * np.exp(-top / temperature))
     return list(zip(items.tolist(), share.tolist(), strict=True))
 
 
@@ -216,17 +265,18 @@ def _popular_for(model: Model, ask: Ask) -> Scores:
 
 def _related(model: Model, item: int, mask: Mask | None, k: int) -> NDArray[np.int64]:
     if item < 0:
-        return top_k(np.asarray(model.arrays["popular"], np.float32), k, mask)
+        return by_popularity(model, k, NOBODY, mask)
     if "probes" in model.card:
         best, near = _by_index(model, np.asarray(model.arrays["vectors"][item]), mask, OVERFETCH * k if "boost" in model.arrays else k + 1)
         if "boost" in model.arrays:
             best = best[np.argsort(-(near + np.float32(RELATED_BOOST) * model.arrays["boost"][best]), kind="stable")]
         others: NDArray[np.int64] = best[best != item]
         return others[:k]
-    scores = score_item(model, item)
+    company, scores = score_near(model, item) if model.card["kind"] == "neighbours" else (EVERYBODY, score_item(model, item))
     if "boost" in model.arrays:
-        scores += np.float32(RELATED_BOOST) * model.arrays["boost"]
-    best = top_k(scores, k, mask)
+        scores += np.float32(RELATED_BOOST) * model.arrays["boost"][company]
+    best = top_k(scores, k, None if mask is None else mask[company])
+    best = best if isinstance(company, slice) else company[best]
     # An item without company (too rare, or trimmed) is answered like an unknown one.
     return best if len(best) else _related(model, -1, mask, k)
 
@@ -281,7 +331,9 @@ def _boost(campaign: Campaign, ask: Ask) -> NDArray[np.float32] | float:
 
 def _without_dropped(campaign: Campaign, ask: Ask, mask: Mask | None) -> Mask | None:
     drops = campaign.recipe.drops
-    items = [e.item for e in ask.events if e.item >= 0 and drops and str(e.columns.get("EVENT_TYPE")).lower() == drops.lower()]
+    if not drops:
+        return mask
+    items = [e.item for e in ask.events if e.item >= 0 and str(e.columns.get("EVENT_TYPE")).lower() == drops.lower()]
     if not items:
         return mask
     mask = np.ones(campaign.table.rows, np.bool_) if mask is None else mask.copy()
@@ -307,18 +359,27 @@ def _spread(usual: list[Recommended], promoted: list[Recommended], seed: int) ->
     return [next(second) if place in places else next(first) for place in range(total)]
 
 
-def _present(campaign: Campaign, at: int, score: float | None, ask: Ask, reason: str | None = None) -> Recommended:
-    metadata: dict[str, str] = {}
-    for name in ask.columns:
-        column = campaign.attributes.columns.get(name) if campaign.attributes is not None else None
-        if column is None:
-            raise InvalidInput("The Items dataset has no column of a name given in metadataColumns.")
-        value = column.value(at)
-        if value is not None:
-            metadata[name] = str(value)
-    promotion = ask.promotion.name if ask.promotion is not None and reason == PROMOTED else None
-    told = (reason,) if reason is not None and campaign.recipe.name in WITH_REASONS else ()
-    return Recommended(campaign.model.items[at], score, promotion, told, metadata)
+def _present(campaign: Campaign, chosen: Sequence[tuple[int, float | None]], ask: Ask, reasons: Sequence[str | None]) -> list[Recommended]:
+    names = campaign.model.names(np.array([at for at, _ in chosen], np.int64))
+    tells, promotion = campaign.recipe.name in WITH_REASONS, ask.promotion.name if ask.promotion is not None else None
+    columns = {name: _column(campaign, name) for name in ask.columns}
+    return [
+        Recommended(
+            name,
+            score,
+            promotion if reason == PROMOTED else None,
+            (reason,) if tells and reason is not None else (),
+            {key: str(value) for key, one in columns.items() if (value := one.value(at)) is not None} if columns else NO_METADATA,
+        )
+        for name, (at, score), reason in zip(names, chosen, reasons, strict=True)
+    ]
+
+
+def _column(campaign: Campaign, name: str) -> Column:
+    column = campaign.attributes.columns.get(name) if campaign.attributes is not None else None
+    if column is None:
+        raise InvalidInput("The Items dataset has no column of a name given in metadataColumns.")
+    return column
 
 
 def _numbers(attributes: Entities | None, name: str, rows: int) -> NDArray[np.float64]:

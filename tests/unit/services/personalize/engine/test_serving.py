@@ -23,9 +23,10 @@ from opentrail.services.personalize.engine.filter_language import Filter, parse_
 from opentrail.services.personalize.engine.filter_plan import Event, FilterTable
 from opentrail.services.personalize.engine.interactions import Interactions, from_arrays
 from opentrail.services.personalize.engine.models import Model
+from opentrail.services.personalize.engine.neighbours import Neighbours, history_scores, near_scores
 from opentrail.services.personalize.engine.recipes import find_recipe, read_settings
 from opentrail.services.personalize.engine.schemas import Field, Schema
-from opentrail.services.personalize.engine.scoring import score_history
+from opentrail.services.personalize.engine.scoring import by_popularity, score_history
 from opentrail.services.personalize.engine.serving import Ask, Campaign, Promotion, Recommended, rank, recommend, recommend_actions
 from opentrail.services.personalize.engine.topk import build_index
 from opentrail.services.personalize.engine.training import train
@@ -348,3 +349,57 @@ def test_neighbours_answer_as_if_every_item_were_scored(seed: int, k: int, repea
     found = serving._sparse(model, history, mask, k)
     np.testing.assert_allclose([share for _, share in found], raised[wanted] / raised.sum(), rtol=2e-3, atol=1e-7)
     np.testing.assert_allclose(every[[at for at, _ in found]], every[wanted], rtol=1e-5, atol=1e-6)
+
+
+@given(st.data())
+def test_scores_of_neighbours_alone_are_those_of_the_whole_catalogue(data: st.DataObject) -> None:
+    size = data.draw(st.integers(1, 30))
+    rows = data.draw(st.lists(st.sets(st.integers(0, size - 1)), min_size=size, max_size=size))
+    items = np.array([item for row in rows for item in sorted(row)], np.int32)
+    value = np.arange(1, len(items) + 1, dtype=np.float32)
+    near = Neighbours(np.cumsum([0, *map(len, rows)]).astype(np.int64), items, value)
+    history = np.array(data.draw(st.lists(st.integers(0, size - 1), max_size=8)), np.int64)
+    found, scores = near_scores(near, history, 0.5, 5)
+    dense = history_scores(near, history, 0.5, 5, size)
+    assert found.tolist() == np.flatnonzero(dense).tolist()
+    np.testing.assert_allclose(scores, dense[found], rtol=1e-5)
+
+
+@given(st.data())
+def test_the_most_popular_of_some_items(data: st.DataObject) -> None:
+    popular = np.array(data.draw(st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), min_size=1, max_size=300)), np.float32)
+    size, k = len(popular), data.draw(st.integers(1, 20))
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size))) if data.draw(st.booleans()) else None
+    but = np.array(sorted(data.draw(st.sets(st.integers(0, size - 1)))), np.int64)
+    found = by_popularity(Model({"kind": "fixed"}, {"popular": popular}, []), k, but, mask)
+    able = [at for at in range(size) if (mask is None or mask[at]) and at not in set(but.tolist())]
+    assert found.tolist() == sorted(able, key=lambda at: (-popular[at], at))[:k]
+
+
+def test_a_user_without_history_gets_exact_shares() -> None:
+    ready = campaign(UP)
+    popular = ready.model.arrays["popular"].astype(np.float64) / ready.model.card["temperature"]
+    share = np.exp(popular) / np.exp(popular).sum()
+    found = recommend(ready, Ask(k=10, rules=rules('INCLUDE ItemID WHERE Items.GENRES IN ("chain0", "chain1")')))
+    assert [one.score for one in found] == pytest.approx([share[ready.model.index(one.item)] for one in found])
+
+
+def test_what_is_brief() -> None:
+    small = campaign(UP)
+    large = 2 * serving.FEW_ITEMS
+    arrays = {"popular": np.ones(large, np.float32), "near_starts": np.zeros(large + 1, np.int64)}
+    arrays |= {"near_item": np.zeros(0, np.int32), "near_value": np.zeros(0, np.float32)}
+    card = {"kind": "neighbours", "popular_weight": 1e-4, "decay": 0.5, "length": 10, "context": {"DEVICE": ["phone"]}}
+    model = Model(card, arrays, [f"i{at}" for at in range(large)])
+    price = Entities(model.items, {"PRICE": Column(Field("PRICE", "long"), numbers=np.arange(large))})
+    big = Campaign(model, find_recipe(UP), price)
+    cheap = rules("INCLUDE ItemID WHERE Items.PRICE < 100")
+    assert serving.is_brief(small, Ask(rules=rules('INCLUDE ItemID WHERE Items.GENRES IN ("chain0")')))
+    assert serving.is_brief(big, Ask())
+    assert not serving.is_brief(big, Ask(context={"DEVICE": "phone"}))
+    assert not serving.is_brief(big, Ask(rules=cheap))
+    recommend(big, Ask(rules=cheap))
+    assert serving.is_brief(big, Ask(rules=cheap))
+    assert serving.is_brief(big, Ask(rules=rules('EXCLUDE ItemID WHERE Interactions.EVENT_TYPE IN ("buy")')))
+    network = replace(big, model=replace(model, card={**card, "kind": "sequence"}))
+    assert not serving.is_brief(network, Ask())
