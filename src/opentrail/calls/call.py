@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +38,7 @@ class Request(msgspec.Struct, frozen=True):
         return self.headers.get(name, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
+class Upload(msgspec.Struct, frozen=True):
     """A streamed request body after it was spooled to disk, fsynced: its file and what was measured on the way."""
 
     file: Path
@@ -49,8 +47,7 @@ class Upload:
     md5: str
 
 
-@dataclass(frozen=True, slots=True)
-class Download:
+class Download(msgspec.Struct, frozen=True):
     """A streamed answer body: `length` bytes of `file` from `start`."""
 
     file: Path
@@ -58,8 +55,7 @@ class Download:
     length: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What leaves: encoded for the caller's protocol. `headers` hold what the protocol and the output set."""
 
     status: int
@@ -67,8 +63,7 @@ class Answer:
     body: bytes | Download = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """What is called: the service, the operation, and the protocol spoken. `operation` is None for one not offered.
     `place` is what the path says: label values, or the parts of a FHIR request."""
 
@@ -79,8 +74,7 @@ class Target:
     place: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Touched:
+class Touched(msgspec.Struct, frozen=True):
     """One resource of a call, as the record's `resources` names it."""
 
     type: str
@@ -88,8 +82,7 @@ class Touched:
     account: str = ""
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """One request on its way. Steps fill the sections in order: target, caller, input; then the outcome is recorded."""
 
     request: Request
@@ -101,7 +94,7 @@ class Call:
     _caller: Principal | None = None
     _region: str = ""
     _input: Any = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = {}
     """additionalEventData of the record: transport facts and what the operation adds. Never content."""
     grant: Any = None
     """What the caller's bearer token allows, in the terms of the service that took it; None for signed and service-made calls."""
@@ -109,10 +102,10 @@ class Call:
     """What identity knows of the caller's rights, and the state epoch of that knowledge. Set by authenticate."""
     spooled: Path | None = None
     """The file of a streamed body, removed after the call unless an operation moved it."""
-    touched: list[Touched] = field(default_factory=list)
+    touched: list[Touched] = []
     """The resources of the record."""
-    _known: set[Touched] = field(default_factory=set)
-    disclosed: list[Disclosed] = field(default_factory=list)
+    _known: set[Touched] = set()
+    disclosed: list[Disclosed] = []
     """The lists that are too long for the record, to lie beside it."""
 
     @property

@@ -7,10 +7,11 @@ import hashlib
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from opentrail.calls.call import Call, Download, Request, Target, Upload
 from opentrail.contract import operation as contract_of

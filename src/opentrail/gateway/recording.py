@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
+
+import msgspec
 
 from opentrail.calls.call import Answer, Call, Touched
 from opentrail.calls.operation import Audit, HashIds, Service
@@ -32,8 +33,7 @@ Projector = Callable[[Any], dict[str, Any] | None]
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(msgspec.Struct):
     """What became of a call: its output, or the error, and the answer in the caller's protocol once it is recorded."""
 
     output: Mapping[str, Any] | None = None
@@ -141,11 +141,12 @@ def _concluded(gateway: Gateway, call: Call, outcome: Outcome, keep: bool = True
 def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
     target, request, error = call.target, call.request, outcome.error
     operation = target.operation
-    keeps = _keeps(target.service, target.name)
+    told = _told(target.service, target.name)
     denied = error is not None and error.code in DENIED
     account = call.account
+    aimed = call.touched or (_aimed_at(call) if denied else ())
     return Facts(
-        action=_action(target.service, target.name),
+        action=told.action,
         principal=call.caller,
         time=gateway.tools.clock.now(),
         region=operation.global_region or call.region if operation else call.region,
@@ -154,24 +155,22 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
         request_id=call.id,
         event_id=gateway.tools.ids.uuid(),
         recipient=account,
-        request=_kept(call, keeps[0], keeps[2]) if call.input is not None and keep and not denied else None,
-        response=keeps[1](outcome.output) if error is None and outcome.output else None,
+        request=_kept(call, told) if call.input is not None and keep and not denied else None,
+        response=told.keep_output(outcome.output) if error is None and outcome.output else None,
         additional=call.facts or None,
         error_code=error.code if error is not None else "",
         error_message=error.for_record() if error is not None else "",
-        resources=[
-            (touched.arn, touched.type, touched.account or account) for touched in call.touched or (_aimed_at(call) if denied else ())
-        ],
+        resources=[(touched.arn, touched.type, touched.account or account) for touched in aimed] if aimed else (),
         host=request.header("host"),
         tls=request.scheme == "https",
     )
 
 
-def _kept(call: Call, keeps: Projector, hash_ids: HashIds | None) -> dict[str, Any] | None:
+def _kept(call: Call, told: _Told) -> dict[str, Any] | None:
     """What the record keeps of the input."""
-    found = keeps(call.input)
-    if found and hash_ids is not None and call.tools.settings.hash_resource_ids:
-        hash_ids(found, call.tools.sealer.pseudonym_in)
+    found = told.keep(call.input)
+    if found and told.hash_ids is not None and call.tools.settings.hash_resource_ids:
+        told.hash_ids(found, call.tools.sealer.pseudonym_in)
     return found
 
 
@@ -183,23 +182,25 @@ def _aimed_at(call: Call) -> list[Touched]:
     return [Touched(operation.data_type, right.resource) for right in operation.rights(call, call.input) if right.resource != "*"]
 
 
+class _Told(NamedTuple):
+    """What records of an operation say of it and keep of its input and output, and how they hash ids of the input."""
+
+    action: Action
+    keep: Projector
+    keep_output: Projector
+    hash_ids: HashIds | None
+
+
 @lru_cache(maxsize=2048)
-def _action(service: Service, name: str) -> Action:
-    operation = service.operations.get(name)
+def _told(service: Service, name: str) -> _Told:
+    """Without an audit entry nothing is kept."""
+    operation, audit = service.operations.get(name), service.audit.get(name, Audit())
     if operation is None:
-        return Action(service.event_source, name, name.startswith(_READS), data=False)
-    return Action(service.event_source, operation.event_name or name, operation.read_only, bool(operation.data_type))
+        action = Action(service.event_source, name, name.startswith(_READS), data=False)
+    else:
+        action = Action(service.event_source, operation.event_name or name, operation.read_only, bool(operation.data_type))
+    keep = projector(audit.keep, audit.hide, audit.rename, audit.times)
+    return _Told(action, keep, projector(audit.keep_output, times=audit.times), audit.hash_ids)
 
 
 _READS = ("Get", "List", "Describe", "Head", "Lookup", "Search", "Detect", "Infer", "Select")
-
-
-@lru_cache(maxsize=2048)
-def _keeps(service: Service, name: str) -> tuple[Projector, Projector, HashIds | None]:
-    """What records keep of an operation's input and output, and how they hash ids of the input. Without an entry: nothing."""
-    audit = service.audit.get(name, Audit())
-    return (
-        projector(audit.keep, audit.hide, audit.rename, audit.times),
-        projector(audit.keep_output, times=audit.times),
-        audit.hash_ids,
-    )

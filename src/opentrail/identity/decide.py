@@ -19,6 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import msgspec
+
 from opentrail.identity.patterns import Keys
 from opentrail.identity.policy import Policy, Principals, Statement
 from opentrail.kernel.errors import ServiceError
@@ -27,8 +29,7 @@ from opentrail.kernel.principal import Principal
 _ALLOW, _NEITHER, _DENY = 1, 0, -1
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The outcome. `why` completes AWS's sentence "is not authorized to perform ... because"."""
 
     allowed: bool

@@ -7,9 +7,9 @@ said so; what its role or user may do is read anew, never sealed in.
 from __future__ import annotations
 
 import base64
-from dataclasses import replace
 
 import msgspec
+from msgspec.structs import replace
 
 from opentrail.identity import store
 from opentrail.identity.refusals import Rejected

@@ -35,10 +35,7 @@ Later = Sequence[tuple[Sql, dict[str, Value]]]
 
 _LOCK = Sql("UPDATE journal_head SET position = position + :n WHERE id = 1 RETURNING position, root")
 _ROOT = Sql("UPDATE journal_head SET root = :root WHERE id = 1")
-_INSERT = Sql(
-    "INSERT INTO journal (position, time, account, region, category, record)"
-    " VALUES (:position, :time, :account, :region, :category, :record)"
-)
+_COLUMNS = ("position", "time", "account", "region", "category", "record")
 
 
 def extend(root: bytes, record: bytes) -> bytes:
@@ -59,7 +56,7 @@ def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
     assert row is not None, "the first migration inserts the head"
     newest, root = int(row[0]), bytes(row[1])
     position = newest - count
-    rows: list[dict[str, Value]] = []
+    rows: list[tuple[Value, ...]] = []
     lists: list[dict[str, Value]] = []
     for records, later in batch:
         for statement, values in later:
@@ -68,12 +65,12 @@ def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
             position += 1
             time, account, region, category, record, disclosed = fresh
             root = extend(root, record)
-            rows.append({"position": position, "time": time, "account": account, "region": region, "category": category, "record": record})
+            rows.append((position, time, account, region, category, record))
             if disclosed:
                 lists += disclosures.rows(position, disclosed)
     if rows:
         tx.run(_ROOT, root=root)
-        tx.many(_INSERT, rows)
+        tx.load("journal", _COLUMNS, rows)
     if lists:
         tx.many(disclosures.INSERT, lists)
     return newest

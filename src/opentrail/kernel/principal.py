@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Kind = Literal["Root", "IAMUser", "AssumedRole", "FederatedUser", "AWSAccount", "AWSService", "WebIdentityUser"]
 
 
-@dataclass(frozen=True, slots=True)
-class Issuer:
+class Issuer(msgspec.Struct, frozen=True):
     """Who issued a session: a role for AssumedRole; a user or root for FederatedUser and session tokens."""
 
     kind: Literal["Role", "IAMUser", "Root"]
@@ -19,8 +19,7 @@ class Issuer:
     user_name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(msgspec.Struct, frozen=True):
     """A temporary credential's story. `created` and `expires` are seconds since 1970."""
 
     created: float
@@ -33,16 +32,14 @@ class Session:
     tags: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class WebIdentity:
+class WebIdentity(msgspec.Struct, frozen=True):
     """Who an identity provider says is calling: its issuer, and what its token names (`client_id`, `sub`, `patient`), never the token."""
 
     provider: str
     attributes: tuple[tuple[str, str], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True, cache_hash=True):
     """A caller whose signature or token was verified, or a service of OpenTrail itself.
 
     `arn` is what policies and errors name: for a role session the assumed-role ARN. For AWSService `arn` is empty and

@@ -8,7 +8,6 @@ additionalEventData above 28 KB are left out whole.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -29,8 +28,7 @@ ADDITIONAL_LIMIT = 28 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(msgspec.Struct, frozen=True, cache_hash=True):
     """What was called, as every record of the same operation says it."""
 
     event_source: str

@@ -65,7 +65,7 @@ class Writer(Protocol):
         """Gives the batch up. Never raises."""
 
     def idle(self) -> None:
-        """Housekeeping while nobody waits."""
+        """Housekeeping between two batches: cheap when there is nothing to do, and never long."""
 
     def close(self) -> None: ...
 

@@ -22,10 +22,6 @@ from opentrail.store.sql import Sql, Tx, Value
 BATCH_CALLS = 256
 BATCH_BYTES = 8 * 1024 * 1024
 QUEUE_CALLS = 1024
-REST_EVERY = 1024
-"""Batches after which the lane does its housekeeping although calls wait: a queue that never empties must not let the
-write-ahead log grow without end."""
-
 TURN_LIMIT = 5.0
 """Seconds after which a turn that was not given back is no longer waited for."""
 
@@ -182,21 +178,18 @@ class Lane:
 
     def _run(self) -> None:
         batch: list[Ticket] = []
-        served, ended = 0, False
+        ended = False
         try:
             while not self.failure:
                 batch = self._take()
                 if batch:
                     self._serve(batch)
-                served += bool(batch)
                 lent = self._lend_one()
+                self._rest()
                 if batch or lent:
-                    if served % REST_EVERY == 0:
-                        self._rest()
                     continue
                 if self._stopping:
                     break
-                self._rest()
                 self._wake.acquire()
             ended = True
         finally:

@@ -6,6 +6,7 @@ connections commit to and checkpoint at once (https://sqlite.org/wal.html#walres
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
@@ -27,8 +28,16 @@ STATEMENT_LIMIT = 2.0
 READ_LIMIT = 10.0
 """Seconds that one view may run statements."""
 
-_CHECKPOINT_AT = 16 * 1024 * 1024
+_BUSY_MS = 5000
+
+_COPY_EVERY = 500
+"""Frames by which the write-ahead log grows between two copies into the file: each copy stalls the calls for some milliseconds."""
+
 _TRUNCATE_AT = 256 * 1024 * 1024
+_PATIENCE_MS = 100
+"""How long a truncation waits for the readers of the old log, and all calls with it."""
+
+_LOG_HEADER, _FRAME_HEADER = 32, 24
 _STEPS = 20_000
 _ROWS = 128
 """Rows of one INSERT: the interpreter lock is given up and waited for once a statement, not once a row."""
@@ -61,7 +70,7 @@ class SqliteDatabase:
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,
-                timeout=5,
+                timeout=_BUSY_MS / 1000,
                 cached_statements=512,
             )
             if mode == "rwc":
@@ -249,6 +258,9 @@ class SqliteWriter:
     def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
         self._connection = connection
         self._wal = file.with_name(file.name + "-wal")
+        self._log = -1
+        self._salts = b""
+        self._frames = 0
         self.tx = SqliteTx(connection)
 
     def begin(self, writes: bool) -> None:
@@ -279,28 +291,45 @@ class SqliteWriter:
             self._connection.close()
 
     def idle(self) -> None:
-        """Copies the WAL into the file once it is worth it; never while a batch is open."""
-        size = self.wal_size()
-        if size >= _CHECKPOINT_AT:
-            self._checkpoint("TRUNCATE" if size >= _TRUNCATE_AT else "PASSIVE")
+        """Copies what the log has grown by into the file, in small parts; never while a batch is open. SQLite begins the log anew
+        when all of it is copied and no reader is in it."""
+        if self._grew():
+            self._checkpoint("PASSIVE")
+            if os.fstat(self._log).st_size >= _TRUNCATE_AT:
+                self._truncate()
+
+    def _grew(self) -> bool:
+        """Whether the log has _COPY_EVERY frames more than when it was last copied. The file keeps its size when the log begins anew,
+        so that its frames tell: one without the salts of the log's header is of an older log (https://sqlite.org/walformat.html)."""
+        if self._log < 0:
+            if not self._wal.exists():
+                return False
+            self._log = os.open(self._wal, os.O_RDONLY)
+        header = os.pread(self._log, _LOG_HEADER, 0)
+        salts, page = header[16:24], int.from_bytes(header[8:12], "big")
+        if salts != self._salts:
+            self._salts, self._frames = salts, 0
+        place = _LOG_HEADER + (self._frames + _COPY_EVERY) * (page + _FRAME_HEADER)
+        return os.pread(self._log, _FRAME_HEADER, place)[8:16] == salts != b""
+
+    def _truncate(self) -> None:
+        self._connection.execute(f"PRAGMA busy_timeout={_PATIENCE_MS}").fetchall()
+        self._checkpoint("TRUNCATE")
+        self._connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}").fetchall()
 
     def _checkpoint(self, mode: str) -> None:
         try:
-            self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchall()
+            _, self._frames, _ = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise Broken(reason(error)) from error
 
-    def wal_size(self) -> int:
-        """Bytes of the write-ahead log."""
-        try:
-            return self._wal.stat().st_size
-        except FileNotFoundError:
-            return 0
-
     def close(self) -> None:
         self.rollback()
         self._connection.close()
+        if self._log >= 0:
+            os.close(self._log)
+            self._log = -1
 
 
 def reason(error: sqlite3.Error) -> str:

@@ -8,7 +8,8 @@ after a crash tells every piece once. Event history finds these records by patie
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from opentrail.calls.call import Call, Request
 from opentrail.calls.tools import Tools
