@@ -1,29 +1,32 @@
 """An import job on a live server: resources a second with validation, calls beside it, memory, against bare inserts of the same rows.
 
-    python -m benchmarks.fhir_import [RESOURCES] [--postgres ADDRESS]
+    python -m benchmarks.fhir_import [RESOURCES] [--again TIMES] [--postgres ADDRESS]
 
 Goals: at least 4,000 resources a second on two cores; calls beside it answered within 50 ms at p99; memory that does not grow with
 the input. Wall-clock rates suffer from other work on the machine: the rate by CPU time says what two cores would do.
+
+Memory rises while resource types are met for the first time, whose schemas each worker then compiles; files are by type, as exports
+are. `--again` imports the same resources so many times more, under other ids: what grows with the input would grow then.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import resource
+import socket
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import boto3
 import msgspec
-from botocore.config import Config
 
-from benchmarks import fhir_data, servers
+from benchmarks import fhir_data, load, servers
 from opentrail.services.healthlake.engine.search.rows import index_rows
 
 REGION = "us-east-1"
@@ -37,6 +40,14 @@ ROLE = {
 TICK = os.sysconf("SC_CLK_TCK")
 
 
+class Process(NamedTuple):
+    """A process of the server: what it is, its CPU seconds and resident MB."""
+
+    role: str
+    seconds: float
+    resident: float
+
+
 def family(root: int) -> Iterator[int]:
     """A process and all below it."""
     yield root
@@ -46,35 +57,53 @@ def family(root: int) -> Iterator[int]:
                 yield from family(int(child))
 
 
-def used(root: int) -> tuple[dict[int, float], float]:
-    """CPU seconds by process, and the resident MB of all."""
-    seconds, resident = {}, 0
+def used(root: int) -> dict[int, Process]:
+    """What the processes of a server have used."""
+    found = {}
     for pid in family(root):
         with suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            seconds[pid] = (int(fields[11]) + int(fields[12])) / TICK
-            resident += int(fields[21]) * resource.getpagesize()
-    return seconds, resident / 2**20
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0").split("\0")
+            role = "worker" if "--multiprocessing-fork" in command else command[-1] if "opentrail.roles" in command else "others"
+            seconds = (int(fields[11]) + int(fields[12])) / TICK
+            found[pid] = Process(role, seconds, int(fields[21]) * resource.getpagesize() / 2**20)
+    return found
+
+
+def resident(processes: Mapping[int, Process]) -> dict[str, float]:
+    """MB by role."""
+    found: dict[str, float] = {}
+    for one in processes.values():
+        found[one.role] = found.get(one.role, 0.0) + one.resident
+    return found
 
 
 class Beside(threading.Thread):
-    """Calls one after another until told to end; `spans` are their seconds."""
+    """Calls one after another until told to end; `spans` are their seconds. They are signed before: the meter should use little of
+    the machine that it measures."""
 
-    def __init__(self, client: Any, store: str) -> None:
+    def __init__(self, server: servers.Server, store: str) -> None:
         super().__init__(daemon=True)
-        self._client, self._store, self._end = client, store, threading.Event()
+        body = json.dumps({"DatastoreId": store}).encode()
+        target = "HealthLake.DescribeFHIRDatastore"
+        (self._request,) = load.signed(server.credentials, REGION, "healthlake", server.url, target, "1.0", [body])
+        self._socket = socket.create_connection(("127.0.0.1", server.port))
+        self._end = threading.Event()
         self.spans: list[float] = []
 
     def run(self) -> None:
         while not self._end.wait(0.005):
             began = time.perf_counter()
-            self._client.describe_fhir_datastore(DatastoreId=self._store)
+            self._socket.sendall(self._request)
+            answer = self._socket.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200"), answer
             self.spans.append(time.perf_counter() - began)
 
     def end(self) -> list[float]:
         """The seconds of every call, sorted."""
         self._end.set()
         self.join()
+        self._socket.close()
         return sorted(self.spans)
 
 
@@ -100,70 +129,103 @@ def spread(spans: list[float]) -> str:
     return f"p50 {p50:6.1f} ms  p99 {p99:6.1f} ms  worst {spans[-1] * 1e3:6.1f} ms of {len(spans)}"
 
 
-def main(count: int, postgres: str) -> None:
+class Import(NamedTuple):
+    """What an import did: seconds, the last description, and the MB by role at the time of each description."""
+
+    wall: float
+    properties: dict[str, Any]
+    memory: list[tuple[int, dict[str, float]]]
+
+    @property
+    def done(self) -> int:
+        return int(self.properties["JobProgressReport"]["TotalNumberOfResourcesImported"])
+
+
+class Bench:
+    """A live server with a data store and a bucket."""
+
+    def __init__(self, server: servers.Server) -> None:
+        self.server = server
+        self._s3, self._healthlake, iam = (server.client(name) for name in ("s3", "healthlake", "iam"))
+        self._s3.create_bucket(Bucket="bulk")
+        self._role = iam.create_role(RoleName="bulk", AssumeRolePolicyDocument=ROLE["trust"])["Role"]["Arn"]
+        iam.put_role_policy(RoleName="bulk", PolicyName="s3", PolicyDocument=ROLE["rights"])
+        self.store = self._healthlake.create_fhir_datastore(DatastoreTypeVersion="R4")["DatastoreId"]
+
+    def put(self, folder: str, bodies: Sequence[bytes]) -> None:
+        """Files of PER_FILE resources."""
+        for number, start in enumerate(range(0, len(bodies), PER_FILE)):
+            text = b"".join(body.rstrip() + b"\n" for body in bodies[start : start + PER_FILE])
+            self._s3.put_object(Bucket="bulk", Key=f"{folder}/{number:05d}.ndjson", Body=text)
+
+    def run(self, folder: str) -> Import:
+        """Imports a folder."""
+        began = time.perf_counter()
+        job = self._healthlake.start_fhir_import_job(
+            DatastoreId=self.store, InputDataConfig={"S3Uri": f"s3://bulk/{folder}/"}, DataAccessRoleArn=self._role,
+            JobOutputDataConfig={"S3Configuration": {"S3Uri": "s3://bulk/out", "KmsKeyId": "alias/none"}},
+        )["JobId"]  # fmt: skip
+        memory = []
+        while True:
+            time.sleep(0.2)
+            found = self._healthlake.describe_fhir_import_job(DatastoreId=self.store, JobId=job)["ImportJobProperties"]
+            so_far = found.get("JobProgressReport", {}).get("TotalNumberOfResourcesImported", 0)
+            memory.append((int(so_far), resident(used(self.server.pid))))
+            if found["JobStatus"] not in ("SUBMITTED", "QUEUED", "IN_PROGRESS"):
+                return Import(time.perf_counter() - began, found, memory)
+
+
+def told(name: str, memory: Mapping[str, float]) -> str:
+    parts = ", ".join(f"{role} {mb:.0f}" for role, mb in memory.items())
+    return f"resident memory  {sum(memory.values()):4.0f} MB {name} ({parts})"
+
+
+def main(count: int, again: int, postgres: str) -> None:
     bodies = list(fhir_data.resources(count))
     with tempfile.TemporaryDirectory() as folder:
         alone = bare(bodies, Path(folder))
     with servers.opentrail(*(["--database", postgres] if postgres else [])) as server:
-
-        def client(service: str) -> Any:
-            config = Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1})
-            return boto3.client(
-                service, region_name=REGION, endpoint_url=server.url, aws_access_key_id=server.credentials.access_key,
-                aws_secret_access_key=server.credentials.secret_key, config=config,
-            )  # fmt: skip
-
-        s3, iam, healthlake = client("s3"), client("iam"), client("healthlake")
-        s3.create_bucket(Bucket="bulk")
-        role = iam.create_role(RoleName="bulk", AssumeRolePolicyDocument=ROLE["trust"])["Role"]["Arn"]
-        iam.put_role_policy(RoleName="bulk", PolicyName="s3", PolicyDocument=ROLE["rights"])
-        for number, start in enumerate(range(0, count, PER_FILE)):
-            text = b"".join(body.rstrip() + b"\n" for body in bodies[start : start + PER_FILE])
-            s3.put_object(Bucket="bulk", Key=f"in/{number:05d}.ndjson", Body=text)
-        store = healthlake.create_fhir_datastore(DatastoreTypeVersion="R4")["DatastoreId"]
-        quiet = Beside(client("healthlake"), store)
+        bench = Bench(server)
+        bench.put("in", bodies)
+        quiet = Beside(server, bench.store)
         quiet.start()
         time.sleep(3)
         idle = quiet.end()
-        before, _ = used(server.pid)
-        beside = Beside(client("healthlake"), store)
+        before = used(server.pid)
+        beside = Beside(server, bench.store)
         beside.start()
-        began = time.perf_counter()
-        job = healthlake.start_fhir_import_job(
-            DatastoreId=store, InputDataConfig={"S3Uri": "s3://bulk/in/"}, DataAccessRoleArn=role,
-            JobOutputDataConfig={"S3Configuration": {"S3Uri": "s3://bulk/out", "KmsKeyId": "alias/none"}},
-        )["JobId"]  # fmt: skip
-        resident: list[tuple[int, float]] = []
-        while True:
-            time.sleep(1)
-            found = healthlake.describe_fhir_import_job(DatastoreId=store, JobId=job)["ImportJobProperties"]
-            resident.append((found.get("JobProgressReport", {}).get("TotalNumberOfResourcesImported", 0), used(server.pid)[1]))
-            if found["JobStatus"] not in ("SUBMITTED", "QUEUED", "IN_PROGRESS"):
-                break
-        wall = time.perf_counter() - began
+        first = bench.run("in")
         spans = beside.end()
-        after, _ = used(server.pid)
-        names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()[-40:] for pid in after}
-    report = found["JobProgressReport"]
-    done = int(report["TotalNumberOfResourcesImported"])
-    spent = sum(seconds - before.get(pid, 0.0) for pid, seconds in after.items())
-    for pid in sorted(after):
-        print(f"process {pid} {names.get(pid, '')[:40]:40} {(after[pid] - before.get(pid, 0.0)) / done * 1e6:6.0f} us each")
-    half = [mb for n, mb in resident if n >= done * 0.25]
-    refused = int(report["TotalNumberOfResourcesWithCustomerError"])
-    each, alone_rate = spent / done * 1e6, 1 / alone
-    print(f"{found['JobStatus']}: {done} imported, {refused} refused, load {os.getloadavg()[0]:.1f}")
-    print(f"wall                          {done / wall:8.0f} resources/s")
-    print(f"by CPU time, two cores        {2 * done / spent:8.0f} resources/s (goal: {GOAL}); {each:.0f} us each")
-    print(f"bare sqlite3 insert           {alone_rate:8.0f} resources/s on one core; the job costs {each / alone / 1e6:.2f} x that")
-    print(f"calls beside it  {spread(spans)} (goal: p99 {P99 * 1e3:.0f} ms)")
-    print(f"calls without it {spread(idle)}")
-    print(f"resident memory  {half[0]:.0f} MB after a quarter, at most {max(half):.0f} MB, {half[-1]:.0f} MB at the end")
+        after = used(server.pid)
+        print(f"{first.properties['JobStatus']}: {first.done} imported, load {os.getloadavg()[0]:.1f}")
+        report(first, before, after, alone)
+        print(f"calls beside it  {spread(spans)} (goal: p99 {P99 * 1e3:.0f} ms)")
+        print(f"calls without it {spread(idle)}")
+        print(told("after a quarter", next(mb for n, mb in first.memory if n >= first.done * 0.25)))
+        print(told("at the end", first.memory[-1][1]))
+        for number in range(1, again + 1):
+            bench.put(f"in{number}", [fhir_data.renamed(body, 100 + number) for body in bodies])
+            more = bench.run(f"in{number}")
+            print(told(f"after {(number + 1) * count} resources", more.memory[-1][1]), f"{more.done / more.wall:.0f} resources/s")
+
+
+def report(done: Import, before: Mapping[int, Process], after: Mapping[int, Process], alone: float) -> None:
+    """The rates of an import between two measures of the processes; `alone` are the CPU seconds of bare inserts, a resource."""
+    spent = 0.0
+    for pid, one in after.items():
+        own = one.seconds - (before[pid].seconds if pid in before else 0.0)
+        spent += own
+        print(f"process {one.role:8} {own / done.done * 1e6:6.0f} us each")
+    each = spent / done.done
+    print(f"wall                          {done.done / done.wall:8.0f} resources/s (goal: {GOAL})")
+    print(f"by CPU time, two cores        {2 / each:8.0f} resources/s; {each * 1e6:.0f} us each")
+    print(f"bare sqlite3 insert           {1 / alone:8.0f} resources/s on one core; the job costs {each / alone:.2f} x that")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("resources", nargs="?", type=int, default=60_000)
+    parser.add_argument("--again", type=int, default=0)
     parser.add_argument("--postgres", default="")
     given = parser.parse_args()
-    main(given.resources, given.postgres)
+    main(given.resources, given.again, given.postgres)

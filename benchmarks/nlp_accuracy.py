@@ -23,7 +23,7 @@ from typing import Any
 
 from tools import nlp_attach, nlp_corpora
 from tools.nlp_corpora import FOLDS, mended
-from tools.train_nlp import DATA, OPTIONS, ROOT, SECOND, dictionaries, featured, sentences, shared_folder, train_head
+from tools.train_nlp import DATA, ENDED, OPTIONS, ROOT, SECOND, dictionaries, featured, sentences, shared_folder, train_head
 
 from benchmarks import nlp_measure as measure
 from benchmarks.nlp_measure import Counts, Point
@@ -54,14 +54,14 @@ TARGETS = {
     "negation": {"accuracy": 0.93},
 }
 """What is wanted on the development data."""
-FLOORS = {**TARGETS, "bc5cdr": {"strict": 0.85}, "clinical": {"overlap": 0.765, "precision at score .9": 0.9}}
+FLOORS = {**TARGETS, "clinical": {"overlap": 0.765, "precision at score .9": 0.9}}
 """What a test holds the stored scores to: the targets, and where a target is not reached what was reached."""
 Result = dict[str, Any]
 
 
 def digest(part: str) -> str:
     """A digest of what a part's scores were measured on and with; comments and layout of code do not count."""
-    made = hashlib.sha256((ROOT / "benchmarks/nlp_folds.tsv").read_bytes() + repr(OPTIONS.get(part)).encode())
+    made = hashlib.sha256((ROOT / "benchmarks/nlp_folds.tsv").read_bytes() + repr(OPTIONS.get(part)).encode() + b"ends" * (part in ENDED))
     for name in MADE_OF[part]:
         content = (ROOT / ENGINE / name).read_bytes()
         made.update(_bare(content).encode() if name.endswith(".py") else content)

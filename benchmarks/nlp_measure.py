@@ -79,15 +79,20 @@ def calibration(points: Iterable[Point], most: int = 12) -> dict[str, list[list[
 
 
 def sure(points: Mapping[int, Sequence[Point]], least: float = 0.9) -> dict[str, float]:
-    """Precision of what is told with a calibrated score of at least `least`, and how much that is; each fold is judged by a curve
-    that was fitted to the other folds."""
-    right, told, total = 0, 0, 0
+    """Precision of what is told with a calibrated score of at least `least`, and how much that is, over all and for each label that ever
+    scores so high; each fold is judged by a curve that was fitted to the other folds."""
+    rows: dict[str, list[int]] = {}
     for fold, mine in points.items():
         curves = calibration([point for other, theirs in points.items() if other != fold for point in theirs])
         curve = Calibration({kind: tuple((a, b) for a, b in listed) for kind, listed in curves.items()})
-        kept = [hit for kind, score, hit in mine if curve(kind, score) >= least]
-        right, told, total = right + sum(kept), told + len(kept), total + len(mine)
-    return {"precision at score .9": round(right / (told or 1), 4), "share at score .9": round(told / (total or 1), 4)}
+        for kind, score, hit in mine:
+            told = curve(kind, score) >= least
+            for name in ("", f" {kind}"):
+                row = rows.setdefault(name, [0, 0, 0])
+                row[:] = [row[0] + (told and hit), row[1] + told, row[2] + 1]
+    figures = {f"precision at score .9{name}": right / told for name, (right, told, _) in rows.items() if told}
+    figures |= {f"share at score .9{name}": told / total for name, (_, told, total) in rows.items()}
+    return {name: round(value, 4) for name, value in figures.items()}
 
 
 PROTECTED = ("wanted", "hit", "told", "right", "whole", "texts", "sure", "sure right")

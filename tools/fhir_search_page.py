@@ -69,6 +69,9 @@ def page() -> str:
     parts = [
         HEAD + "## Left out\n\n| type | parameter | reason |\n|---|---|---|\n" + reasons + "\n",
         "## What can be asked\n\n| kind | modifiers | prefixes | `_sort` |\n|---|---|---|---|\n" + "\n".join(kinds()) + "\n",
+        "| kind | modifier left out | reason |\n|---|---|---|\n"
+        + "\n".join(f"| {kind} | `:{modifier}` | {why} |" for (kind, modifier), why in offered.MODIFIERS_NOT_OFFERED.items())
+        + "\n",
         "A modifier of another kind is refused with 400. `:in` and `:not-in` need a value set, `:above` and `:below` of tokens a code\n"
         "system, whose codes the definitions hold. A quantity is compared in the unit it was given in.\n",
         f"## Of every type\n\n{common}. `createdAt` is HealthLake's: when the first version was written.\n",

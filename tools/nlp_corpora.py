@@ -95,6 +95,13 @@ def mended(labels: Sequence[str]) -> list[str]:
     return out
 
 
+def with_ends(labels: Sequence[str]) -> list[str]:
+    """Mended labels with the last word of a mention marked E- and an only word S-."""
+    followed = [after.startswith("I-") for after in [*labels[1:], "O"]]
+    ends = {"B": "S", "I": "E"}
+    return [label if more or label == "O" else ends[label[0]] + label[1:] for label, more in zip(labels, followed, strict=True)]
+
+
 def merge_numbers(words: list[str], labels: list[str]) -> tuple[list[str], list[str]]:
     """Put "0", ".", "5" together again, as the engine's tokens have them."""
     out: list[str] = []

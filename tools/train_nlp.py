@@ -22,7 +22,7 @@ from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.model import Model
 from opentrail.services.comprehendmedical.engine.tagger import stack_tags
 from tools import nlp_corpora, nlp_phi
-from tools.nlp_corpora import Sentence, mended
+from tools.nlp_corpora import Sentence, mended, with_ends
 from tools.nlp_crf import Trained, train
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,6 +35,8 @@ OPTIONS = {
     "ncbi": FINE,
     "clinical": {"c1": 0.02, "c2": 0.1, "feature.minfreq": 1, "max_iterations": 110},
 }
+ENDED = frozenset({"bc5cdr", "ncbi"})
+"""Heads that tell a mention's last word and only word apart: better bounds for more labels, so for those with few types."""
 FIRST = ("bc5cdr", "chia", "phi")
 SECOND = ("ncbi", "clinical")
 
@@ -76,7 +78,8 @@ def featured(head: str, found: Sequence[Sentence], lower: Model | None, dictiona
 
 def train_head(head: str, found: Sequence[Sentence], features: Sequence[Sequence[Sequence[str]]]) -> Trained:
     """Train one head on sentences with their features."""
-    return train(features, [mended(one.labels) for one in found], OPTIONS[head])
+    marks = [with_ends(mended(one.labels)) if head in ENDED else mended(one.labels) for one in found]
+    return train(features, marks, OPTIONS[head])
 
 
 def train_from(head: str, shared: Path, lower: Path | None = None) -> Trained:

@@ -7,7 +7,6 @@ work   journal -> followers: Event history; log files and digests of trails
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import random
 import signal
@@ -25,7 +24,7 @@ from opentrail.gateway.resolve import Routes
 from opentrail.gateway.state import Gateway
 from opentrail.identity.sessions import issue_service
 from opentrail.journal.append import append
-from opentrail.kernel import telemetry
+from opentrail.kernel import memory, telemetry
 from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer, load_master_key
@@ -42,8 +41,8 @@ from opentrail.services.cloudtrail.history import store as history
 from opentrail.services.comprehendmedical import service as comprehendmedical
 from opentrail.services.comprehendmedical.batch import Batch
 from opentrail.services.comprehendmedical.kinds import KINDS as BATCH_KINDS
+from opentrail.services.healthlake import data_queue, kept_files, notes
 from opentrail.services.healthlake import jobs as healthlake_jobs
-from opentrail.services.healthlake import notes
 from opentrail.services.healthlake import service as healthlake
 from opentrail.services.healthlake.bulk import QUEUES
 from opentrail.services.healthlake.exporting import Export
@@ -152,10 +151,10 @@ async def _serve_web(settings: Settings) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         gateway.loop.add_signal_handler(number, stopping.set)
-    settle_memory()
+    memory.settle()
     await server.start(settings.host, settings.port)
     keeping = asyncio.create_task(upkeep.run(gateway, lambda: prunable(parts)))
-    turns = TurnServer(gateway.lane, parts.turns_file)
+    turns = TurnServer(gateway.lane, parts.turns_file, gateway.let_go)
     await turns.start()
     await stopping.wait()
     keeping.cancel()
@@ -174,13 +173,6 @@ def clear_spool(folder: Path) -> None:
     """Removes what a web process that was killed left half received: it may be patients' text. On SQLite no other process spools."""
     for file in (folder / SPOOL).glob("*"):
         file.unlink(missing_ok=True)
-
-
-def settle_memory() -> None:
-    """Tells the collector that what was loaded at start stays, and to look less often: calls make garbage without cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 def make_tools(parts: Parts, calls: Calls) -> Tools:
@@ -259,6 +251,7 @@ def serve_work(settings: Settings) -> int:
     supervisor starts another, which reads the databases anew."""
     parts = Parts(settings, web=False)
     runner = Runner(workers(parts))
+    memory.settle()
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, frame: stopping.set())
@@ -300,8 +293,9 @@ def workers(parts: Parts) -> list[Worker]:
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
         worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
         worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell, settings.folder)}), parts.history),
-        worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell)}), parts.history),
-        worker(doing(healthlake_jobs.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
+        worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell, settings.folder)}), parts.history),
+        worker(kept_files.Sweep(parts.main.read, clock, settings.folder), parts.history),
+        worker(doing(data_queue.QUEUE, healthlake_jobs.kinds(calls.plain)), parts.history),
         worker(doing(personalize_jobs.SERVICE, personalize_jobs.kinds(settings.folder)), parts.history),
         worker(personalize_jobs.Upkeep(parts.main.read, turns.write, clock, settings.folder), parts.history),
         worker(doing(notes.QUEUE, {notes.KIND: NoteReading(calls.plain)}), parts.history),

@@ -12,8 +12,9 @@ import pytest
 from opentrail.journal.append import EMPTY, Fresh, append, extend
 from opentrail.journal.read import after, head
 from opentrail.kernel.errors import Unavailable
-from opentrail.store.database import Broken, LaneTx, Slow
+from opentrail.store.database import Again, Broken, LaneTx, Slow
 from opentrail.store.lane import Lane, State, Ticket
+from opentrail.store.postgres import PostgresDatabase
 from opentrail.store.sql import Conflict, Sql
 from opentrail.store.sqlite import SqliteDatabase
 from tests.conftest import Database
@@ -218,6 +219,48 @@ def test_two_writers_never_show_a_gap_to_a_follower(new_postgres_main: Database)
     follower.join()
     assert seen == list(range(1, len(seen) + 1))
     assert 200 < len(seen) < 400
+
+
+async def test_a_call_waits_for_another_process_that_holds_what_it_needs(new_postgres_main: Database) -> None:
+    """A data store that is deleted beside a large transaction of another process, which holds a row longer than a lock is waited for."""
+    other = PostgresDatabase(new_postgres_main.address, new_postgres_main.schema)
+    holds, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with other.write() as tx:
+            tx.run(Sql("UPDATE state_epoch SET epoch = epoch WHERE id = 1"))
+            holds.set()
+            release.wait(30)
+
+    def moves(tx: LaneTx) -> Sequence[Fresh]:
+        tx.run(Sql("UPDATE state_epoch SET epoch = epoch + 1 WHERE id = 1"))
+        tries.append(1)
+        return [fresh("moved")]
+
+    tries: list[int] = []
+    holder = threading.Thread(target=hold)
+    holder.start()
+    holds.wait(30)
+    lane, lost = Lane(new_postgres_main.writer(), append), []
+    commit = lane._commit
+
+    def counted(batch: list[Ticket]) -> None:
+        try:
+            commit(batch)
+        except Again:
+            lost.append(1)
+            if len(lost) == 4:
+                release.set()
+            raise
+
+    lane._commit = counted  # type: ignore[method-assign]
+    await lane.submit(Ticket(moves, (), 100))
+    holder.join()
+    lane.stop()
+    other.close()
+    assert (len(lost) >= 4, tries) == (True, [1])
+    with new_postgres_main.read() as view:
+        assert [entry.record for entry in after(view, 0, 10)] == [b"moved"]
 
 
 def test_sqlite_reads_never_write(tmp_path: object, main_database: Database) -> None:

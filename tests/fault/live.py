@@ -157,7 +157,8 @@ PART = b"some bytes"
 """The bytes of objects and parts."""
 PART_OF_UPLOAD = {"PartNumber": 1, "ETag": md5(PART, usedforsecurity=False).hexdigest()}
 TRUST = (
-    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*","Service":"personalize.amazonaws.com"},'
+    '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*",'
+    '"Service":["personalize.amazonaws.com","healthlake.amazonaws.com","comprehendmedical.amazonaws.com"]},'
     '"Action":"sts:AssumeRole"}]}'
 )
 POLICY = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*","s3:List*","s3:Put*"],"Resource":"*"}]}'
@@ -255,6 +256,8 @@ FHIR = {
     "GetCapabilities": ("GET", "metadata", b""),
     "GetSmartConfiguration": ("GET", ".well-known/smart-configuration", b""),
     "StartFHIRExportJobWithPost": ("POST", "$export", b"{}"),
+    "StartFHIRExportJobWithGet": ("GET", "$export", b""),
+    "GetExportedFile": ("GET", f"export/{'a' * 32}/Patient/Patient-{'a' * 32}-1.ndjson", b""),
     "DescribeFHIRExportJobWithGet": ("GET", f"export/{'a' * 32}", b""),
     "CancelFHIRExportJobWithDelete": ("DELETE", f"export/{'a' * 32}", b""),
     "DescribeTransaction": ("GET", f"Transaction/{'a' * 32}", b""),

@@ -43,11 +43,18 @@ def opened(server: Server, group: str, schema: str) -> dict[str, Any]:
 
 def campaign(server: Server, group: str, recipe: str) -> str:
     """A campaign of a solution that was trained by a recipe."""
+    version = solution_version(server, group, recipe)
+    made = server.client("personalize").create_campaign(name=recipe, solutionVersionArn=version, minProvisionedTPS=1)
+    return str(made["campaignArn"])
+
+
+def solution_version(server: Server, group: str, recipe: str) -> str:
+    """A solution that was trained by a recipe."""
     personalize = server.client("personalize")
     solution = personalize.create_solution(name=recipe, recipeArn=RECIPE + recipe, datasetGroupArn=group)["solutionArn"]
-    version = personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"]
+    version = str(personalize.create_solution_version(solutionArn=solution)["solutionVersionArn"])
     done(lambda: personalize.describe_solution_version(solutionVersionArn=version)["solutionVersion"])
-    return str(personalize.create_campaign(name=recipe, solutionVersionArn=version, minProvisionedTPS=1)["campaignArn"])
+    return version
 
 
 def done(described: Callable[[], dict[str, Any]]) -> None:

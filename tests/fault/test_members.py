@@ -21,7 +21,7 @@ import pytest
 from benchmarks.servers import Server
 
 from opentrail.contract.models import model
-from tests.fault import live
+from tests.fault import live, stock
 from tests.unit.contract import samples
 
 WITHOUT_EFFECT = {
@@ -35,25 +35,11 @@ WITHOUT_EFFECT = {
 """Members that are taken though no service reads them, with the reason."""
 
 LEAST: dict[tuple[str, str], dict[str, Any]] = {
-    ("iam", "UpdateUser"): {"UserName": "spare"},
     ("s3", "CopyObject"): {"MetadataDirective": "REPLACE", "Key": "copy"},
     ("personalize", "CreateSolution"): {"recipeArn": "arn:aws:personalize:::recipe/aws-user-personalization"},
-    ("personalize", "CreateDatasetImportJob"): {"roleArn": live.shop.ROLE},
     ("personalize-events", "PutEvents"): {"eventList": [{"eventType": "view", "sentAt": 1_700_000_000, "itemId": "i1"}]},
 }
 """What operations need beyond what their model requires."""
-
-UNREACHED = {
-    ("personalize", "CreateRecommender"): "a domain's dataset group", ("personalize", "UpdateRecommender"): "a recommender",
-    ("personalize", "CreateMetricAttribution"): "expressions over an Items dataset", ("personalize", "UpdateMetricAttribution"): "an attribution",
-    ("personalize", "ListMetricAttributionMetrics"): "an attribution", ("personalize", "CreateBatchInferenceJob"): "paths in a bucket",
-    ("personalize", "CreateBatchSegmentJob"): "paths in a bucket", ("personalize", "CreateDatasetExportJob"): "a path in a bucket",
-    ("personalize-runtime", "GetActionRecommendations"): "a campaign of actions", ("personalize-events", "PutActions"): "an Actions dataset",
-    ("personalize-events", "PutActionInteractions"): "an Action_Interactions dataset", ("personalize-events", "PutItems"): "an Items dataset's ARN",
-    ("personalize-events", "PutUsers"): "a Users dataset", ("comprehendmedical", "StartSNOMEDCTInferenceJob"): "a release of SNOMED CT",
-    ("healthlake", "StartFHIRExportJob"): "a bucket that the role may write", ("healthlake", "StartFHIRImportJob"): "a bucket of resources",
-}  # fmt: skip
-"""What the shop lacks for these operations to be probed; their own wire tests call them."""
 
 FRESH = {
     ("iam", "CreateUser"): "UserName", ("iam", "CreateRole"): "RoleName", ("s3", "CreateBucket"): "Bucket", ("cloudtrail", "CreateTrail"): "Name",
@@ -114,17 +100,18 @@ class Probed:
         reads = folder / "reads"
         reads.mkdir()
         self.refused: set[tuple[str, str, Place]] = set()
+        self.unanswered: dict[str, str] = {}
         self._numbers = count(1)
         path = os.pathsep.join([str(Path(__file__).parent / "reads"), os.environ.get("PYTHONPATH", "")])
         with live.server(folder, "--flush-interval", "1h", PYTHONPATH=path, OPENTRAIL_TESTS_READS=str(reads)) as server:
             known, self._chief = live.prepare(server), live.chief(server)
-            live.made(server, "iam", "CreateUser", UserName="spare")
             ranking = live.shop.campaign(server, known["datasetGroupArn"], "aws-personalized-ranking")
             LEAST["personalize-runtime", "GetPersonalizedRanking"] = {"campaignArn": ranking}
             personal = live.shop.campaign(server, known["datasetGroupArn"], "aws-user-personalization")
             promotion = {"name": "new", "percentPromotedItems": 10, "filterArn": known["filterArn"]}
             asked = {"campaignArn": personal, "userId": "u1", "promotions": [promotion]}
             LEAST["personalize-runtime", "GetRecommendations"] = asked
+            LEAST.update(stock.filled(server, known, folder / "data"))
             for service, operation in modelled():
                 self._probe(server, service, operation, known)
         self.read = {tuple(one) for file in reads.iterdir() for one in json.loads(file.read_text())}
@@ -133,10 +120,13 @@ class Probed:
         chance, shape = random.Random(operation), model(service).operation_model(operation).input_shape
         least = {**live.drawn(service, operation, known, chance, 0.0), **LEAST.get((service, operation), {})}
         plain = self._told(server, service, operation, least)
+        told = [plain]
         for place, input in variants(shape, least, {**known, "Name": "x"} if service != "cloudtrail" else known, chance):
-            told = self._told(server, service, operation, input)
-            if told != plain and re.search(rf"\b{place[-1]}\b", told):
+            told.append(self._told(server, service, operation, input))
+            if told[-1] != plain and re.search(rf"\b{place[-1]}\b", told[-1]):
                 self.refused.add((service, operation, place))
+        if all(told) and len(told) > 1:
+            self.unanswered[f"{service}.{operation}"] = plain
 
     def _told(self, server: Server, service: str, operation: str, input: dict[str, Any]) -> str:
         """The text of a refusal, or nothing."""
@@ -168,8 +158,6 @@ def test_no_member_is_ignored(probed: Probed) -> None:
     for service, operation in modelled():
         shape = model(service).operation_model(operation).input_shape
         for place, structure, member in places(shape):
-            if (service, operation) in UNREACHED:
-                continue
             if {(service, operation, place[0]), (service, "*", place[0])} & WITHOUT_EFFECT.keys():
                 continue
             if any((service, operation, place[:n]) in probed.refused for n in range(1, len(place) + 1)):
@@ -177,6 +165,11 @@ def test_no_member_is_ignored(probed: Probed) -> None:
             if not probed.has_read(service, operation, f"{operation}Input" if structure == shape.name else structure, member):
                 ignored.append(f"{service}.{operation} {'.'.join(place)}")
     assert not ignored, "neither read nor refused by name:\n" + "\n".join(ignored)
+
+
+def test_what_has_optional_members_is_answered(probed: Probed) -> None:
+    """A member shows whether it is acted on only where the call would be answered without it."""
+    assert not probed.unanswered
 
 
 def test_what_is_listed_as_without_effect_is_so(probed: Probed) -> None:

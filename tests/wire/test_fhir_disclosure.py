@@ -6,7 +6,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +17,20 @@ from benchmarks.servers import OTHER
 from opentrail.journal import read as journal
 from opentrail.journal.verify import verify
 from tests.wire.fhir_data import PATIENT, observation, touched
-from tests.wire.story import Caller, Story, root
+from tests.wire.issuer import Issuer
+from tests.wire.story import Caller, Story, host, root
 
 CROWD = [[f"crowd-{group}-{number:02}-{'x' * 40}" for number in range(100)] for group in range(7)]
 """More patients than a record names."""
 EVERYONE = [id for group in CROWD for id in group]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Somebody with a bearer token, and how reports name them."""
+
+    identity: dict[str, str]
+    token: str
 
 
 @dataclass
@@ -32,11 +42,12 @@ class Ward:
     truth: dict[str, tuple[str, str, dict[str, str]]] = field(default_factory=dict)
 
     def do(
-        self, caller: Caller, what: str, method: str, path: str, body: Any = None, *, reads: Iterable[str] = (), changes: Iterable[str] = ()
-    ) -> Any:
+        self, caller: Caller | Holder, what: str, method: str, path: str, body: Any = None, *,
+        reads: Iterable[str] = (), changes: Iterable[str] = (), prefer: str = "",
+    ) -> Any:  # fmt: skip
         """Makes a call that must succeed; the answer's JSON."""
         sent = json.dumps(body).encode() if body else b""
-        answer = self.send(caller, method, path, sent)
+        answer = self.send(caller, method, path, sent, {"prefer": prefer} if prefer else {})
         assert answer.status < 300, (path, answer.data)
         (record,) = self.story.live.journal(answer.headers["x-amzn-requestid"])
         assert record["eventName"] == what
@@ -45,10 +56,16 @@ class Ward:
             what,
             {**dict.fromkeys(reads, "read"), **dict.fromkeys(changes, "changed")},
         )
-        return json.loads(answer.data) if answer.data else None
+        is_json = "json;" in answer.headers.get("content-type", "")
+        return json.loads(answer.data) if is_json else None
 
-    def send(self, caller: Caller, method: str, path: str, sent: bytes = b"") -> Any:
-        return self.story.live.submit(self.story.live.signed(caller, "healthlake", method, f"/datastore/{self.id}/r4/{path}", sent))
+    def send(self, caller: Caller | Holder, method: str, path: str, sent: bytes = b"", headers: Mapping[str, str] | None = None) -> Any:
+        if isinstance(caller, Holder):
+            named = {"host": host(self.story.live), "authorization": f"Bearer {caller.token}", **(headers or {})}
+            return self.story.live.send(method, f"/datastore/{self.id}/r4/{path}", named, sent)
+        return self.story.live.submit(
+            self.story.live.signed(caller, "healthlake", method, f"/datastore/{self.id}/r4/{path}", sent, headers)
+        )
 
     def expected(self, patient: str) -> dict[str, tuple[str, str, str, int]]:
         """By eventID: who, what, how, and how many other patients."""
@@ -83,10 +100,14 @@ SOURCE = "healthlake.amazonaws.com"
 
 
 @pytest.fixture
-def ward(story: Story) -> Iterator[Ward]:
-    """Patients p1 and p2 with observations o1, o2 and o3, made by root."""
+def ward(story: Story, issuer: Issuer) -> Iterator[Ward]:
+    """A data store that takes tokens too; patients p1 and p2 with observations o1, o2 and o3, made by root."""
     client = story.client("healthlake")
-    made = Ward(story, client.create_fhir_datastore(DatastoreTypeVersion="R4", DatastoreName=story.name("ward"))["DatastoreId"])
+    provider = {"AuthorizationStrategy": "SMART_ON_FHIR", "Metadata": json.dumps(issuer.metadata())}
+    store = client.create_fhir_datastore(
+        DatastoreTypeVersion="R4", DatastoreName=story.name("ward"), IdentityProviderConfiguration=provider
+    )
+    made = Ward(story, store["DatastoreId"])
     for one in ("p1", "p2"):
         made.do(story.root, "UpdateResource", "PUT", f"Patient/{one}", {**PATIENT, "id": one}, changes=[one])
     for one, patient in (("o1", "p1"), ("o2", "p1"), ("o3", "p2")):
@@ -123,6 +144,27 @@ def group(*patients: str) -> dict[str, Any]:
     """A group of patients."""
     members = [{"entity": {"reference": f"Patient/{one}"}} for one in patients]
     return {"resourceType": "Group", "id": "g", "type": "person", "actual": True, "member": members}
+
+
+def with_a_token(ward: Ward, issuer: Issuer) -> None:
+    """What an app with a token does."""
+    token = issuer.token(f"{ward.story.live.server.url}/datastore/{ward.id}/r4/", "system/*.cruds")
+    app = Holder({"arn": f"{issuer.origin} nurse-7"}, token)
+    ward.do(app, "ReadResource", "GET", "Observation/o1", reads=["p1"])
+    ward.do(app, "VersionReadResource", "GET", "Observation/o3/_history/1", reads=["p2"])
+    ward.do(app, "SearchWithGet", "GET", "Observation?patient=p1", reads=["p1"])
+    ward.do(app, "SearchWithPost", "POST", "Observation/_search?code=c1", reads=["p1", "p2"])
+    ward.do(app, "SearchWithGet", "GET", "Observation?_id=o3&_include=Observation:subject", reads=["p2"])
+    ward.do(app, "SearchEverything", "GET", "Patient/p2/$everything", reads=["p2"])
+    mixed = bundle("transaction", ("GET", "Patient/p1", None), ("PUT", "Observation/o3", observation("o3", "p2")))
+    ward.do(app, "ProcessBundle", "POST", "", mixed, reads=["p1"], changes=["p2"])
+    job = ward.do(app, "StartFHIRExportJobWithGet", "GET", "$export?_type=Patient,Observation", prefer="respond-async")["jobId"]
+    until = time.monotonic() + 30
+    while "output" not in (found := ward.do(app, "DescribeFHIRExportJobWithGet", "GET", f"export/{job}")):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    for one in found["output"]:
+        ward.do(app, "GetExportedFile", "GET", one["url"].partition("/r4/")[2], reads=["p1", "p2"])
 
 
 def rounds(ward: Ward, who: list[Caller]) -> None:
@@ -175,9 +217,10 @@ def rounds(ward: Ward, who: list[Caller]) -> None:
     do("SearchWithGet", "GET", "Group?type=person", reads=EVERYONE)
 
 
-def test_a_report_is_the_truth_whoever_called_and_whatever(story: Story, ward: Ward) -> None:
+def test_a_report_is_the_truth_whoever_called_and_whatever(story: Story, issuer: Issuer, ward: Ward) -> None:
     who = callers(story)
     assert len({caller.identity["arn"] for caller in who}) == 5
+    with_a_token(ward, issuer)
     rounds(ward, who)
     nobody = story.user()
     assert ward.send(nobody, "GET", "Patient/p1").status == 403

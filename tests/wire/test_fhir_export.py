@@ -148,6 +148,68 @@ def test_what_is_not_offered_is_refused(story: Story, ward: Ward) -> None:
     assert send(story, ward.store, "GET", "export/" + "0" * 32).status == 404
 
 
+def fetched(story: Story, ward: Ward, url: str) -> urllib3.BaseHTTPResponse:
+    """The answer to a signed GET of a file of the manifest."""
+    return send(story, ward.store, "GET", url.partition("/r4/")[2])
+
+
+@covers("healthlake", "StartFHIRExportJobWithGet", "GetExportedFile")
+def test_a_bulk_data_client_gets_its_files_from_the_server(story: Story, ward: Ward) -> None:
+    fill(story, ward)
+    levels = [
+        ("$export", ALL),
+        ("$export?_type=Patient&_type=Organization&_since=2020-01-01T00:00:00Z&_outputFormat=ndjson",
+         ["Organization/h", "Patient/p1", "Patient/p2"]),
+        ("Patient/$export?_type=Observation", ["Observation/o-p1", "Observation/o-p2"]),
+        ("Group/g/$export", ["Group/g", "Observation/o-p1", "Patient/p1"]),
+    ]  # fmt: skip
+    for path, wanted in levels:
+        started = send(story, ward.store, "GET", path, None, ASYNC)
+        assert started.status == 202, started.data
+        job = json.loads(started.data)["jobId"]
+        assert started.headers["content-location"].endswith(f"/r4/export/{job}")
+        answer = poll(story, ward, job)
+        told = json.loads(answer.data)
+        assert (answer.status, told["requiresAccessToken"], told["error"]) == (200, True, []), path
+        assert "dataAccessRoleArn" not in told["exportJobProperties"]
+        files = {one["url"]: fetched(story, ward, one["url"]) for one in told["output"]}
+        assert {(one.status, one.headers["content-type"]) for one in files.values()} == {(200, "application/fhir+ndjson")}
+        assert names({url: one.data for url, one in files.items()}) == wanted, path
+        assert [len(files[one["url"]].data.splitlines()) for one in told["output"]] == [one["count"] for one in told["output"]]
+    (record,) = story.live.journal(started.headers["x-amzn-requestid"])
+    kept = {"datastoreId": ward.store, "resourceType": "Group", "resourceId": "g", "operation": "export"}
+    assert (record["eventName"], record["requestParameters"], record["readOnly"]) == ("StartFHIRExportJobWithGet", kept, False)
+    url = next(one["url"] for one in told["output"] if one["type"] == "Observation")
+    (record,) = story.live.journal(files[url].headers["x-amzn-requestid"])
+    file = url.partition(f"{job}/")[2]
+    assert (record["eventName"], record["requestParameters"]) == (
+        "GetExportedFile", {"datastoreId": ward.store, "resourceId": job, "file": file},
+    )  # fmt: skip
+    assert record["additionalEventData"]["returned"]["items"] == ["Observation/o-p1"]
+    assert [(one["type"], one["ARN"]) for one in record["resources"]] == [
+        *touched(ward.store), ("AWS::HealthLake::FHIRResource", touched(ward.store, "Patient/p1")[1][1]),
+    ]  # fmt: skip
+    mine = [one for one in story.live.recent() if (one.get("additionalEventData") or {}).get("jobId") == job]
+    assert [one["eventName"] for one in mine] == ["StartFHIRExportJobWithGet"], "nothing was shown before a file was fetched"
+    head = send(story, ward.store, "HEAD", f"export/{job}/{file}")
+    assert (head.status, head.data, int(head.headers["content-length"])) == (200, b"", len(files[url].data))
+    for wrong in (f"{job}/Patient/other.ndjson", f"{job}/..%2F..%2Fmaster.key/x", f"{'0' * 32}/{file}", f"{job}/{file}.shown"):
+        assert send(story, ward.store, "GET", f"export/{wrong}").status == 404, wrong
+    story.proven |= {("healthlake", "StartFHIRExportJobWithGet"), ("healthlake", "GetExportedFile")}
+
+
+def test_a_get_of_an_export_needs_its_right(story: Story, ward: Ward) -> None:
+    for wrong, status in (("$export?_typeFilter=Patient%3Fgender%3Dmale", 400), ("Observation/$export", 400), ("Group/none/$export", 404)):
+        assert send(story, ward.store, "GET", wrong, None, ASYNC).status == status
+    assert send(story, ward.store, "GET", "$export").status == 400
+    request = story.live.signed(story.user(), "healthlake", "GET", f"/datastore/{ward.store}/r4/$export", headers=ASYNC)
+    assert story.live.submit(request).status == 403
+    story.client("healthlake").start_fhir_export_job(**ward.export_input())
+    elsewhere = json.loads(kick_off(story, ward, "$export").data)["jobId"]
+    assert json.loads(poll(story, ward, elsewhere).data)["output"] == []
+    assert send(story, ward.store, "GET", f"export/{elsewhere}/Patient/Patient-{elsewhere}-1.ndjson").status == 404
+
+
 @covers("healthlake", "CancelFHIRExportJobWithDelete")
 def test_an_export_is_cancelled(story: Story, ward: Ward) -> None:
     fill(story, ward)

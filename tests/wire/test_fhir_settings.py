@@ -87,6 +87,15 @@ def crowd(*asked: tuple[str, str, Any]) -> dict[str, Any]:
     return {"resourceType": "Bundle", "type": "batch", "entry": entries}
 
 
+def polled(story: Story, store: str, started: Any) -> Any:
+    """The answer at the address that a started job named, once it is no longer 202."""
+    path, until = started.headers["content-location"].partition("/r4/")[2], time.monotonic() + 30
+    while (answer := send(story, store, "GET", path)).status == 202:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    return answer
+
+
 def test_no_id_is_in_the_trail_and_plain_ids_find_every_call(hashing: Story) -> None:
     story = hashing
     bucket(story)
@@ -145,6 +154,12 @@ def test_reads_and_searches_are_data_events_for_trails_that_select_them(of_data:
     for path in reads:
         assert send(story, store, "GET", path).status == 200
     assert send(story, store, "POST", "Patient/_search?_id=p1").status == 200
+    hospital = ("PUT", "Organization/h", {"resourceType": "Organization", "id": "h", "name": "H"})
+    sent = send(story, store, "POST", "", {**crowd(hospital), "type": "transaction"}, {"prefer": "respond-async"})
+    assert polled(story, store, sent).status == 200
+    export = polled(story, store, send(story, store, "GET", "$export?_type=Patient", headers={"prefer": "respond-async"}))
+    (file,) = json.loads(export.data)["output"]
+    assert send(story, store, "GET", file["url"].partition("/r4/")[2]).status == 200
     nobody = story.user()
     denied = story.live.submit(story.live.signed(nobody, "healthlake", "GET", f"/datastore/{store}/r4/Patient/p1"))
     assert denied.status == 403
@@ -157,7 +172,7 @@ def test_reads_and_searches_are_data_events_for_trails_that_select_them(of_data:
     found = delivered(story, "data", denied.headers["x-amzn-requestid"])
     assert {record["eventName"] for record in found} == {
         "ReadResource", "VersionReadResource", "GetHistoryByResourceId", "GetHistoryByResourceType", "GetFullHistory", "SearchWithGet",
-        "SearchWithPost", "SearchEverything",
+        "SearchWithPost", "SearchEverything", "DescribeTransaction", "GetExportedFile",
     }  # fmt: skip
     assert {(record["eventCategory"], record["managementEvent"], record["resources"][0]["type"]) for record in found} == {
         ("Data", False, DATASTORE)

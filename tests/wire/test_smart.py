@@ -661,3 +661,67 @@ def test_the_creation_is_recorded_without_metadata(story: Story, issuer: Issuer)
     assert [one["type"] for one in record["resources"]] == [TYPE]
     assert client.create_fhir_datastore(**input)["DatastoreId"] == made["DatastoreId"]
     client.delete_fhir_datastore(DatastoreId=made["DatastoreId"])
+
+
+# exports
+
+
+ASYNC = {"prefer": "respond-async"}
+
+
+def exported(ward: Ward, token: str, path: str) -> tuple[str, dict[str, str]]:
+    """The job of an export that was started with a token, and the addresses of its files by type."""
+    started = ward.ask(token, "GET", path, headers=ASYNC)
+    assert started.status == 202, started.data
+    job = json.loads(started.data)["jobId"]
+    until = time.monotonic() + 30
+    while (answer := ward.ask(token, "GET", f"export/{job}")).status == 202:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert answer.status == 200, answer.data
+    return job, {one["type"]: one["url"].partition("/r4/")[2] for one in json.loads(answer.data)["output"]}
+
+
+def ids(answer: urllib3.BaseHTTPResponse) -> list[str]:
+    assert answer.status == 200, answer.data
+    return sorted(json.loads(line)["id"] for line in answer.data.splitlines())
+
+
+def test_a_backend_service_exports_what_its_scopes_grant(ward: Ward) -> None:
+    service = ward.token("system/Observation.read system/Patient.rs")
+    job, files = exported(ward, service, "$export")
+    assert sorted(files) == ["Observation", "Patient"]
+    answer = ward.ask(service, "GET", files["Observation"])
+    assert ids(answer) == ["o1", "o2", "o3", "o5"]
+    record = record_of(ward, answer)
+    assert (record["eventName"], record["userIdentity"]["userName"]) == ("GetExportedFile", "nurse-7")
+    assert record["additionalEventData"]["returned"]["items"] == ["Observation/o1", "Observation/o2", "Observation/o3", "Observation/o5"]
+    # Its files are its own, as far as its scopes reach today.
+    assert ward.ask(ward.token("system/Observation.rs"), "GET", files["Patient"]).status == 403
+    for other in ({"sub": "somebody"}, {"client_id": "another"}):
+        token = ward.token("system/*.read", **other)
+        for method, path in (("GET", f"export/{job}"), ("DELETE", f"export/{job}"), ("GET", files["Patient"])):
+            assert ward.ask(token, method, path).status == 404, (method, path)
+    assert ids(send(ward.story, ward.id, "GET", files["Patient"])) == ["p1", "p2", "p3"], "a signed caller is judged by policies"
+    _, everything = exported(ward, ward.token("system/*.read"), "$export")
+    assert sorted(everything) == ["Group", "Observation", "Patient", "Practitioner"]
+    _, members = exported(ward, ward.token("system/*.rs"), "Group/g1/$export?_type=Observation")
+    assert ids(ward.ask(ward.token("system/*.rs"), "GET", members["Observation"])) == ["o1", "o2", "o3"]
+    cancelled = json.loads(ward.ask(service, "GET", "$export", headers=ASYNC).data)["jobId"]
+    assert ward.ask(service, "DELETE", f"export/{cancelled}").status in (202, 409)
+
+
+@pytest.mark.parametrize(
+    ("scope", "path"),
+    [
+        ("patient/*.read", "$export"), ("patient/*.read", "Patient/$export"), ("user/*.read", "$export"), ("system/*.write", "$export"),
+        ("system/*.r", "$export"), ("system/Patient.rs", "$export?_type=Patient,Observation"), ("system/Observation.rs", "Group/g1/$export"),
+        ("system/Observation.rs?category=laboratory", "$export"), ("openid", "$export"),
+    ],
+)  # fmt: skip
+def test_no_other_token_exports(still: Ward, scope: str, path: str) -> None:
+    refused = still.ask(still.token(scope, "p1"), "GET", path, headers=ASYNC)
+    assert refused.status == 403, refused.data
+    assert record_of(still, refused)["errorCode"] == "AccessDeniedException"
+    body = {"DataAccessRoleArn": "arn:aws:iam::123456789012:role/any"}
+    assert still.ask(still.token("system/*.*"), "POST", "$export", body, ASYNC).status == 403, "a role is passed by signed callers alone"

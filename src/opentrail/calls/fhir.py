@@ -14,6 +14,8 @@ class FhirInput(msgspec.Struct, kw_only=True):
     versionId: str | None = None
     operation: str | None = None
     """The name of a $operation, without the dollar sign."""
+    file: str | None = None
+    """A file of an export: `Type/name`."""
     compartmentType: str | None = None
     parameters: tuple[tuple[str, str], ...] = ()
     body: bytes = b""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -18,7 +17,8 @@ from opentrail.kernel.errors import Content, ServiceError
 DEPTH = 64
 """Levels of nesting that a body may have."""
 
-_BRACKETS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +128,14 @@ def too_deep(body: bytes, code: str) -> None:
     """Raises ServiceError when a JSON text nests deeper than `DEPTH`."""
     if body.count(b"[") + body.count(b"{") <= DEPTH:
         return
-    depth = 0
-    for match in _BRACKETS.finditer(body):
-        first = match.group()[0]
-        if first in b"[{":
-            depth += 1
-            if depth > DEPTH:
-                raise ServiceError(code, "The request body is nested deeper than {levels} levels.", levels=DEPTH)
-        elif first in b"]}":
-            depth -= 1
+    text = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
+    brackets = b"".join(text.split(b'"')[::2]).translate(_ONE_KIND, _NO_BRACKETS)
+    for _ in range(DEPTH):  # each time the innermost level goes
+        if not brackets:
+            return
+        brackets = brackets.replace(b"[]", b"")
+    if b"[]" in brackets or brackets.count(b"[") > DEPTH:
+        raise ServiceError(code, "The request body is nested deeper than {levels} levels.", levels=DEPTH)
 
 
 @cache

@@ -22,6 +22,14 @@ from opentrail.store.sql import Sql, Tx, Value
 BATCH_CALLS = 256
 BATCH_BYTES = 8 * 1024 * 1024
 QUEUE_CALLS = 1024
+GATHER = 0.005
+"""Seconds for which a batch may gather calls, while the event loop is busy with more of them: every batch costs the same to
+commit, and the lane and the loop share the interpreter."""
+
+MORE_TRIES = 6
+"""How often calls of a batch that lost are tried again after the first time alone, all together: each waits for locks for the quarter of
+a second that the database allows, so that the lane stands still for about two seconds at most."""
+
 TURN_LIMIT = 5.0
 """Seconds after which a turn that was not given back is no longer waited for."""
 
@@ -97,7 +105,9 @@ class Lane:
         self._turns: deque[Turn] = deque()
         self._guard = threading.Lock()
         self._wake = threading.Semaphore(0)
-        self._busy = False
+        self._gathering = False
+        self._seen = 0
+        self._until = 0.0
         self._stopping = False
         self.failure = ""
         """Why nothing is written any more; empty while all is well."""
@@ -127,29 +137,40 @@ class Lane:
                 raise Unavailable("The journal cannot be written, so no call is served: {reason}", reason=self.failure or "stopping")
             ticket.done = self._loop.create_future()
             self._waiting.append(ticket)
-            wake, self._busy = not self._busy, True
-        if wake:
-            self._loop.call_soon(self._wake.release)
+        if not self._gathering:
+            self._gather()
         return ticket.done
+
+    def _gather(self) -> None:
+        """Lets the loop go on to what else is ready, and look again; see _gathered."""
+        self._gathering = True
+        self._seen, self._until = len(self._waiting), self._loop.time() + GATHER
+        self._loop.call_soon(self._gathered)
+
+    def _gathered(self) -> None:
+        """Wakes the lane when no more calls came since the last look, as many wait as a batch takes, or the time is over."""
+        count = len(self._waiting)
+        if self._seen < count < BATCH_CALLS and self._loop.time() < self._until:
+            self._seen = count
+            self._loop.call_soon(self._gathered)
+        else:
+            self._wake.release()
 
     def lend(self, turn: Turn) -> None:
         """Queues for the write turn. It is granted between two batches; at most one between any two."""
         with self._guard:
             self._turns.append(turn)
-            wake, self._busy = not self._busy, True
-        if wake:
-            self._wake.release()
+        self._wake.release()
 
-    def _lend_one(self) -> bool:
+    def _lend_one(self) -> None:
         with self._guard:
             turn = self._turns.popleft() if self._turns and not self.failure else None
         if turn is None:
-            return False
+            return
         turn.grant()
         changed = turn.wait(TURN_LIMIT)
         self.commits += 1
         self.epoch += changed
-        return True
 
     def withdraw(self, ticket: Ticket) -> bool:
         """Takes a ticket back that is still queued. False when it was taken: then it must be waited for."""
@@ -181,16 +202,18 @@ class Lane:
         ended = False
         try:
             while not self.failure:
+                self._wake.acquire()
                 batch = self._take()
                 if batch:
                     self._serve(batch)
-                lent = self._lend_one()
+                elif not self._stopping:  # what it was woken for was withdrawn, or served before: the next is gathered anew
+                    self._loop.call_soon_threadsafe(self._served, batch, {})
+                self._lend_one()
                 self._rest()
-                if batch or lent:
-                    continue
                 if self._stopping:
-                    break
-                self._wake.acquire()
+                    if not self._waiting and not self._turns:
+                        break
+                    self._wake.release()
             ended = True
         finally:
             if not ended:  # a fault of our own: nobody may be left waiting
@@ -207,7 +230,6 @@ class Lane:
                 ticket.state = State.TAKEN
                 size += ticket.size
                 batch.append(ticket)
-            self._busy = bool(batch or self._turns)
         return batch
 
     def _rest(self) -> None:
@@ -230,17 +252,26 @@ class Lane:
         except Broken as error:
             self._fail(str(error))
             refused = dict.fromkeys(batch, self._unknown())
-        self._loop.call_soon_threadsafe(self._release, batch, refused)
+        self._loop.call_soon_threadsafe(self._served, batch, refused)
+
+    def _served(self, batch: list[Ticket], refused: dict[Ticket, Unavailable]) -> None:
+        self._release(batch, refused)
+        self._gathering = False
+        if self._waiting:
+            self._gather()
 
     def _one_by_one(self, batch: list[Ticket]) -> dict[Ticket, Unavailable]:
-        """Runs the calls of a batch that lost against another transaction again, each alone."""
+        """Runs the calls of a batch that lost against another transaction again, each alone, and several times if it must: another
+        process may hold for some time what a call needs."""
         refused: dict[Ticket, Unavailable] = {}
+        more = MORE_TRIES
         self._writer.rollback()
         for ticket in batch:
             try:
-                self._commit([ticket])
+                more = self._tried(ticket, more)
             except (Again, Full, Slow) as error:
                 self._writer.rollback()
+                more = 0
                 refused[ticket] = Unavailable("The call lost against others several times. Try again: {reason}", reason=error)
             except Broken as error:
                 self._fail(str(error))
@@ -249,6 +280,18 @@ class Lane:
             else:
                 ticket.state = State.DONE
         return refused
+
+    def _tried(self, ticket: Ticket, more: int) -> int:
+        """Commits one call; up to `more` times again when it loses. How many of these are left for the calls behind it."""
+        while True:
+            try:
+                self._commit([ticket])
+                return more
+            except Again:
+                if not more:
+                    raise
+                self._writer.rollback()
+                more -= 1
 
     def _commit(self, batch: list[Ticket]) -> None:
         """One transaction: performs every call, appends every record, commits."""

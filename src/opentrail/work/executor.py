@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,13 +16,16 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooLong
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pickle import PicklingError
 from typing import Any, Generic, Protocol, TypeVar
 
+from opentrail.kernel import memory
 from opentrail.kernel.errors import Unavailable
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+_BEHIND = 10
+"""How much nicer workers are than who asks: what they compute fills the time that calls and writing leave."""
 
 _PATIENCE = 60.0
 """Seconds that a call waits for its computation."""
@@ -34,7 +38,7 @@ class WorkerDied(Exception):
 class Running(Generic[B]):
     """A part that waits for a worker or is worked on."""
 
-    def __init__(self, future: Future[B], task: _Task) -> None:
+    def __init__(self, future: Future[bytes], task: _Task) -> None:
         self._future, self._task = future, task
 
     def done(self) -> bool:
@@ -44,9 +48,13 @@ class Running(Generic[B]):
     def result(self, timeout: float | None = None) -> B:
         """The result. Raises what the function raised, WorkerDied, and TimeoutError after `timeout` seconds."""
         try:
-            return self._future.result(timeout)
+            answer = self._future.result(timeout)
         except CancelledError:
             raise WorkerDied("stopped") from None
+        good, value = pickle.loads(answer)  # noqa: S301 - of a process of ours; here, so that a large one keeps nobody else waiting
+        if good:
+            return value  # type: ignore[no-any-return]
+        raise value
 
     def stop(self) -> None:
         """Ends the work, with its process; harmless when it is done."""
@@ -90,7 +98,7 @@ class ProcessExecutor:
         try:
             for part in source:
                 under_way.append(self.start(function, part))
-                if len(under_way) > self._workers:
+                if len(under_way) > 2 * self._workers:  # one more each waits, so that none does while the results are used
                     yield under_way[0].result()
                     under_way.popleft()
             while under_way:
@@ -121,8 +129,8 @@ class ProcessExecutor:
         for worker in processes:
             worker.kill()
 
-    def _carry_out(self, task: _Task, function: Callable[[A], B], part: A) -> B:
-        """In a thread of the pool: the thread's own process does it."""
+    def _carry_out(self, task: _Task, function: Callable[[A], B], part: A) -> bytes:
+        """In a thread of the pool: the thread's own process does it. Gives the answer as it came; see `_serve`."""
         worker: _Worker | None = getattr(self._slots, "worker", None)
         if worker is None or not worker.alive:
             worker = self._slots.worker = _Worker()
@@ -131,7 +139,7 @@ class ProcessExecutor:
         if not task.given_to(worker):
             raise WorkerDied("stopped")
         try:
-            return worker.ask(function, part)  # type: ignore[no-any-return]
+            return worker.ask(function, part)
         finally:
             task.given_to(None)
             if not worker.alive:
@@ -174,18 +182,15 @@ class _Worker:
     def alive(self) -> bool:
         return self._process.is_alive() and not self._pipe.closed
 
-    def ask(self, function: Callable[[A], B], part: A) -> Any:
+    def ask(self, function: Callable[[A], B], part: A) -> bytes:
         try:
             self._pipe.send((function, part))
-            good, value = self._pipe.recv()
+            return self._pipe.recv_bytes()
         except (EOFError, OSError) as error:
             self.kill()
             self._process.join()
             self._pipe.close()
             raise WorkerDied("the process ended") from error
-        if good:
-            return value
-        raise value
 
     def kill(self) -> None:
         self._process.kill()
@@ -197,7 +202,10 @@ def _spread(call: tuple[Callable[..., B], tuple[Any, ...]]) -> B:
 
 
 def _serve(pipe: Connection) -> None:
-    """The worker's loop. It ends with its parent: even one killed in the midst of a long computation leaves none behind."""
+    """The worker's loop: each answer is whether the function returned, and what it returned or raised. It ends with its parent:
+    even one killed in the midst of a long computation leaves none behind."""
+    memory.settle()
+    os.nice(_BEHIND)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
@@ -210,7 +218,7 @@ def _serve(pipe: Connection) -> None:
             answer = False, error
         try:
             pipe.send(answer)
-        except (TypeError, AttributeError, PicklingError):
+        except (TypeError, AttributeError, pickle.PicklingError):
             pipe.send((False, WorkerDied(f"what {function.__name__} gave cannot be sent: {type(answer[1]).__name__}")))
 
 

@@ -21,9 +21,10 @@ from opentrail.calls.tools import Calls, Snapshots
 from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.store.sql import Snapshot, Sql, Tx
+from opentrail.work.backoff import Backoff
 from opentrail.work.executor import Executor, Running, WorkerDied
 from opentrail.work.lease import Lease, LeaseLost
-from opentrail.work.runner import attempt
+from opentrail.work.runner import attempt, described
 
 log = logging.getLogger("opentrail.work")
 
@@ -178,19 +179,30 @@ class Jobs:
         self._calls, self._executor, self._clock = calls, executor, clock
         self._scratch = scratch / service
         self._at_work: dict[str, tuple[Run, Iterator[None]]] = {}
+        self._resting: dict[str, tuple[Backoff, float]] = {}
+        """Jobs whose last piece failed, with the time at which each is tried again."""
         self._swept = False
 
     def step(self, lease: Lease) -> bool:
-        """One piece of every job at work."""
+        """One piece of every job at work. A job that rests after a failure lets others have its place."""
         with self._read() as snapshot:
-            jobs = [_job(row) for row in snapshot.all(_NEXT, service=self._service, most=AT_ONCE)]
-        for gone in self._at_work.keys() - {job.id for job in jobs}:
+            most = AT_ONCE + len(self._resting) + len(self._at_work)
+            there = [_job(row) for row in snapshot.all(_NEXT, service=self._service, most=most)]
+        ids = {job.id for job in there}
+        for gone in self._at_work.keys() - ids:
             self._drop(gone)
+        for gone in self._resting.keys() - ids:
+            del self._resting[gone]
         if not self._swept:
-            self._sweep({job.id for job in jobs})
-        for job in jobs:
+            self._sweep(ids)
+        ready = sorted((job for job in there if self._may_go_on(job)), key=lambda job: job.id not in self._at_work)[:AT_ONCE]
+        for job in ready:
             self._piece(job)
-        return bool(jobs)
+        return bool(ready)
+
+    def _may_go_on(self, job: Job) -> bool:
+        _, until = self._resting.get(job.id, (None, 0.0))
+        return job.stopping or until <= self._clock.monotonic()
 
     def _piece(self, job: Job) -> None:
         run, work = self._at_work.get(job.id) or self._begin(job)
@@ -204,6 +216,7 @@ class Jobs:
             return
         error = attempt(lambda: self._next(job.id, work))
         if error is None:
+            self._resting.pop(job.id, None)
             return
         self._at_work.pop(job.id, None)
         if isinstance(error, ServiceError) and error.status < 500 and not isinstance(error, Unavailable):
@@ -214,7 +227,14 @@ class Jobs:
             log.error("%s: a %s job ended without a result: %s", self.name, job.kind, text)
             with self._write() as tx:
                 tx.run(_CRASHED, id=job.id)
-        raise error
+        self._rest(job, error)
+
+    def _rest(self, job: Job, error: Exception) -> None:
+        """Lets a job wait before it is tried again, longer each time."""
+        backoff, _ = self._resting.get(job.id) or (Backoff(lambda: 1.0), 0.0)
+        wait = backoff.next()
+        self._resting[job.id] = backoff, self._clock.monotonic() + wait
+        log.warning("%s: a %s job failed %d times, again in %.1f s: %s", self.name, job.kind, backoff.failures, wait, described(error))
 
     def _next(self, id: str, work: Iterator[None]) -> None:
         try:

@@ -108,6 +108,29 @@ def test_depth() -> None:
         too_deep(b"[" * (DEPTH + 1), "Code")
 
 
+def _depth(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
+
+
+_TEXTS = st.text(alphabet='[]{}"\\a,:', max_size=8)
+
+
+@given(
+    st.recursive(_TEXTS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3), max_leaves=20),
+    st.integers(min_value=DEPTH - 12, max_value=DEPTH),
+)
+def test_depth_is_that_of_the_value_whatever_its_texts_hold(value: object, more: int) -> None:
+    for level in range(more):
+        value = [value, "[" * DEPTH] if level % 2 else {"a": value}
+    body = msgspec.json.encode(value) + b" " * DEPTH
+    if _depth(value) <= DEPTH:
+        too_deep(body, "Code")
+    else:
+        with pytest.raises(ServiceError):
+            too_deep(body, "Code")
+
+
 def test_many_violations_are_counted_and_the_first_spelled_out() -> None:
     found = violations(TREE.shape_for("Node"), {"Name": "a", "Below": [{"Name": "secret"}] * 500})
     error = message(found, "ValidationException")

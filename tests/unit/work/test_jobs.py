@@ -61,7 +61,8 @@ class Place:
 
     def restart(self) -> None:
         nothing: Any = None
-        self.task = Jobs("s", {"count": self.kind}, self.database.read, self.database.write, nothing, nothing, HandClock(), self.folder)
+        self.clock = HandClock()
+        self.task = Jobs("s", {"count": self.kind}, self.database.read, self.database.write, nothing, nothing, self.clock, self.folder)
 
     def submit(self, id: str, created: float = 1.0, kind: str = "count") -> None:
         with self.database.write() as tx:
@@ -156,11 +157,35 @@ def test_an_outage_is_tried_again_without_counting(place: Place, error: ServiceE
     place.kind.faults[2] = [error] * 5
     place.submit("a")
     place.step()
-    for _ in range(5):
-        with pytest.raises(ServiceError):
-            place.step()
+    for tried in range(5):
+        place.step(3)
+        assert len(place.kind.faults[2]) == 4 - tried, "once, and then it waits"
+        place.clock.time += 60.0
     place.step(3)
     assert place.notes("a") == [*COUNTED, ("end", "done")]
+
+
+def test_a_job_that_fails_waits_alone(place: Place) -> None:
+    for number, id in enumerate("abcd"):
+        place.submit(id, float(number))
+    place.step()
+    place.kind.faults[2] = [Unavailable("closed")]  # of the first that goes on, a
+    place.step(20)
+    assert [place.notes(id)[-1] for id in "bcd"] == [("end", "done")] * 3
+    assert place.notes("a") == COUNTED[:1]
+    place.clock.time += 0.5
+    place.step(3)
+    assert place.notes("a") == [*COUNTED, ("end", "done")]
+
+
+def test_a_job_that_waits_can_be_stopped(place: Place) -> None:
+    place.kind.faults[1] = [Unavailable("closed")]
+    place.submit("a")
+    place.step()
+    with place.database.write() as tx:
+        assert jobs.stop(tx, "a")
+    place.step()
+    assert place.notes("a") == [("end", "stopped")]
 
 
 @pytest.mark.parametrize("error", [WorkerDied("the process ended"), KeyError("secret")])
@@ -169,8 +194,8 @@ def test_a_fault_is_tried_three_times_and_then_the_end(place: Place, error: Exce
     place.submit("a")
     place.step()
     for _ in range(jobs.MOST_CRASHES):
-        with pytest.raises(type(error)):
-            place.step()
+        place.step()
+        place.clock.time += 60.0
     place.step()
     assert place.notes("a") == [*COUNTED[:1], ("end", jobs.INTERNAL)]
     assert "secret" not in caplog.text

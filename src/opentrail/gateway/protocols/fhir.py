@@ -80,6 +80,9 @@ def _operation(method: str, segments: list[str], found: FhirInput) -> str:
         case ["export", job]:
             found.resourceId = job
             name = {"GET": "DescribeFHIRExportJobWithGet", "DELETE": "CancelFHIRExportJobWithDelete"}.get(method, "")
+        case ["export", job, type, file]:
+            found.resourceId, found.file = job, f"{type}/{file}"
+            name = "GetExportedFile" if reads else ""
         case ["Transaction", job]:
             found.resourceId = job
             name = "DescribeTransaction" if reads else "ProcessBundle" if method == "POST" else ""
@@ -149,7 +152,7 @@ def encode(output: Mapping[str, Any], request_id: str, pretty: bool = False) -> 
     """The answer of a FHIR operation: `status`, `body` (bytes or absent), `headers` of the output."""
     headers = (("x-amzn-requestid", request_id), *output.get("headers", {}).items())
     body = output.get("body", b"")
-    if body:
+    if body and isinstance(body, bytes):
         body = msgspec.json.format(body, indent=2) if pretty else body
         headers = (("content-type", CONTENT_TYPE), *headers)
     return Answer(output.get("status", 200), headers, body)

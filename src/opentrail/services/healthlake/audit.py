@@ -22,7 +22,7 @@ def hash_id(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
         kept["resourceId"] = hashed(kept["resourceId"])
 
 
-_FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation"), hash_ids=hash_id)
+_FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation", "file"), hash_ids=hash_id)
 
 FHIR_OPERATIONS = (
     "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",
@@ -30,7 +30,7 @@ FHIR_OPERATIONS = (
     "GetHistoryByResourceType", "GetFullHistory", "ProcessBundle", "ValidateResource", "GetSmartConfiguration",
     "ExpandValueSetWithGet", "ExpandValueSetWithPost", "LookupCodeSystemWithGet", "LookupCodeSystemWithPost",
     "TranslateConceptMapWithGet", "TranslateConceptMapWithPost", "StartFHIRExportJobWithGet", "StartFHIRExportJobWithPost",
-    "DescribeFHIRExportJobWithGet", "CancelFHIRExportJobWithDelete", "DescribeTransaction", "FHIROperation",
+    "DescribeFHIRExportJobWithGet", "CancelFHIRExportJobWithDelete", "GetExportedFile", "DescribeTransaction", "FHIROperation",
 )  # fmt: skip
 """The operations of the FHIR protocol, which stand in no model."""
 

@@ -45,12 +45,12 @@ class JobFailed(ServiceError):
 
 class Wanted(msgspec.Struct, omit_defaults=True):
     """What was asked for, and who asked. `input` and `output` are s3:// addresses. Of exports: `change` is the number of the newest
-    change that is part of it, `request` the address that asked for it, if FHIR's."""
+    change that is part of it, `request` the address that asked for it, if FHIR's; without an `output` the files are kept here."""
 
-    role: str
-    output: str
-    kms_key: str
     by: Principal
+    role: str = ""
+    output: str = ""
+    kms_key: str = ""
     input: str = ""
     level: Level = "strict"
     change: int = 0
@@ -232,7 +232,8 @@ def properties(job: JobRow) -> dict[str, Any]:
         found["EndTime"] = job.ended
     if job.message:
         found["Message"] = job.message
-    return found | {"DataAccessRoleArn": wanted_of(job).role}
+    role = wanted_of(job).role
+    return found | ({"DataAccessRoleArn": role} if role else {})
 
 
 def result_place(wanted: Wanted, datastore: str, kind: str, job: str) -> Place:

@@ -17,7 +17,7 @@ from opentrail.calls.operation import Input, Output
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
-from opentrail.services.healthlake import configuration, jobs, providers, store
+from opentrail.services.healthlake import configuration, data_queue, providers, store
 from opentrail.store.sql import Snapshot, Tx
 
 MOST = 10
@@ -121,7 +121,7 @@ def create(tx: Tx, call: Call, plan: Plan) -> Output:
     assert made is not None
     tags.put(tx, store_arn(made), plan.tags)
     if plan.status == "CREATING":
-        jobs.queue_preload(tx, plan.id, call.now)
+        data_queue.preload(tx, plan.id, call.now)
     return _made(call, made)
 
 
@@ -217,7 +217,7 @@ def delete(tx: Tx, call: Call, input: Input) -> Output:
     _active(found)
     store.set_status(tx, found.id, "DELETED")
     tags.clear(tx, store_arn(found))
-    jobs.queue_erasure(tx, found.id, call.now)
+    data_queue.erasure(tx, found.id, call.now)
     return _made(call, found._replace(status="DELETED"))
 
 

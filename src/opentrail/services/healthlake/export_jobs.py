@@ -7,15 +7,17 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from opentrail.calls.call import Call
+from opentrail.calls.call import Call, Download
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Input, Output
 from opentrail.contract import operation as contract_of
+from opentrail.kernel.principal import Principal
 from opentrail.record.keep import moment, recased
-from opentrail.services.healthlake import bulk, bulk_store, exporting, job_store, requests
+from opentrail.services.healthlake import bulk, bulk_store, exporting, job_store, kept_files, naming, requests, store
 from opentrail.services.healthlake.bulk import Start, Wanted
 from opentrail.services.healthlake.engine import bulk_layout, export, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
+from opentrail.services.healthlake.engine.smart.reach import Grant, exportable
 from opentrail.services.healthlake.job_store import EXPORT, JobRow
 from opentrail.store.sql import Snapshot, Tx
 from opentrail.work import jobs
@@ -65,6 +67,8 @@ def list_all(snapshot: Snapshot, call: Call, input: Input) -> Output:
 
 def _properties(job: JobRow) -> dict[str, Any]:
     wanted = bulk.wanted_of(job)
+    if not wanted.output:
+        return bulk.properties(job)
     s3 = {"S3Uri": str(bulk.result_place(wanted, job.datastore, EXPORT, job.id)), "KmsKeyId": wanted.kms_key}
     return {**bulk.properties(job), "OutputDataConfig": {"S3Configuration": s3}}
 
@@ -97,20 +101,45 @@ class FhirStart(msgspec.Struct):
 
 def prepare_fhir(call: Call, input: FhirInput) -> FhirStart:
     """StartFHIRExportJobWithPost, first half. The level is the path's, filters are the query's, the place is the body's."""
-    if "respond-async" not in input.prefer:
-        raise refuse(400, "required", "An export is asynchronous: the header Prefer: respond-async is needed.")
-    level = _level(input)
-    asked = export.parse(dict(input.parameters), level.patients, level.group)
+    asked, found = _asked(call, input)
     body = requests.parse(input.body)
     if unknown := body.keys() - _MEMBERS:
         raise refuse(400, "not-supported", "The body has a member {}, which $export does not know.", content(min(unknown)))
+    started = contract_of("healthlake", "StartFHIRExportJob").from_value(body | {"DatastoreId": found.id})
+    return FhirStart(_prepared(call, started, asked, _request(input)), input.base)
+
+
+def _asked(call: Call, input: FhirInput) -> tuple[export.Asked, store.Datastore]:
+    """What path and query ask for, and of which data store."""
+    if not requests.wants_async(input.prefer):
+        raise refuse(400, "required", "An export is asynchronous: the header Prefer: respond-async is needed.")
+    level = _level(input)
+    asked = export.parse(input.parameters, level.patients, level.group)
     with call.tools.read() as snapshot:
         found = requests.active(snapshot, call, input.datastoreId)
         newest = bulk_store.newest_change(snapshot)
         if level.group and bulk_store.one_as_of(snapshot, found.key, "Group", level.group, newest) is None:
             raise requests.unknown("Group", level.group)
-    started = contract_of("healthlake", "StartFHIRExportJob").from_value(body | {"DatastoreId": found.id})
-    return FhirStart(_prepared(call, started, asked, _request(input)), input.base)
+    return asked, found
+
+
+def prepare_fhir_kept(call: Call, input: FhirInput) -> FhirStart:
+    """StartFHIRExportJobWithGet, first half: as by POST, but the files stay here for the client to fetch. A token exports the types of
+    which its `system/` scopes grant all."""
+    asked, found = _asked(call, input)
+    if call.grant is not None:
+        asked = msgspec.structs.replace(asked, types=_granted(call.grant, asked))
+    wanted = Wanted(by=call.caller, request=_request(input), asked=asked)
+    return FhirStart(Start(call.tools.ids.hex(32), found.id, EXPORT, None, call.id, wanted), input.base)
+
+
+def _granted(grant: Grant, asked: export.Asked) -> tuple[str, ...]:
+    """The types that a token exports of what it asks for. Refused with 403 when it asks for others."""
+    allowed = exportable(grant)
+    needed = (*asked.types, "Group") if asked.group else asked.types
+    if beyond := [type for type in needed if type not in allowed]:
+        raise refuse(403, "forbidden", "No system/ scope of the token grants r and s on every {}.", name(beyond[0]))
+    return asked.types or tuple(sorted(allowed))
 
 
 def _level(input: FhirInput) -> export.Asked:
@@ -149,9 +178,9 @@ def describe_fhir(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     if job.status == "FAILED":
         raise refuse(422, "processing", "The export failed: {}", content(job.message))
     wanted = bulk.wanted_of(job)
-    place = str(bulk.result_place(wanted, job.datastore, EXPORT, job.id))
+    place = str(bulk.result_place(wanted, job.datastore, EXPORT, job.id)) if wanted.output else f"{input.base}/export/{job.id}/"
     output = bulk_layout.export_outputs(place, job.id, msgspec.json.decode(job.report, type=dict[str, list[int]]))
-    manifest = bulk_layout.export_manifest(values.moment(int(job.submitted * 1000)), wanted.request, output)
+    manifest = bulk_layout.export_manifest(values.moment(int(job.submitted * 1000)), wanted.request, output, not wanted.output)
     return {"status": 200, "body": msgspec.json.encode(properties | manifest)}
 
 
@@ -169,9 +198,38 @@ def cancel_fhir(tx: Tx, call: Call, input: FhirInput) -> Output:
 def _asked_for(snapshot: Snapshot, call: Call, input: FhirInput) -> JobRow:
     found = requests.active(snapshot, call, input.datastoreId)
     job = job_store.job(snapshot, found.id, EXPORT, input.resourceId or "")
-    if job is None or job.status.startswith("CANCEL"):
+    if job is None or job.status.startswith("CANCEL") or not _own(call, bulk.wanted_of(job).by):
         raise refuse(404, "not-found", "There is no such export.")
     return job
+
+
+def _own(call: Call, by: Principal) -> bool:
+    """Whether the caller may know of an export: with a token, of what the same client and subject started."""
+    mine, theirs = call.caller.web_identity, by.web_identity
+    if call.grant is None or mine is None:
+        return True
+    return (
+        theirs is not None
+        and mine.provider == theirs.provider
+        and all(dict(mine.attributes).get(key) == dict(theirs.attributes).get(key) for key in ("client_id", "sub"))
+    )
+
+
+def fetch(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
+    """GetExportedFile: a file of an export that was started by GET, until KEPT seconds after its end. The record names what it shows."""
+    job, asked_for = _asked_for(snapshot, call, input), input.file or ""
+    type = asked_for.partition("/")[0]
+    files = msgspec.json.decode(job.report, type=dict[str, list[int]])
+    known = job.status == "COMPLETED" and not bulk.wanted_of(job).output and asked_for in bulk_layout.export_names(job.id, files)
+    if not known or job.ended is None or job.ended + kept_files.KEPT < call.now:
+        raise refuse(404, "not-found", "The export has no such file, or its time is over.")
+    if call.grant is not None and type not in exportable(call.grant):
+        raise refuse(403, "forbidden", "No system/ scope of the token grants r and s on every {}.", name(type))
+    found = requests.active(snapshot, call, input.datastoreId)
+    file = kept_files.place(call.tools.settings.folder, job.id, asked_for)
+    shown = kept_files.shown(file)
+    naming.returned(call, found, shown.resources, shown.patients)
+    return {"status": 200, "headers": {"content-type": "application/fhir+ndjson"}, "body": Download(file, 0, file.stat().st_size)}
 
 
 def _lowered(value: Any) -> Any:

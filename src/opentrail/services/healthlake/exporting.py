@@ -8,14 +8,14 @@ written as it was then. So a file that is built again after a crash is the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.common.buckets import Buckets, Place
-from opentrail.services.healthlake import bulk, bulk_store, job_store, store
+from opentrail.services.healthlake import bulk, bulk_store, job_store, kept_files, store
 from opentrail.services.healthlake.bulk import Wanted, turn
 from opentrail.services.healthlake.engine import bulk_layout, export
 from opentrail.services.healthlake.job_records import Tell
@@ -50,16 +50,17 @@ class _Job(NamedTuple):
     id: str
     found: store.Datastore
     wanted: Wanted
-    reach: Buckets
-    target: Place
+    put: Callable[[str, Path, Sequence[str], Sequence[str]], None]
+    """Puts a finished file of the job's under its name, given what it shows."""
     members: frozenset[str]
 
 
 class Export:
-    """The kind of job; see work.jobs.Kind. `tell` records what each file shows."""
+    """The kind of job; see work.jobs.Kind. `tell` records what each file shows that is written to a bucket; files that are kept below
+    the data folder `data` show nothing before they are fetched."""
 
-    def __init__(self, tell: Tell) -> None:
-        self._tell = tell
+    def __init__(self, tell: Tell, data: Path) -> None:
+        self._tell, self._data = tell, data
 
     def work(self, run: Run) -> Iterator[None]:
         """Does the job, from its checkpoint on."""
@@ -72,9 +73,7 @@ class Export:
             there = bulk_store.types(snapshot, found.key)
             group = bulk_store.one_as_of(snapshot, found.key, "Group", wanted.asked.group, wanted.change) if wanted.asked.group else None
         members = export.members(msgspec.json.decode(group)) if group else frozenset()
-        reach = bulk.buckets(run.calls, found, wanted.role)
-        target = bulk.result_place(wanted, found.id, job_store.EXPORT, row.id)
-        job = _Job(row.id, found, wanted, reach, target, members)
+        job = _Job(row.id, found, wanted, self._putting(run, row, found, wanted), members)
         if not run.job.checkpoint:
             turn(run, lambda tx: _begin(tx, run))
         state = msgspec.json.decode(run.job.checkpoint, type=Checkpoint)
@@ -92,6 +91,16 @@ class Export:
             run.end(tx)
 
         turn(run, end)
+
+    def _putting(
+        self, run: Run, row: job_store.JobRow, found: store.Datastore, wanted: Wanted
+    ) -> Callable[[str, Path, Sequence[str], Sequence[str]], None]:
+        if not wanted.output:
+            return lambda name, part, resources, patients: kept_files.put(
+                kept_files.place(self._data, row.id, name), part, resources, patients
+            )
+        reach, target = bulk.buckets(run.calls, found, wanted.role), bulk.result_place(wanted, found.id, job_store.EXPORT, row.id)
+        return lambda name, part, resources, patients: reach.put_file(target.below(name), part, "application/fhir+ndjson")
 
     def _of_type(self, run: Run, job: _Job, type: str, state: Checkpoint) -> Iterator[None]:
         after: int | None = state.after if state.type == type else 0
@@ -113,10 +122,10 @@ class Export:
                     yield
             if names:
                 number = len(state.files.get(type, ())) + 1
-                if state.told != (mark := f"{type}/{number}"):  # told before it leaves, so that nothing leaves untold
+                if job.wanted.output and state.told != (mark := f"{type}/{number}"):  # told before it leaves, so that nothing leaves untold
                     state.told = mark
                     self._keep(run, job, state, names, list(patients))
-                job.reach.put_file(job.target.below(bulk_layout.export_name(type, job.id, number)), part, "application/fhir+ndjson")
+                job.put(bulk_layout.export_name(type, job.id, number), part, names, list(patients))
                 state.files.setdefault(type, []).append(len(names))
             state.type, state.after = type, _DONE if after is None else after
             self._keep(run, job, state, [], [])

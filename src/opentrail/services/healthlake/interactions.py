@@ -16,7 +16,7 @@ from opentrail.calls.fhir import FhirInput
 from opentrail.services.healthlake.engine import definitions
 from opentrail.services.healthlake.engine.bundle import Entry
 from opentrail.services.healthlake.engine.issues import Arg, name, refuse
-from opentrail.services.healthlake.engine.smart.reach import Grant, reach
+from opentrail.services.healthlake.engine.smart.reach import Grant, exportable, reach
 from opentrail.services.healthlake.engine.smart.scopes import Action
 from opentrail.services.healthlake.outcomes import refusal
 
@@ -32,6 +32,8 @@ ON_ONE: dict[str, Action] = {
     "DeleteResource": "d",
 }
 SEARCHES = ("SearchWithGet", "SearchWithPost")
+EXPORTS = ("StartFHIRExportJobWithGet", "DescribeFHIRExportJobWithGet", "GetExportedFile", "CancelFHIRExportJobWithDelete")
+"""Open to backend services; of which types, and whose exports, `export_jobs` says."""
 TERMS = {"ExpandValueSet": "ValueSet", "LookupCodeSystem": "CodeSystem", "TranslateConceptMap": "ConceptMap"}
 """Operations that show nothing but the definitions: a scope that reads the type is enough, whatever it reaches."""
 ENTRIES: dict[str, str] = {
@@ -98,6 +100,9 @@ def _judge(grant: Grant, operation: str, kind: str, conditional: bool) -> None:
             _whole(grant, every, "s")
     elif operation == "SearchEverything":
         _some(grant, "Patient", "r")
+    elif operation in EXPORTS:
+        if not exportable(grant):
+            _refused("An export needs a system/ scope that grants r and s on every resource of a type.")
     elif operation == "ValidateResource":
         _mentions(grant, kind, "crus")
     elif (type := TERMS.get(operation.partition("With")[0])) is not None:

@@ -16,6 +16,7 @@ import msgspec
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.kernel.principal import Principal, service_principal
 from opentrail.services.healthlake import fhir_store, requests, store, transaction_store
+from opentrail.services.healthlake.data_queue import ERASURE, PRELOAD, TRANSACTION
 from opentrail.services.healthlake.drafts import Draft, draft, stored
 from opentrail.services.healthlake.engine import synthetic
 from opentrail.services.healthlake.engine.issues import error, operation_outcome
@@ -25,8 +26,6 @@ from opentrail.work import jobs
 from opentrail.work.executor import WorkerDied
 from opentrail.work.jobs import Run
 
-QUEUE = "healthlake-data"
-PRELOAD, ERASURE, TRANSACTION = "preload", "erasure", "transaction"
 SERVICE = "healthlake.amazonaws.com"
 
 ROWS = 250
@@ -34,21 +33,6 @@ ROWS = 250
 
 Ask = Callable[[Principal, str, str, str, str], tuple[int, bytes]]
 """Makes a call (principal, region, service, method, path below the server): the HTTP status and the body. Raises Unavailable."""
-
-
-def queue_preload(tx: Tx, datastore: str, created: float) -> None:
-    """Has a data store filled."""
-    jobs.submit(tx, QUEUE, PRELOAD, f"{QUEUE} {datastore}", created, datastore.encode())
-
-
-def queue_erasure(tx: Tx, datastore: str, created: float) -> None:
-    """Has the rows of a deleted data store removed."""
-    jobs.submit(tx, QUEUE, ERASURE, f"{QUEUE} {ERASURE} {datastore}", created, datastore.encode())
-
-
-def queue_transaction(tx: Tx, id: str, created: float) -> None:
-    """Has a kept transaction carried out."""
-    jobs.submit(tx, QUEUE, TRANSACTION, f"{QUEUE} {id}", created, id.encode())
 
 
 @cache

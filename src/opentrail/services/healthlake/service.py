@@ -100,7 +100,14 @@ OPERATIONS = (
         prepare=prepared(export_jobs.prepare_fhir),
         apply=answered(export_jobs.start_fhir),
     ),
+    Operation(
+        "StartFHIRExportJobWithGet",
+        right("healthlake:StartFHIRExportJobWithGet", _fhir_store),
+        prepare=prepared(export_jobs.prepare_fhir_kept),
+        apply=answered(export_jobs.start_fhir),
+    ),
     _reads("DescribeFHIRExportJobWithGet", export_jobs.describe_fhir),
+    _reads("GetExportedFile", export_jobs.fetch),
     Operation(
         "CancelFHIRExportJobWithDelete",
         right("healthlake:CancelFHIRExportJobWithDelete", _fhir_store),
@@ -122,7 +129,7 @@ SERVICE = Service(
 SHOWS = frozenset(
     {
         *("ReadResource", "VersionReadResource", "GetHistoryByResourceId", "GetHistoryByResourceType", "GetFullHistory"),
-        *("SearchWithGet", "SearchWithPost", "SearchEverything"),
+        *("SearchWithGet", "SearchWithPost", "SearchEverything", "GetExportedFile", "DescribeTransaction"),
     }
 )
 """The reads and searches that show resources."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import bundles, jobs, naming, requests, transaction_store
+from opentrail.services.healthlake import bundles, data_queue, jobs, naming, requests, transaction_store
 from opentrail.services.healthlake.bundle_entries import Result
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.issues import Issue, name, operation_outcome, refuse
@@ -110,7 +110,7 @@ def _submit(tx: Tx, call: Call, plan: Submission) -> Output:
     )  # fmt: skip
     transaction_store.forget(tx, found.id, requests.milliseconds(call) - KEPT)
     transaction_store.insert(tx, kept, requests.milliseconds(call))
-    jobs.queue_transaction(tx, plan.id, call.now)
+    data_queue.transaction(tx, plan.id, call.now)
     call.facts["transaction"] = plan.id
     call.disclose("entries", plan.lines)
     return _told(202, "Submitted Asynchronous Bundle Transaction", {"content-location": f"{input.base}/Transaction/{plan.id}"})

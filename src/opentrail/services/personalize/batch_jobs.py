@@ -24,8 +24,12 @@ Plan = tuple[Input, list[tuple[str, str]], dict[str, Any]]
 
 def prepare_inference(call: Call, input: Input) -> Plan:
     """CreateBatchInferenceJob, first half."""
-    if input.batchInferenceJobMode == "THEME_GENERATION" or input.themeGenerationConfig is not None:
-        raise resources.invalid("Theme generation is not supported: it needs a language model, and there is none here.")
+    if input.batchInferenceJobMode == "THEME_GENERATION":
+        raise resources.invalid(
+            "batchInferenceJobMode THEME_GENERATION is not supported: it needs a language model, and there is none here."
+        )
+    if input.themeGenerationConfig is not None:
+        raise resources.invalid("themeGenerationConfig belongs to batchInferenceJobMode THEME_GENERATION, which is not supported.")
     config: dict[str, Any] = solutions.plain(input.batchInferenceJobConfig) or {}
     subjects.check_exploration(config.get("itemExplorationConfig", {}), "batchInferenceJobConfig")
     body = _body(input, MOST_ITEMS) | {"batchInferenceJobMode": "BATCH_INFERENCE"}

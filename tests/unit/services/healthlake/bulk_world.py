@@ -96,7 +96,7 @@ class World:
 
     def restart(self) -> None:
         """A new work role."""
-        kinds = {IMPORT: Import(self.tell, self.folder), EXPORT: Export(self.tell)}
+        kinds = {IMPORT: Import(self.tell, self.folder), EXPORT: Export(self.tell, self.folder)}
         make: Any = self.shelf
         self.tasks = [
             Jobs(QUEUES[name], {name: kind}, self.database.read, self._turn, make, Here(), HandClock(), self.folder)
@@ -113,11 +113,11 @@ class World:
         assert by.account == ACCOUNT
         self._telling += resources
 
-    def submit(self, kind: str, id: str = "j", **wanted: Any) -> None:
+    def submit(self, kind: str, id: str = "j", output: str = "s3://bulk/out", **wanted: Any) -> None:
         """Starts a job."""
         with self.database.write() as tx:
             change = bulk_store.newest_change(tx)
-            asked = Wanted(ROLE, "s3://bulk/out", "k", Principal("Root", ACCOUNT), input="s3://bulk/in/", change=change, **wanted)
+            asked = Wanted(Principal("Root", ACCOUNT), ROLE, output, "k", input="s3://bulk/in/", change=change, **wanted)
             job_store.add(tx, id, STORE, kind, None, "SUBMITTED", 1.0, msgspec.json.encode(asked).decode(), id, "")
             jobs.submit(tx, QUEUES[kind], kind, id, 1.0)
 

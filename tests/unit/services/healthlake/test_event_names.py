@@ -15,7 +15,13 @@ ACTIONS = {
     *("CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "PatchResource", "DeleteResource", "SearchWithGet"),
     *("SearchWithPost", "SearchEverything", "GetHistoryByResourceId", "GetHistoryByResourceType", "GetFullHistory", "ProcessBundle"),
     *("GetCapabilities", "ValidateResource", "ExpandValueSetWithGet", "ExpandValueSetWithPost", "LookupCodeSystemWithGet"),
-    *("LookupCodeSystemWithPost", "TranslateConceptMapWithGet", "TranslateConceptMapWithPost", "StartFHIRExportJobWithGet"),
+    *(
+        "LookupCodeSystemWithPost",
+        "TranslateConceptMapWithGet",
+        "TranslateConceptMapWithPost",
+        "StartFHIRExportJobWithGet",
+        "GetExportedFile",
+    ),
     *("StartFHIRExportJobWithPost", "DescribeFHIRExportJobWithGet", "CancelFHIRExportJobWithDelete"),
 }
 """HealthLake's actions of the service authorization reference, as far as their requests are known here."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
-from opentrail.services.healthlake import exporting, fhir_store, store
+from opentrail.services.healthlake import exporting, fhir_store, job_store, kept_files, store
 from opentrail.services.healthlake.engine.search.rows import IndexRows, index_rows
 from opentrail.services.healthlake.job_store import EXPORT
 from tests.conftest import Database
-from tests.unit.services.healthlake.bulk_world import STORE, World
+from tests.unit.services.healthlake.bulk_world import STORE, HandClock, World
 
 
 @pytest.fixture
@@ -135,6 +136,43 @@ def test_a_changed_resource_belongs_to_whom_it_did_then(world: World) -> None:
     put(world, "Group", "g", member=[])
     world.run("e")
     assert world.names("e") == ["Group/g/1", "Observation/o/1", "Patient/p/1"]
+
+
+@pytest.mark.parametrize("crash_at", [0, 2, 4, 6])
+def test_files_that_are_kept_are_told_to_nobody_before_they_are_fetched(world: World, crash_at: int) -> None:
+    wanted = fill(world)
+    world.submit(EXPORT, "e", output="")
+    world.crash_at = crash_at
+    world.run("e")
+    files = sorted(world.folder.glob("exports/e/*/*.ndjson"))
+    lines = [[json.loads(line) for line in file.read_bytes().splitlines()] for file in files]
+    assert sorted(f"{one['resourceType']}/{one['id']}/{one['meta']['versionId']}" for file in lines for one in file) == wanted
+    for file, rows in zip(files, lines, strict=True):
+        assert kept_files.shown(file).resources == [f"{one['resourceType']}/{one['id']}" for one in rows]
+    observed = {patient for file in files if file.parent.name == "Observation" for patient in kept_files.shown(file).patients}
+    assert observed == {"p0", "p1", "p2"}
+    assert not world.told
+    assert not world.shelf.objects
+
+
+def test_kept_files_go_when_their_time_is_over(world: World) -> None:
+    fill(world)
+    clock: Any = HandClock()
+    sweep, nothing = kept_files.Sweep(world.database.read, clock, world.folder), cast("Any", None)
+    for id in ("young", "old", "gone"):
+        world.submit(EXPORT, id, output="")
+        ended = world.run(id).ended
+    assert ended is not None
+    with world.database.write() as tx:
+        job_store.end(tx, "old", "COMPLETED", clock.now() - kept_files.KEPT - 61, "{}", None)
+        job_store.end(tx, "young", "COMPLETED", clock.now() - kept_files.KEPT + 61, "{}", None)
+        job_store.end(tx, "gone", "FAILED", clock.now(), "{}", "why")
+    sweep.step(nothing)
+    assert [one.name for one in world.folder.glob("exports/*")] == ["young"]
+    with world.database.write() as tx:
+        store.set_status(tx, STORE, "DELETED")
+    sweep.step(nothing)
+    assert not list(world.folder.glob("exports/*"))
 
 
 def test_a_data_store_that_is_deleted_ends_the_job(world: World) -> None:

@@ -266,7 +266,8 @@ def _offer_values(
     for span in spans:
         if span.label == "VALUE":
             begin, end = document.tokens[span.first].begin, document.tokens[span.last - 1].end
-            if not _values_in(document, claims, values, places, timed, (begin, end, span.score)) and span.score >= 0.5:
+            whole = span.score >= 0.5 and not all(timed[begin:end])
+            if not _values_in(document, claims, values, places, timed, (begin, end, span.score)) and whole:
                 claims.offer(places.mention("TEST_VALUE", begin, end, span.score))
     for zone in zones:
         _values_in(document, claims, values, places, timed, zone)

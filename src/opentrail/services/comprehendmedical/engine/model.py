@@ -21,16 +21,25 @@ from opentrail.services.comprehendmedical.engine.features import REACH, Clusters
 
 REMEMBERED = 12_000
 """Keys whose rows are kept in one channel; beyond it all are forgotten (this bounds memory, it changes no result)."""
+PLAIN = {"E": "I", "S": "B"}
+"""The marks of heads that tell a mention's last word (E) and only word (S) apart from others (I, B), as callers see them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """One model: its name, its labels, where they stand among all labels, and its transition weights."""
+    """One model: its name, its labels, where they stand among all labels, and its transition weights.
+
+    `plain` are the labels as callers see them: O, B- and I-.
+    """
 
     name: str
     labels: tuple[str, ...]
     first: int
     transitions: Floats
+    plain: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plain", tuple(PLAIN.get(label[0], label[0]) + label[1:] for label in self.labels))
 
     @property
     def columns(self) -> slice:
@@ -108,14 +117,14 @@ class Model:
         self._add(scores, batch, channel, tags, lambda tag: tag_features(channel, tag))
 
     def label(self, head: str, scores: Floats, batch: Batch, eager: float = 0.0) -> tuple[list[str], Floats]:
-        """The label of each token by one head, and its probability; `eager` is taken from the score of "outside"."""
+        """The label (O, B- or I-) of each token by one head, and its probability; `eager` is taken from the score of "outside"."""
         chosen = self.heads[head]
         own = scores[:, chosen.columns]
         if eager and "O" in chosen.labels:
             own = own.copy()
             own[:, chosen.labels.index("O")] -= eager
         best, sure = decode(own, chosen.transitions, batch)
-        return [chosen.labels[number] for number in best], sure
+        return [chosen.plain[number] for number in best.tolist()], sure
 
     def _row(self, features: Sequence[str]) -> Floats:
         row = np.zeros(self.width, np.float32)

@@ -8,8 +8,10 @@ term), checked, and compiled into arrays that `load` reads. All groups share one
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ TAGS = {
 }
 """Semantic tags that are linked to, and what they are linked from."""
 GROUPS = ("condition", "anatomy", "procedure", "quality")
+IDENTIFIER = re.compile(r"[1-9][0-9]{0,17}$", re.ASCII)
 TAG = re.compile(r"\(([a-z/ ]{3,40})\)$")
 TABLES = re.compile(
     r"(?:^|/)s?x?sct2_(?:Description_\w{0,20}Snapshot(?:-en)?_\w{1,30}|Concept_\w{0,20}Snapshot_\w{1,30})\.txt$"
@@ -62,13 +65,38 @@ class Row:
     terms: tuple[str, ...]
 
 
+class _Names:
+    """Names of concepts as columns, in a quarter of the memory of objects: concept, description, whether it is the full name, text."""
+
+    def __init__(self) -> None:
+        self._concepts, self._descriptions, self._full, self._ends = array("q"), array("q"), bytearray(), array("q", [0])
+        self._text = bytearray()
+
+    def add(self, concept: int, description: int, full: bool, term: str) -> None:
+        """Keep a name."""
+        self._concepts.append(concept)
+        self._descriptions.append(description)
+        self._full.append(full)
+        self._text += term.encode()
+        self._ends.append(len(self._text))
+
+    def by_concept(self) -> Iterator[tuple[int, list[tuple[int, bool, str]]]]:
+        """Each concept with its names (description, whether it is the full name, text), by number; names in the order they came."""
+        order = np.argsort(np.frombuffer(self._concepts, np.int64), kind="stable").tolist()
+        for concept, places in groupby(order, key=self._concepts.__getitem__):
+            yield concept, [(self._descriptions[at], bool(self._full[at]), self._term(at)) for at in places]
+
+    def _term(self, at: int) -> str:
+        return self._text[self._ends[at] : self._ends[at + 1]].decode()
+
+
 @dataclass(slots=True)
 class _Release:
-    """What the tables of a release tell: names (description id, role, term) by concept, active concepts, preferred descriptions."""
+    """What the tables of a release tell: names, active concepts, preferred descriptions."""
 
-    names: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
-    active: set[str] = field(default_factory=set)
-    preferred: set[str] = field(default_factory=set)
+    names: _Names = field(default_factory=_Names)
+    active: array[int] = field(default_factory=lambda: array("q"))
+    preferred: array[int] = field(default_factory=lambda: array("q"))
     found: bool = False
     date: str = ""
 
@@ -97,15 +125,16 @@ def _take(release: _Release, table: Iterator[str]) -> None:
         place = [header.index(name) for name in ("id", "conceptId", "typeId", "term", "active")]
         for row in _whole(rows, header):
             name, concept, kind, term, active = (row[at] for at in place)
-            if active == "1" and kind in (FSN, SYNONYM):
-                release.names.setdefault(concept, []).append((name, "fsn" if kind == FSN else "term", term))
+            if active == "1" and kind in (FSN, SYNONYM) and _number(concept):
+                release.names.add(_number(concept), _number(name), kind == FSN, term)
     elif {"refsetId", "referencedComponentId", "acceptabilityId"} <= set(header):
         place = [header.index(name) for name in ("active", "refsetId", "referencedComponentId", "acceptabilityId")]
         wanted = ("1", US_ENGLISH, PREFERRED)
-        release.preferred |= {row[place[2]] for row in _whole(rows, header) if (row[place[0]], row[place[1]], row[place[3]]) == wanted}
+        kept = (row[place[2]] for row in _whole(rows, header) if (row[place[0]], row[place[1]], row[place[3]]) == wanted)
+        release.preferred.extend(map(_number, kept))
     elif {"id", "active", "definitionStatusId"} <= set(header):
         name_at, active_at = header.index("id"), header.index("active")
-        release.active |= {row[name_at] for row in _whole(rows, header) if row[active_at] == "1"}
+        release.active.extend(_number(row[name_at]) for row in _whole(rows, header) if row[active_at] == "1")
     else:
         _take_patient_set(release, [name.lower().replace("_", " ") for name in header], rows)
 
@@ -119,11 +148,15 @@ def _take_patient_set(release: _Release, header: Sequence[str], rows: Iterable[l
     active = header.index("active") if "active" in header else None
     release.found = True
     for row in _whole(rows, header):
-        if row[code].isdigit() and (active is None or row[active] == "1"):
-            names = release.names.setdefault(row[code], [])
-            names.append(("", "fsn", row[full]))
+        if _number(row[code]) and (active is None or row[active] == "1"):
+            release.names.add(_number(row[code]), 0, True, row[full])
             if term is not None:
-                names.append(("", "term", row[term]))
+                release.names.add(_number(row[code]), 0, False, row[term])
+
+
+def _number(identifier: str) -> int:
+    """An identifier of SNOMED CT (at most 18 digits, no leading zero) as a number; 0 for anything else."""
+    return int(identifier) if IDENTIFIER.match(identifier) else 0
 
 
 def _whole(rows: Iterable[list[str]], header: Sequence[str]) -> Iterator[list[str]]:
@@ -132,17 +165,24 @@ def _whole(rows: Iterable[list[str]], header: Sequence[str]) -> Iterator[list[st
 
 
 def _rows(release: _Release) -> Iterator[Row]:
-    for code, names in release.names.items():
-        if not code.isdigit() or (release.active and code not in release.active):
+    active, preferred = (np.unique(np.frombuffer(numbers, np.int64)) for numbers in (release.active, release.preferred))
+    for code, names in release.names.by_concept():
+        if len(active) and not _among(active, code):
             continue
-        full = next((term for _, role, term in names if role == "fsn"), "")
+        full = next((term for _, is_full, term in names if is_full), "")
         tag = TAG.search(full)
         group = TAGS.get(tag.group(1)) if tag else None
         if group is not None and tag is not None:
             bare = full[: tag.start()].strip()
-            terms = [term for _, role, term in names if role == "term"]
-            liked = [term for name, role, term in names if role == "term" and name in release.preferred]
-            yield Row(code, group, (liked or terms or [bare])[0], tuple(dict.fromkeys([bare, *terms])))
+            terms = [term for _, is_full, term in names if not is_full]
+            liked = [term for name, is_full, term in names if not is_full and _among(preferred, name)]
+            yield Row(str(code), group, (liked or terms or [bare])[0], tuple(dict.fromkeys([bare, *terms])))
+
+
+def _among(numbers: NDArray[np.int64], one: int) -> bool:
+    """Whether sorted numbers hold one."""
+    at = int(np.searchsorted(numbers, one))
+    return at < len(numbers) and int(numbers[at]) == one
 
 
 class Snomed:
@@ -178,8 +218,8 @@ class Snomed:
 
 def compiled(rows: Sequence[Row], version: str) -> Arrays:
     """The arrays of a release."""
-    owned = [(number, term) for group in GROUPS for number, row in enumerate(rows) if row.group == group for term in row.terms]
-    words, table = tabulated(term for _, term in owned)
+    owners = {group: array("i") for group in GROUPS}
+    words, table = tabulated(_terms(rows, owners))
     arrays: dict[str, NDArray[Any]] = {
         "codes": joined(row.code for row in rows),
         "names": joined(" ".join(row.name.split()) for row in rows),
@@ -188,13 +228,22 @@ def compiled(rows: Sequence[Row], version: str) -> Arrays:
     }
     first = 0
     for group in GROUPS:
-        owners = [number for number, _ in owned[first:] if rows[number].group == group]
-        last = first + len(owners)
-        arrays[f"{group}_owners"] = np.array(owners, np.int32)
+        last = first + len(owners[group])
+        arrays[f"{group}_owners"] = np.frombuffer(owners[group], np.int32)
         arrays[f"{group}_starts"] = table.starts[first : last + 1] - table.starts[first]
         arrays[f"{group}_words"] = table.words[table.starts[first] : table.starts[last]]
         first = last
     return arrays
+
+
+def _terms(rows: Sequence[Row], owners: Mapping[str, array[int]]) -> Iterator[str]:
+    """The terms of all rows, group by group; `owners` takes the number of each term's row."""
+    for group in GROUPS:
+        for number, row in enumerate(rows):
+            if row.group == group:
+                for term in row.terms:
+                    owners[group].append(number)
+                    yield term
 
 
 def load(path: Path) -> Snomed:

@@ -98,6 +98,11 @@ def export_name(type: str, job: str, number: int) -> str:
     return f"{type}/{type}-{job}-{number}.ndjson"
 
 
+def export_names(job: str, files: Mapping[str, Iterable[int]]) -> list[str]:
+    """The names of an export's files, from the counts of each type's."""
+    return [export_name(type, job, number) for type, counts in files.items() for number, _ in enumerate(counts, 1)]
+
+
 def export_outputs(place: str, job: str, files: Mapping[str, Iterable[int]]) -> list[dict[str, Any]]:
     """The `output` of an export's description: each file with its type, address and count."""
     return [
@@ -107,9 +112,9 @@ def export_outputs(place: str, job: str, files: Mapping[str, Iterable[int]]) -> 
     ]
 
 
-def export_manifest(transaction_time: str, request: str, output: list[dict[str, Any]]) -> dict[str, Any]:
-    """The manifest of FHIR's bulk data export. Files lie in a bucket: no token opens them."""
-    return {"transactionTime": transaction_time, "request": request, "requiresAccessToken": False, "output": output, "error": []}
+def export_manifest(transaction_time: str, request: str, output: list[dict[str, Any]], kept: bool) -> dict[str, Any]:
+    """The manifest of FHIR's bulk data export. Files that are `kept` here are fetched as everything here is; no token opens a bucket."""
+    return {"transactionTime": transaction_time, "request": request, "requiresAccessToken": kept, "output": output, "error": []}
 
 
 def _pretty(value: Mapping[str, Any]) -> bytes:

@@ -11,6 +11,9 @@ from opentrail.services.healthlake.engine import compartments, definitions, valu
 from opentrail.services.healthlake.engine.issues import content, name, refuse
 
 FORMATS = ("application/fhir+ndjson", "application/ndjson", "ndjson")
+LISTS = ("_type", "_security", "_tag")
+NOT_OFFERED = ("_typeFilter", "_elements", "patient", "includeAssociatedData", "organizeOutputBy", "allowPartialManifests")
+"""Parameters of the Bulk Data guide that are refused; records may name them."""
 PARAMETERS = ("_outputFormat", "_type", "_since", "_until", "_security", "_tag")
 MOST_TOKENS = 100
 
@@ -28,11 +31,16 @@ class Asked(msgspec.Struct, omit_defaults=True):
     group: str = ""
 
 
-def parse(given: Mapping[str, str], patients: bool = False, group: str = "") -> Asked:
-    """The parameters of an $export. Refused with 400."""
-    for key in given:
+def parse(pairs: Iterable[tuple[str, str]], patients: bool = False, group: str = "") -> Asked:
+    """The parameters of an $export; those that are lists may be repeated. Refused with 400."""
+    given: dict[str, str] = {}
+    for key, value in pairs:
         if key not in PARAMETERS:
-            raise refuse(400, "not-supported", "The parameter {} is not offered by $export.", content(key))
+            refused = name(key) if key in NOT_OFFERED else content(key)
+            raise refuse(400, "not-supported", "The parameter {} is not offered by $export.", refused)
+        if key in given and key not in LISTS:
+            raise refuse(400, "invalid", "{} may be given once.", name(key))
+        given[key] = f"{given[key]},{value}" if key in given else value
     if given.get("_outputFormat") not in (None, "", *FORMATS):
         raise refuse(400, "not-supported", "_outputFormat must be one of {}.", name(", ".join(FORMATS)))
     types = tuple(dict.fromkeys(_list(given, "_type")))

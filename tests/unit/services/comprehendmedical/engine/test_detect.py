@@ -43,7 +43,7 @@ ATTRIBUTES = [
     ("Take amoxicillin for 10 days.", "amoxicillin", "DURATION", "for 10 days"),
     ("Heparin at 18 units/kg/hr.", "Heparin", "RATE", "18 units/kg/hr"),
     ("She has severe headache.", "headache", "ACUITY", "severe"),
-    ("She has sharp headache.", "headache", "QUALITY", "sharp"),
+    ("She has dull headache.", "headache", "QUALITY", "dull"),
     ("There is swelling of the left knee.", "swelling", "SYSTEM_ORGAN_SITE", "knee"),
     ("There is swelling of the left knee.", "knee", "DIRECTION", "left"),
     ("Blood pressure was 120/80 mmHg.", "Blood pressure", "TEST_VALUE", "120/80"),

@@ -56,3 +56,12 @@ def test_spans_are_runs_within_a_sentence() -> None:
 
 def test_shapes() -> None:
     assert [shape(word) for word in ("Fever", "COPD", "B12", "pH", "α1")] == ["Xxx", "XX", "Xdd", "xX", "xd"]
+
+
+def test_labels_with_ends_are_told_without(tmp_path: Path) -> None:
+    labels, words = ["O", "B-X", "E-X", "S-Y"], ["this", "chest", "pain", "today"]
+    weights = {f"0w={word}": {label: 9.0} for word, label in zip(words, labels, strict=True)}
+    model.save(tmp_path / "m.npz", {"x": (labels, np.zeros((4, 4), np.float32), weights)})
+    loaded, batch = model.load(tmp_path / "m.npz", {}), batch_of([(0, 4)])
+    told, _ = loaded.label("x", loaded.scores(batch, words, []), batch)
+    assert told == ["O", "B-X", "I-X", "B-Y"]

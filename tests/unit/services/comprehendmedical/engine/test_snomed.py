@@ -23,6 +23,15 @@ def test_both_forms_of_release_are_read(tmp_path: Path, make: Callable[[Path], P
     assert not any("dead" in term or "Retired" in term for row in rows for term in row.terms)
 
 
+def test_rows_without_a_code_are_left_out(tmp_path: Path) -> None:
+    path = patient_set(tmp_path / "gps.tsv")
+    whole, _ = snomed.read_release(path)
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    bad = [row.replace(row.split("\t")[0], code, 1) for row in rows[:1] for code in ("9" * 19, "x1", "0", "-5", "٣٤")]
+    path.write_text("\n".join([header, *bad, *rows]) + "\n", encoding="utf-8")
+    assert snomed.read_release(path)[0] == whole
+
+
 def test_other_files_are_refused_without_telling_their_content(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("secret name\nJohn", encoding="utf-8")
     for path in (tmp_path / "x", tmp_path / "none", tmp_path):

@@ -17,13 +17,16 @@ NOBODY: frozenset[str] = frozenset()
 
 
 def test_parameters_are_read() -> None:
-    found = parse({"_type": "Patient, Observation,Patient", "_since": "2024-01-01T00:00:00Z", "_until": "2024-01-02", "_tag": "a|b,c"})
+    found = parse([
+        ("_type", "Patient, Observation"), ("_type", "Patient"), ("_since", "2024-01-01T00:00:00Z"), ("_until", "2024-01-02"),
+        ("_tag", "a|b,c"),
+    ])  # fmt: skip
     assert (found.types, found.since, found.until, found.tags) == (
         ("Patient", "Observation"), 1_704_067_200_000, 1_704_239_999_999, ("a|b", "c"),
     )  # fmt: skip
-    assert parse({"_type": "", "_since": ""}) == Asked()
-    assert parse({}, group="g") == Asked(patients=True, group="g")
-    assert parse({"_since": "2024-01-01T00:00:00 01:00"}).since == 1_704_063_600_000, "a plus sign that was not encoded"
+    assert parse([("_type", ""), ("_since", "")]) == Asked()
+    assert parse([], group="g") == Asked(patients=True, group="g")
+    assert parse([("_since", "2024-01-01T00:00:00 01:00")]).since == 1_704_063_600_000, "a plus sign that was not encoded"
 
 
 @pytest.mark.parametrize(
@@ -35,8 +38,13 @@ def test_parameters_are_read() -> None:
 )  # fmt: skip
 def test_what_cannot_be_is_refused(given: dict[str, str], patients: bool) -> None:
     with pytest.raises(FhirError) as refused:
-        parse(given, patients)
+        parse(given.items(), patients)
     assert refused.value.status == 400
+
+
+def test_what_is_no_list_is_given_once() -> None:
+    with pytest.raises(FhirError):
+        parse([("_since", "2024"), ("_since", "2025")])
 
 
 def test_types_are_those_there_and_asked_for() -> None:

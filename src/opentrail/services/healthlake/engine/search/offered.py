@@ -26,6 +26,13 @@ NOT_OFFERED: dict[tuple[str, str], str] = {
 """(resource type or *, code) -> reason."""
 
 
+MODIFIERS_NOT_OFFERED: dict[tuple[str, str], str] = {
+    ("reference", "above"): "hierarchies of references are not followed",
+    ("reference", "below"): "hierarchies of references are not followed",
+}
+"""(kind of parameter, modifier of R4) -> reason."""
+
+
 def reason(resource_type: str, code: str) -> str:
     """Why a defined parameter is not offered; "" when it is offered or not defined."""
     return NOT_OFFERED.get((resource_type, code)) or NOT_OFFERED.get(("*", code), "")

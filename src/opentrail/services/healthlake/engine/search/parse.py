@@ -12,8 +12,8 @@ from typing import Literal
 from opentrail.services.healthlake.engine import definitions, terminology, values
 from opentrail.services.healthlake.engine.issues import FhirError, Issue, content, name, refuse
 from opentrail.services.healthlake.engine.search import parse_values as read
+from opentrail.services.healthlake.engine.search.offered import MODIFIERS_NOT_OFFERED, reason
 from opentrail.services.healthlake.engine.search.offered import offered as parameters
-from opentrail.services.healthlake.engine.search.offered import reason
 from opentrail.services.healthlake.engine.search.paths import Parameter
 from opentrail.services.healthlake.engine.search.query import (
     Chain,
@@ -69,6 +69,9 @@ def _unknown(resource_type: str, code: str) -> _Unknown:
 
 
 def _modifier_unknown(parameter: Parameter, modifier: str) -> FhirError:
+    if why := MODIFIERS_NOT_OFFERED.get((parameter.kind, modifier)):
+        text = "The modifier :{} is not offered for the search parameter {}: {}."
+        return refuse(400, "not-supported", text, name(modifier), name(parameter.code), name(why))
     return refuse(
         400,
         "not-supported",
@@ -230,7 +233,7 @@ def _sort(resource_type: str, text: str) -> tuple[SortKey, ...]:
 
 def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_COUNT:
-        raise refuse(400, "value", "_count must be a number from 1 to {}.", name(MAX_COUNT))
+        raise refuse(400, "value", "_count must be a number from 0 to {}.", name(MAX_COUNT))
     return int(text)
 
 
@@ -256,6 +259,7 @@ class _Controls:
         self.resource_type = resource_type
         self.sort: tuple[SortKey, ...] = ()
         self.count, self.total, self.summary = MAX_COUNT, False, "false"
+        self.counts_only = False
         self.elements: tuple[str, ...] = ()
         self.includes: list[Include] = []
 
@@ -266,7 +270,8 @@ class _Controls:
         elif key == "_sort":
             self.sort = _sort(self.resource_type, text)
         elif key == "_count":
-            self.count = _count(text)
+            self.counts_only = text == "0"  # R4: the same as _summary=count
+            self.count = MAX_COUNT if self.counts_only else _count(text)
         elif key == "_total":
             self.total = _choice(key, text, ("accurate", "none")) == "accurate"
         elif key == "_summary":
@@ -325,7 +330,7 @@ def parse_search(
         c.sort,
         c.count,
         c.total,
-        c.summary,
+        "count" if c.counts_only else c.summary,
         c.elements,
         case_sensitive,
         tuple(warnings),

@@ -86,6 +86,13 @@ def reach(grant: Grant, resource_type: str, action: Action) -> Reach:
     return Reach(False, tuple(options), tuple(circles)) if options else NOTHING
 
 
+@lru_cache(maxsize=4096)
+def exportable(grant: Grant) -> frozenset[str]:
+    """The types that the grant may export: those of which `system/` scopes read and search everything."""
+    own = Grant(tuple(scope for scope in grant.scopes if scope.level == "system"))
+    return frozenset(kind for kind in definitions.resource_types() if reach(own, kind, "r").whole and reach(own, kind, "s").whole)
+
+
 def _circle(grant: Grant, scope: Scope) -> tuple[Filter, ...] | None:
     """The filter on Patient that a scope's circle is; () for all patients, None for no circle at all."""
     if scope.level == "patient":

@@ -3,7 +3,8 @@
 import pytest
 
 from opentrail.services.healthlake.engine.issues import FhirError
-from opentrail.services.healthlake.engine.search.parse import parse_search
+from opentrail.services.healthlake.engine.search import offered
+from opentrail.services.healthlake.engine.search.parse import MODIFIERS, parse_search
 from opentrail.services.healthlake.engine.search.sql import compile_ids, compile_total
 from tests.unit.services.healthlake.engine.support import STORE, Json, Store
 
@@ -306,7 +307,7 @@ REFUSED = [
     ("Patient?gender:exact=male", "gender"),
     ("Patient?birthdate=yesterday", "birthdate"),
     ("Patient?birthdate=2020-02-31", "birthdate"),
-    ("Patient?_count=0", "_count"),
+    ("Patient?_count=-1", "_count"),
     ("Patient?_count=101", "_count"),
     ("Patient?_total=estimate", "_total"),
     ("Patient?_sort=nothing", "_sort"),
@@ -336,6 +337,48 @@ def test_refused_by_name(store: Store, query: str, named: str) -> None:
         store.search(query)
     assert refused.value.status in (400, 404)
     assert any(named in issue.wire_text() for issue in refused.value.issues)
+
+
+def test_a_count_of_nothing_is_the_total_alone() -> None:
+    assert parse_search("Patient", [("_count", "0")]).summary == "count"
+    assert parse_search("Patient", [("_count", "0"), ("_count", "5")]).summary == "false"
+
+
+@pytest.mark.parametrize(("place", "why"), offered.NOT_OFFERED.items(), ids=lambda one: "-".join(one) if isinstance(one, tuple) else "")
+def test_what_is_not_offered_is_refused_with_its_reason(place: tuple[str, str], why: str) -> None:
+    kind, code = place
+    kind = "Observation" if kind == "*" else kind
+    with pytest.raises(FhirError) as refused:
+        parse_search(kind, [(code, "x")])
+    assert refused.value.status == 400
+    assert [issue.code for issue in refused.value.issues] == ["not-supported"]
+    assert f"{code} of {kind} is not offered: {why}" in refused.value.issues[0].wire_text()
+    assert parse_search(kind, [(code, "x")], handling="lenient").filters == ()
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), offered.MODIFIERS_NOT_OFFERED.items(), ids=lambda one: "-".join(one) if isinstance(one, tuple) else ""
+)
+def test_a_modifier_that_is_not_offered_is_refused_with_its_reason(place: tuple[str, str], why: str) -> None:
+    code = next(one.code for one in offered.offered("Observation").values() if one.kind == place[0])
+    with pytest.raises(FhirError) as refused:
+        parse_search("Observation", [(f"{code}:{place[1]}", "x")])
+    assert refused.value.status == 400
+    assert f":{place[1]} is not offered for the search parameter {code}: {why}" in refused.value.issues[0].wire_text()
+
+
+# The modifiers that R4 defines (search, "Modifiers"), by kind of parameter.
+R4_MODIFIERS = {
+    "string": ("missing", "exact", "contains"), "token": ("missing", "text", "in", "below", "above", "not-in", "not", "of-type"),
+    "reference": ("missing", "identifier", "above", "below"), "uri": ("missing", "below", "above"), "date": ("missing",), "number": ("missing",),
+    "quantity": ("missing",),
+}  # fmt: skip
+
+
+def test_every_modifier_of_r4_is_offered_or_has_a_reason() -> None:
+    for kind, modifiers in R4_MODIFIERS.items():
+        left = set(modifiers) - {"missing", *MODIFIERS.get(kind, ())}
+        assert left == {modifier for of, modifier in offered.MODIFIERS_NOT_OFFERED if of == kind}, kind
 
 
 def test_lenient_handling_leaves_out_what_is_unknown(store: Store) -> None:
