@@ -102,6 +102,19 @@ def _mass(model: Model, scale: float, shift: bool = False) -> tuple[NDArray[np.f
     return raised, float(raised.sum())
 
 
+def shares(chosen: Scores, others: Scores, items: int, temperature: float) -> NDArray[np.float64]:
+    """Softmax of `chosen` among `items` items of which `others` stand for all that were not chosen."""
+    if not len(chosen):
+        return np.zeros(0)
+    top = max(float(chosen.max()), float(others.max(initial=-np.inf)))
+    rest = np.exp((others - np.float32(top)) * np.float32(1 / temperature))
+    counted = np.count_nonzero(others > -np.inf)
+    tail = float(rest.sum(dtype=np.float64)) * (items - len(chosen)) / counted if counted else 0.0
+    raised: NDArray[np.float64] = np.exp((chosen.astype(np.float64) - top) / temperature)
+    raised /= raised.sum() + tail
+    return raised
+
+
 def by_popularity(model: Model, k: int, but: NDArray[np.int64], mask: Mask | None) -> NDArray[np.int64]:
     """The k most popular items that the mask lets through, without those of `but` (ascending); equal ones by index."""
     order = popular_order(model)

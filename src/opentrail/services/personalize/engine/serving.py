@@ -37,6 +37,7 @@ from opentrail.services.personalize.engine.scoring import (
     score_item,
     score_near,
     score_sparsely,
+    shares,
 )
 from opentrail.services.personalize.engine.topk import search, top_k
 
@@ -170,7 +171,7 @@ def rank(campaign: Campaign, ask: Ask, candidates: Sequence[str]) -> list[Recomm
     kept = [(name, at) for name, at in known if mask is None or (at >= 0 and mask[at])]
     found = [at for _, at in kept if at >= 0]
     scores = (score_history(campaign.model, history_of(ask.events)) + _boost(campaign, ask))[found]
-    share = _shares(scores, scores[:0], len(scores), campaign.model.card.get("temperature", 1.0))
+    share = shares(scores, scores[:0], len(scores), campaign.model.card.get("temperature", 1.0))
     order = np.argsort(-scores, kind="stable").tolist()
     ranked = _present(campaign, [(found[at], float(share[at])) for at in order], ask, [None] * len(order))
     return ranked + [Recommended(name, 0.0) for name, at in kept if at < 0]
@@ -228,7 +229,7 @@ def _ranked(campaign: Campaign, ask: Ask, history: NDArray[np.int64], mask: Mask
         best = top_k(every, k, mask)
         scores = every[best]
         sample = every if len(every) <= EXACT_SOFTMAX else every[::STRIDE]
-    share = _shares(scores, _others(best, sample, len(model.items)), len(model.items), model.card.get("temperature", 1.0))
+    share = shares(scores, _others(best, sample, len(model.items)), len(model.items), model.card.get("temperature", 1.0))
     return list(zip(best.tolist(), share.tolist(), strict=True))
 
 
@@ -305,19 +306,6 @@ def _others(best: NDArray[np.int64], sample: Scores, items: int) -> Scores:
     others = sample.copy()
     others[best[best % step == 0] // step] = -np.inf
     return others
-
-
-def _shares(chosen: Scores, others: Scores, items: int, temperature: float) -> NDArray[np.float64]:
-    """Softmax of `chosen` among `items` items of which `others` stand for all that were not chosen."""
-    if not len(chosen):
-        return np.zeros(0)
-    top = max(float(chosen.max()), float(others.max(initial=-np.inf)))
-    rest = np.exp((others - np.float32(top)) * np.float32(1 / temperature))
-    counted = np.count_nonzero(others > -np.inf)
-    tail = float(rest.sum(dtype=np.float64)) * (items - len(chosen)) / counted if counted else 0.0
-    raised: NDArray[np.float64] = np.exp((chosen.astype(np.float64) - top) / temperature)
-    raised /= raised.sum() + tail
-    return raised
 
 
 def _boost(campaign: Campaign, ask: Ask) -> NDArray[np.float32] | float:
