@@ -111,7 +111,7 @@ class Parts:
         self.main = open_database(settings, "main", writable=web)
         self.history = open_database(settings, "history", writable=not web)
         self.delivery = open_database(settings, "delivery", writable=not web)
-        self.engines = ProcessExecutor(settings.engine_workers)
+        self.engines = ProcessExecutor(settings.engine_workers, behind=not web)
 
     @property
     def blobs(self) -> Path:

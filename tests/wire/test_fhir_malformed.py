@@ -125,7 +125,7 @@ def test_malformed_addresses(story: Story, ward: str, method: str) -> None:
 
 QUERIES = {
     "Patient?": ("birthdate=soon", "birthdate=2020-13", "birthdate=zz2020", "gender:x=male", "name:below=a", "_sort=nothing", "_sort=,",
-                 "_count=0", "_count=1e3", "_count=-1", "_total=estimate", "_summary=all", "_elements=x", "_include=x", "_include=Patient:x",
+                 "_count=1e3", "_count=-1", "_total=estimate", "_summary=all", "_elements=x", "_include=x", "_include=Patient:x",
                  "_revinclude=*", "_has:x=1", "_has:Observation:patient=1", "_has:Nobody:patient:code=1", "general-practitioner.x=1",
                  "general-practitioner:Nobody.name=1", "name.x=1", "name:missing=maybe", "identifier:of-type=x", "gender:in=http://no",
                  "a.b.c.d.e.f.g=1", "page=x", "_lastUpdated=x", "_id:exact=1", "name=" + "a" * 3000, "name=" + ",".join("a" * 201),

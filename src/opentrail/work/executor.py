@@ -25,7 +25,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 _BEHIND = 10
-"""How much nicer workers are than who asks: what they compute fills the time that calls and writing leave."""
+"""How much nicer the workers of jobs are than who asks: what they compute fills the time that calls and writing leave."""
 
 _PATIENCE = 60.0
 """Seconds that a call waits for its computation."""
@@ -74,10 +74,12 @@ class Executor(Protocol):
 
 
 class ProcessExecutor:
-    """Executor on this machine: at most `workers` processes, each made when it is first needed and kept."""
+    """Executor on this machine: at most `workers` processes, each made when it is first needed and kept. `behind`: they work for jobs,
+    for which no caller waits."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, behind: bool = True) -> None:
         self._workers = workers
+        self._nicer = _BEHIND if behind else 0
         self._slots = threading.local()
         self._guard = threading.Lock()
         self._threads: ThreadPoolExecutor | None = None
@@ -133,7 +135,7 @@ class ProcessExecutor:
         """In a thread of the pool: the thread's own process does it. Gives the answer as it came; see `_serve`."""
         worker: _Worker | None = getattr(self._slots, "worker", None)
         if worker is None or not worker.alive:
-            worker = self._slots.worker = _Worker()
+            worker = self._slots.worker = _Worker(self._nicer)
             with self._guard:
                 self._processes.add(worker)
         if not task.given_to(worker):
@@ -171,10 +173,10 @@ class _Task:
 class _Worker:
     """One process and the pipe to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, nicer: int) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process: BaseProcess = context.Process(target=_serve, args=(theirs, nicer), daemon=True)
         self._process.start()
         theirs.close()
 
@@ -201,11 +203,11 @@ def _spread(call: tuple[Callable[..., B], tuple[Any, ...]]) -> B:
     return function(*arguments)
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(pipe: Connection, nicer: int) -> None:
     """The worker's loop: each answer is whether the function returned, and what it returned or raised. It ends with its parent:
     even one killed in the midst of a long computation leaves none behind."""
     memory.settle()
-    os.nice(_BEHIND)
+    os.nice(nicer)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

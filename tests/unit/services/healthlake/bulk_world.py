@@ -34,8 +34,8 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-class Dies(Exception):
-    """The process ends here."""
+class Dies(BaseException):
+    """The process ends here: nothing that catches errors goes on."""
 
 
 class Shelf:

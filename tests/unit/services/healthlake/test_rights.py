@@ -79,7 +79,7 @@ def test_without_scopes_nothing_is_allowed_but_what_describes_the_data_store(nam
 
 @pytest.mark.parametrize("name", FHIR_OPERATIONS)
 def test_what_is_not_offered_to_tokens_is_refused_to_all(name: str) -> None:
-    listed = {*ALWAYS, *interactions.ON_ONE, *interactions.SEARCHES, "ProcessBundle", "GetHistoryByResourceType", "GetFullHistory",
+    listed = {*ALWAYS, *interactions.ON_ONE, *interactions.SEARCHES, *interactions.EXPORTS, "ProcessBundle", "GetHistoryByResourceType", "GetFullHistory",
               "SearchEverything", "ValidateResource"}  # fmt: skip
     listed |= {verb + end for verb in interactions.TERMS for end in ("WithGet", "WithPost")}
     one = {} if name != "ProcessBundle" else {"resourceId": None}
@@ -107,6 +107,7 @@ def test_one_patients_token_is_allowed_single_resources_and_searches_of_a_type(n
         ("SearchWithGet", {"compartmentType": "Patient", "resourceType": None}),
         ("GetHistoryByResourceType", {}),
         ("GetFullHistory", {"resourceType": None}),
+        *((name, {"resourceType": None}) for name in interactions.EXPORTS),
     ],
 )
 def test_what_looks_at_everything_needs_a_scope_that_reaches_everything(name: str, more: dict[str, Any]) -> None:
