@@ -1,72 +1,94 @@
-"""Training rate and memory against pm-implicit's item neighbours on the same generated data, each in a process of its own, one thread.
+"""Training rates and memory against pm-implicit and RecTools on the same generated data, each in a process of its own, one thread.
 
 Interactions per second from sorted arrays to a model that can answer; peak memory of the process above what it held before training.
+The networks (SASRec there, `sequence` here, with the extra) have the same size, length, blocks, negatives and batch, and make two epochs.
+
+    python -m benchmarks.recommend_training [PYTHON]     PYTHON has RecTools: see recommend_peers
 """
 
 from __future__ import annotations
 
+import importlib.util
 import json
-import resource
+import os
 import subprocess
 import sys
-import time
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks import recommend_peers as peers
 from opentrail.services.personalize.engine.aims import Dataset
 from opentrail.services.personalize.engine.interactions import Interactions, from_arrays
 from opentrail.services.personalize.engine.personal import Choice, fit_personal
 from opentrail.services.personalize.engine.recipes import find_recipe
 from opentrail.services.personalize.engine.training import train
 
-
-def generated(users: int = 20_000, items: int = 5_000, length: int = 50) -> Interactions:
-    """A million interactions: popular items (Zipf) and steps to a near item id."""
-    rng = np.random.default_rng(0)
-    chance = 1 / np.arange(1, items + 1)
-    steps = rng.choice(items, (users, length), p=chance / chance.sum())
-    follow = rng.random((users, length)) < 0.5
-    for step in range(1, length):
-        near = (steps[:, step - 1] + rng.integers(1, 5, users)) % items
-        steps[follow[:, step], step] = near[follow[:, step]]
-    user = np.repeat(np.arange(users, dtype=np.int32), length)
-    return from_arrays(user, steps.ravel().astype(np.int32), np.tile(np.arange(length), users), users, items)
+PAIRS = (
+    ("neighbours", "pm-implicit"),
+    ("neighbours", "RecTools neighbours"),
+    ("neighbours", "RecTools ease"),
+    ("popularity", "RecTools popularity"),
+    ("sequence", "RecTools sequence"),
+)
 
 
-def run(name: str) -> dict[str, float]:
-    """Train `name` once; seconds and peak megabytes."""
-    data = generated()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
+def interactions(size: tuple[int, int, int]) -> Interactions:
+    """The walks that the peers have too."""
+    user, item, users, items = peers.walks(*size)
+    return from_arrays(user, item, np.tile(np.arange(size[2]), users), users, items)
+
+
+def own(name: str) -> dict[str, float]:
+    """Trains one of our models once."""
+    data = interactions(peers.FEW if name == "sequence" else peers.MANY)
     if name == "neighbours":
-        fit_personal(data, Choice())
-    elif name == "popularity":
-        train(find_recipe("aws-popularity-count"), Dataset(data), {}, 0)
+        return peers.measured(len(data), lambda: fit_personal(data, Choice()))
+    if name == "popularity":
+        return peers.measured(len(data), lambda: train(find_recipe("aws-popularity-count"), Dataset(data), {}, 0))
+    from opentrail.services.personalize.engine.deep.training import Plan, train_network
+
+    plan = Plan(peers.SIZE, peers.LENGTH, peers.BLOCKS, peers.HEADS, negatives=peers.NEGATIVES, batch=peers.BATCH, most_epochs=peers.EPOCHS)
+    return peers.measured(len(data) * peers.EPOCHS, lambda: train_network(data, plan, 0))
+
+
+def ran(name: str, other: str) -> dict[str, float] | None:
+    """The figures of one model, or None where what it needs is not there."""
+    if name.startswith("RecTools"):
+        if not other:
+            return None
+        command = [other, str(Path(peers.__file__)), name.removeprefix("RecTools ")]
+    elif name == "pm-implicit":
+        command = [sys.executable, str(Path(peers.__file__)), name]
     else:
-        import scipy.sparse
-        from implicit.nearest_neighbours import CosineRecommender
+        if name == "sequence" and importlib.util.find_spec("torch") is None:
+            return None
+        command = [sys.executable, "-m", "benchmarks.recommend_training", "--own", name]
+    one = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(command, capture_output=True, text=True, env=one, check=True)
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
-        matrix = scipy.sparse.csr_matrix((np.ones(len(data), np.float32), (data.user, data.item)), (len(data.users), len(data.items)))
-        CosineRecommender(K=200, num_threads=1).fit(matrix, show_progress=False)
-    seconds = time.perf_counter() - started
-    return {"rows": len(data), "seconds": seconds, "peak_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
 
-
-def main() -> None:
-    """Print each model's rate and memory, and the ratio to pm-implicit."""
-    results = {}
-    for name in ("pm-implicit", "neighbours", "popularity"):
-        done = subprocess.run([sys.executable, __file__, name], capture_output=True, text=True, check=True)
-        result = results[name] = json.loads(done.stdout.splitlines()[-1])
-        rate = result["rows"] / result["seconds"]
-        print(f"{name}: {rate:,.0f} interactions/s, {result['seconds']:.1f} s, peak {result['peak_mb']:.0f} MB more")
-    peer, own = results["pm-implicit"], results["neighbours"]
-    print(f"neighbours (windowed, ordered) / pm-implicit cosine: time {own['seconds'] / peer['seconds']:.1f} x, ", end="")
-    print(f"memory {own['peak_mb'] / max(peer['peak_mb'], 1):.1f} x")
+def main(other: str) -> None:
+    """Prints each model's rate and memory, and our time and memory as ratios to the peers'."""
+    results: dict[str, dict[str, float] | None] = {}
+    for name in dict.fromkeys(name for pair in PAIRS for name in pair):
+        result = results[name] = ran(name, other)
+        if result is None:
+            print(f"{name}: not measured, what it needs is not installed")
+        else:
+            rate = result["rows"] / result["seconds"]
+            print(f"{name}: {rate:,.0f} interactions/s, {result['seconds']:.2f} s, peak {result['peak_mb']:.0f} MB more", flush=True)
+    for name, peer in PAIRS:
+        ours, theirs = results[name], results[peer]
+        if ours and theirs:
+            time = ours["seconds"] / theirs["seconds"]
+            print(f"{name} / {peer}: time {time:.2f} x, memory {ours['peak_mb'] / max(theirs['peak_mb'], 1):.2f} x")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 1:
-        print(json.dumps(run(sys.argv[1])))
+    if sys.argv[1:2] == ["--own"]:
+        print(json.dumps(own(sys.argv[2])))
     else:
-        main()
+        main(sys.argv[1] if len(sys.argv) > 1 else "")

@@ -148,11 +148,15 @@ class Live:
         return self.send(request.method, request.url, dict(request.headers), request.data or b"")
 
     def journal(self, request_id: str) -> list[dict[str, Any]]:
-        """The records of a call, as the journal holds them."""
+        """The records of a call, as the journal holds them. What was done for the call later names it too, and is not one of them."""
+        return [record for record in self.naming(request_id) if record["requestID"] == request_id]
+
+    def naming(self, text: str) -> list[dict[str, Any]]:
+        """The newest records in which the text is somewhere."""
         with self._main.read() as snapshot:
             head = journal.head(snapshot).position
             entries = journal.after(snapshot, max(0, head - RECENT), RECENT)
-        return [json.loads(entry.record) for entry in entries if request_id.encode() in entry.record]
+        return [json.loads(entry.record) for entry in entries if text.encode() in entry.record]
 
     def recent(self) -> list[dict[str, Any]]:
         """The newest records of the journal."""

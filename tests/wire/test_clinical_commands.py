@@ -57,7 +57,7 @@ def test_a_newer_rxnorm_is_seen_by_the_next_text(story: Story, tmp_path: Path) -
 def test_standard_input_is_redacted_and_the_calls_are_recorded(live: Live) -> None:
     done = redact(live, given=NOTE.encode())
     assert done.stdout.decode() == "Mr. [NAME], [AGE], called [PHONE_OR_FAX] on [DATE].\r\nMr. [NAME] has asthma. 😀\n"
-    last = live.journal("DetectPHI")[-1]
+    last = live.naming("DetectPHI")[-1]
     assert (last["eventName"], last["requestParameters"], last["responseElements"]) == ("DetectPHI", None, None)
     assert "Miller" not in json.dumps(last)
 

@@ -70,7 +70,7 @@ def test_a_transaction_is_carried_out_later_and_once(story: Story, ward: str) ->
     )
     assert found == answer
     assert set(facts(story, headers)["patients"]["items"]) == {made.partition("/")[2], "p2"}
-    (own,) = story.live.journal(said["transaction"] + '","submittedBy')
+    (own,) = story.live.naming(said["transaction"] + '","submittedBy')
     assert (own["eventName"], own["userIdentity"]["invokedBy"]) == ("ProcessBundle", "healthlake.amazonaws.com")
     assert own["additionalEventData"]["entries"]["items"] == [f"POST {made} 201", "PUT Observation/o9 201", "DELETE Observation/o3 204"]
 

@@ -32,7 +32,8 @@ class Noting(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(answer)
+        if self.command != "HEAD":
+            self.wfile.write(answer)
 
     do_PUT = do_GET = do_HEAD = do_POST = _answer
 
