@@ -14,7 +14,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from opentrail.calls.call import Request
 from opentrail.journal.append import Fresh
 from opentrail.journal.disclosures import Disclosed, listed
 from opentrail.journal.read import Entry
+from opentrail.kernel import memory
 from opentrail.services.cloudtrail.history import build
 from opentrail.services.cloudtrail.history.segments import Stored
 from opentrail.services.healthlake import bundle_entries, naming
@@ -73,7 +74,7 @@ def unnamed() -> Iterator[None]:
 async def measure(folder: Path) -> None:
     parts, keys = prepared(folder)
     gateway = app.make_gateway(parts)
-    app.settle_memory()
+    memory.settle()
     target = {"x-amz-target": "HealthLake.CreateFHIRDatastore", "content-type": "application/x-amz-json-1.0"}
     await serve(gateway, [request(keys, "healthlake", "POST", "/", b'{"DatastoreTypeVersion":"R4"}', **target)])
     with parts.main.read() as view:
@@ -93,11 +94,12 @@ async def measure(folder: Path) -> None:
     def batches(calls: int) -> list[Sent]:
         return [request(keys, "healthlake", "POST", root, whole, **sent) for _ in range(calls)]
 
-    for name, make in (
+    kinds: tuple[tuple[str, Callable[[], list[Sent]]], ...] = (
         ("search of 10 patients", lambda: searches(10, 400)),
         ("search of 100 patients", lambda: searches(100, 200)),
         ("batch of 1,000 patients", lambda: batches(30)),
-    ):
+    )
+    for name, make in kinds:
         await serve(gateway, make())
         named, bare = [], []
         for _ in range(ROUNDS):

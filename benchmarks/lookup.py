@@ -37,7 +37,7 @@ from opentrail.services.cloudtrail.history.build import build
 from opentrail.services.cloudtrail.history.segments import FULL
 from opentrail.services.cloudtrail.lookup import lookup_events
 from opentrail.store.migrate import migrate
-from opentrail.store.sql import Tx
+from opentrail.store.sql import Sql, Tx
 from opentrail.store.sqlite import SqliteDatabase
 from opentrail.work.follower import Following
 from opentrail.work.lease import Lease
@@ -157,11 +157,11 @@ def fill(main: SqliteDatabase, history: SqliteDatabase, file: Path, count: int, 
     follow(main, history, first)
     while batch := list(islice(entries, FULL)):
         keep(connection, batch)
-        segment = build(batch)
+        segment = build(batch, {})
         assert segment is not None
         with history.write() as tx:
             store.add(tx, segment)
-            tx.run(store.Sql("UPDATE follower SET position = :position WHERE name = 'history'"), position=batch[-1].position)
+            tx.run(Sql("UPDATE follower SET position = :position WHERE name = 'history'"), position=batch[-1].position)
     connection.close()
 
 
@@ -184,9 +184,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "main.db"
         journal, history = SqliteDatabase(file), SqliteDatabase(Path(folder) / "history.db")
-        for database, name in ((journal, "main"), (history, "history")):
-            database.writer()
-            migrate(database, name)
+        journal.writer()
+        migrate(journal, "main")
+        history.writer()
+        migrate(history, "history")
         fill(journal, history, file, count, int(time.time()))
         history.writer().idle()
         with history.read() as snapshot:
@@ -206,9 +207,13 @@ def ask(journal: SqliteDatabase, history: SqliteDatabase, count: int, file: Path
     def point() -> None:
         bare.execute("SELECT record FROM journal WHERE position = ?", (drawn.randrange(1, count),)).fetchone()
 
+    def page() -> None:
+        for _ in range(51):
+            point()
+
     base = measured(point, 2000)[0]
     show("a bare point query", measured(point, 2000), base)
-    show("51 bare point queries", measured(lambda: [point() for _ in range(51)]), base)
+    show("51 bare point queries", measured(page), base)
     rows = [(what, measured(perform)) for what, perform in questions(asker(journal, history), drawn, count)]
     for what, times in rows:
         show(what, times, base)

@@ -17,6 +17,7 @@ import socket
 import sqlite3
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,11 @@ USERS, EVENTS = 20_000, 400_000
 GOALS = {100_000: 0.025, 750_000: 0.050}
 
 
-def avro(record: str, *fields: tuple[str, Any, dict[str, Any]]) -> str:
+Field = tuple[str, Any, dict[str, Any]]
+"""Name, type and further members of a field."""
+
+
+def avro(record: str, *fields: Field) -> str:
     listed = [{"name": name, "type": kind, **more} for name, kind, more in fields]
     return json.dumps(
         {"type": "record", "name": record, "namespace": "com.amazonaws.personalize.schema", "version": "1.0", "fields": listed}
@@ -108,7 +113,11 @@ def made(server: servers.Server, items: int) -> tuple[str, str, str]:
     """Imports, trains and deploys: the ARNs of the campaign and of a filter, and a tracking id."""
     shop = Shop(server)
     role, group = shop.prepare()
-    plain = (("ITEM_ID", "string", {}), ("GENRE", ["null", "string"], {"categorical": True}), ("PRICE", "float", {}))
+    plain: tuple[Field, ...] = (
+        ("ITEM_ID", "string", {}),
+        ("GENRE", ["null", "string"], {"categorical": True}),
+        ("PRICE", "float", {}),
+    )
     shop.imported(role, group, "INTERACTIONS", VISITS, visits(items))
     shop.imported(role, group, "ITEMS", avro("Items", *plain), catalogue(items))
     campaign, personalize = shop.deployed(group, "aws-user-personalization-v2"), shop.client("personalize")
@@ -165,7 +174,7 @@ class Paced:
 def paced(server: servers.Server, requests: Sequence[bytes], rate: float, connections: int = 64) -> Paced:
     """Sends the requests at a steady rate over kept-open connections, whatever the answers take."""
     poll = select.epoll()
-    idle: list[socket.socket] = []
+    idle: deque[socket.socket] = deque()
     busy: dict[int, tuple[socket.socket, float, bytes]] = {}
     for _ in range(connections):
         sock = socket.create_connection(("127.0.0.1", server.port))
@@ -177,7 +186,7 @@ def paced(server: servers.Server, requests: Sequence[bytes], rate: float, connec
     while number < len(requests) or busy:
         now = time.perf_counter()
         while number < len(requests) and idle and start + number / rate <= now:
-            sock = idle.pop()
+            sock = idle.popleft()  # in turn: the server ends connections that stay silent
             busy[sock.fileno()] = (sock, start + number / rate, b"")
             poll.register(sock, select.EPOLLIN)
             sock.sendall(requests[number])

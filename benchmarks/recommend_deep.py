@@ -17,7 +17,7 @@ from opentrail.services.personalize.engine.deep import fit_sequence
 from opentrail.services.personalize.engine.interactions import Interactions, from_arrays
 from opentrail.services.personalize.engine.models import Model
 from opentrail.services.personalize.engine.personal import choose, fit_personal, validate
-from opentrail.services.personalize.engine.splits import leave_last_out
+from opentrail.services.personalize.engine.splits import Query, leave_last_out
 
 
 def generated(seed: int, users: int = 3_000, items: int = 1_000, length: int = 30) -> Interactions:
@@ -33,7 +33,7 @@ def generated(seed: int, users: int = 3_000, items: int = 1_000, length: int = 3
     return from_arrays(user, steps.ravel().astype(np.int32), np.tile(np.arange(length), users), users, items)
 
 
-def gains(model: Model, queries: list) -> NDArray[np.float64]:
+def gains(model: Model, queries: list[Query]) -> NDArray[np.float64]:
     """NDCG@10 of each query."""
     return np.array([validate(model, [query]) for query in queries])
 

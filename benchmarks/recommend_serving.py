@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from opentrail.services.personalize.engine.columns import Column
 from opentrail.services.personalize.engine.entities import Entities
 from opentrail.services.personalize.engine.filter_language import parse_filter
 from opentrail.services.personalize.engine.filter_plan import Event
-from opentrail.services.personalize.engine.models import Model
+from opentrail.services.personalize.engine.models import Card, Model
 from opentrail.services.personalize.engine.recipes import find_recipe
 from opentrail.services.personalize.engine.schemas import Field
 from opentrail.services.personalize.engine.serving import Ask, Campaign, recommend
@@ -76,13 +77,13 @@ def hundred_thousand(rng: np.random.Generator) -> None:
     print(f"{items:,} items (goal p99 25 ms over HTTP):")
     ids = [str(n) for n in range(items)]
     histories = [[Event(int(at), n) for n, at in enumerate(rng.integers(0, items, 50))] for _ in range(CALLS)]
-    near = {
+    near: dict[str, NDArray[Any]] = {
         "near_starts": np.arange(items + 1) * 200,
         "near_item": rng.integers(0, items, items * 200).astype(np.int32),
         "near_value": rng.random(items * 200, dtype=np.float32),
         "popular": rng.random(items, dtype=np.float32),
     }
-    card = {"kind": "neighbours", "decay": 0.8, "length": 50, "popular_weight": 1e-4, "repeats": False}
+    card: Card = {"kind": "neighbours", "decay": 0.8, "length": 50, "popular_weight": 1e-4, "repeats": False}
     recipe = find_recipe("aws-user-personalization-v2")
     table = attributes(items, ids, rng)
     by_neighbours = Campaign(Model(card, near, ids), recipe, table)

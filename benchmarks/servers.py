@@ -48,10 +48,10 @@ def profiles(file: Path) -> dict[str, Credentials]:
     return {name: Credentials(parser[name]["aws_access_key_id"], parser[name]["aws_secret_access_key"]) for name in parser.sections()}
 
 
-def program(*arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
+def program(*arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs a command of the program to its end."""
     return subprocess.run(
-        [*PROGRAM, *arguments], capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **environment}
+        [*PROGRAM, *arguments], capture_output=True, text=True, timeout=300, check=False, env={**os.environ, **(environment or {})}
     )
 
 
@@ -227,7 +227,8 @@ class Server:
     def run(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs another command of the program with this server."""
         place = ("--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self.port}")
-        return program(command, *place, *arguments, **{**self.environment, "OPENTRAIL_DATABASE": self.settings.database})
+        environment = {**self.environment, "OPENTRAIL_DATABASE": self.settings.database}
+        return program(command, *place, *arguments, environment=environment)
 
     def verify(self, trail_arn: str) -> tuple[int, str]:
         """What `opentrail verify` answers: exit status and output."""

@@ -146,13 +146,13 @@ def code_system(system: Json) -> Json:
         row[3] = above[0] if above and row[3] < 0 else row[3]
         if row[2] in (row[1], row[0]):
             row[2] = ""
-    keep = {k: system[k] for k in ("name", "title", "version", "content", "caseSensitive", "hierarchyMeaning") if k in system}
+    keep: Json = {k: system[k] for k in ("name", "title", "version", "content", "caseSensitive", "hierarchyMeaning") if k in system}
     return {**keep, "concepts": rows}
 
 
 def include(row: Json) -> Json:
     """One compose.include without extensions."""
-    kept = {k: row[k] for k in ("system", "version", "valueSet", "filter") if k in row}
+    kept: Json = {k: row[k] for k in ("system", "version", "valueSet", "filter") if k in row}
     if "concept" in row and row["system"] not in WITHHELD:
         kept["concept"] = [[c["code"], c.get("display", "")] for c in row["concept"]]
     return kept
@@ -161,7 +161,7 @@ def include(row: Json) -> Json:
 def value_set(resource: Json) -> Json:
     """What is kept of a ValueSet."""
     compose = resource.get("compose", {})
-    keep = {k: resource[k] for k in ("name", "title", "version", "status") if k in resource}
+    keep: Json = {k: resource[k] for k in ("name", "title", "version", "status") if k in resource}
     return {**keep, **{side: [include(row) for row in compose[side]] for side in ("include", "exclude") if side in compose}}
 
 

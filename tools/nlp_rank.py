@@ -63,8 +63,8 @@ def fitted(columns: Numbers, right: NDArray[np.intp], seed: int) -> Weights:
     mean, spread = columns.mean(axis=(0, 1)), columns.std(axis=(0, 1)) + np.float32(1e-3)
     columns = (columns - mean) / spread
     chance = np.random.default_rng(seed)
-    weights = [chance.normal(0, width**-0.5, (width, HIDDEN)), np.zeros(HIDDEN), chance.normal(0, HIDDEN**-0.5, HIDDEN), np.zeros(width)]
-    weights = [one.astype(np.float32) for one in weights]
+    drawn = (chance.normal(0, width**-0.5, (width, HIDDEN)), np.zeros(HIDDEN), chance.normal(0, HIDDEN**-0.5, HIDDEN), np.zeros(width))
+    weights = [one.astype(np.float32) for one in drawn]
     first, second, step = [0 * one for one in weights], [0 * one for one in weights], 0
     for round_ in range(ROUNDS):
         order = chance.permutation(len(columns))

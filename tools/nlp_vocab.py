@@ -244,7 +244,8 @@ def hand_made() -> Iterator[tuple[str, str]]:
 
 def unpickle(path: Path) -> dict[str, dict[str, object]]:
     with bz2.open(path) as stream:
-        return pickle.load(stream)  # noqa: S301 (a package chosen and checked by the maintainer)
+        found: dict[str, dict[str, object]] = pickle.load(stream)  # noqa: S301 (a package chosen and checked by the maintainer)
+    return found
 
 
 def drugs(downloads: Path) -> Iterator[tuple[str, str]]:

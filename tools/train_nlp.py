@@ -28,7 +28,7 @@ from tools.nlp_crf import Trained, train
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/opentrail/services/comprehendmedical/engine/data"
 FINE = {"c1": 0.02, "c2": 0.03, "feature.minfreq": 1, "max_iterations": 110}
-OPTIONS = {
+OPTIONS: dict[str, Mapping[str, object]] = {
     "bc5cdr": {"max_iterations": 90},
     "chia": {"max_iterations": 70},
     "phi": {"max_iterations": 70, "feature.minfreq": 3},

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.architecture.source import ROOT, SOURCE
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-PEERS = {"implicit", "scipy", "msgpack"}
+PEERS = {"implicit", "scipy", "msgpack", "rectools", "pandas"}
 """What a benchmark compares with when it is installed, and what a data builder says that it needs."""
 LOCAL = {"opentrail", "tests", "benchmarks", "tools"} | {file.stem for file in (ROOT / "tests").rglob("*.py")}
 

@@ -21,6 +21,7 @@ from tests.conftest import Database
 
 EPOCHS = Sql("INSERT INTO state_epoch (id, epoch) VALUES (:id, :value)")
 EPOCH = Sql("SELECT epoch FROM state_epoch WHERE id = :id")
+SETTLED = Sql("UPDATE state_epoch SET epoch = 0 WHERE id = 5", settled=True)
 
 
 def fresh(text: str) -> Fresh:
@@ -68,7 +69,7 @@ async def test_a_later_call_of_a_batch_sees_an_earlier_one_and_positions_are_fil
     def first(tx: LaneTx) -> Sequence[Fresh]:
         tx.run(EPOCHS, id=5, value=0)
         tx.with_position(Sql("UPDATE state_epoch SET epoch = :position WHERE id = :id"), id=5)
-        tx.rights_changed()
+        tx.run(SETTLED)
         return [fresh("first"), fresh("first, for another account")]
 
     def second(tx: LaneTx) -> Sequence[Fresh]:

@@ -60,7 +60,7 @@ class AccessKey(NamedTuple):
 
 
 _ACCOUNT = Sql("SELECT id, created, sessions_since FROM identity_accounts WHERE id = :id")
-_ADD_ACCOUNT = Sql("INSERT INTO identity_accounts (id, created, sessions_since) VALUES (:id, :created, 0)")
+_ADD_ACCOUNT = Sql("INSERT INTO identity_accounts (id, created, sessions_since) VALUES (:id, :created, 0)", settled=True)
 _USER_COLUMNS = "id, account, name, path, created, sessions_since"
 _USER = Sql(f"SELECT {_USER_COLUMNS} FROM identity_users WHERE account = :account AND folded = :folded")
 _USER_BY_ID = Sql(f"SELECT {_USER_COLUMNS} FROM identity_users WHERE id = :id")
@@ -70,10 +70,11 @@ _USERS = Sql(
 )
 _ADD_USER = Sql(
     "INSERT INTO identity_users (id, account, name, folded, path, created, sessions_since)"
-    " VALUES (:id, :account, :name, :folded, :path, :created, 0)"
+    " VALUES (:id, :account, :name, :folded, :path, :created, 0)",
+    settled=True,
 )
-_RENAME_USER = Sql("UPDATE identity_users SET name = :name, folded = :folded, path = :path WHERE id = :id")
-_DROP_USER = Sql("DELETE FROM identity_users WHERE id = :id")
+_RENAME_USER = Sql("UPDATE identity_users SET name = :name, folded = :folded, path = :path WHERE id = :id", settled=True)
+_DROP_USER = Sql("DELETE FROM identity_users WHERE id = :id", settled=True)
 _COUNT_USERS = Sql("SELECT count(*) FROM identity_users WHERE account = :account")
 _ROLE_COLUMNS = "id, account, name, path, created, sessions_since, description, longest, trust"
 _ROLE = Sql(f"SELECT {_ROLE_COLUMNS} FROM identity_roles WHERE account = :account AND folded = :folded")
@@ -84,35 +85,40 @@ _ROLES = Sql(
 )
 _ADD_ROLE = Sql(
     "INSERT INTO identity_roles (id, account, name, folded, path, created, sessions_since, description, longest, trust)"
-    " VALUES (:id, :account, :name, :folded, :path, :created, 0, :description, :longest, :trust)"
+    " VALUES (:id, :account, :name, :folded, :path, :created, 0, :description, :longest, :trust)",
+    settled=True,
 )
-_CHANGE_ROLE = Sql("UPDATE identity_roles SET description = :description, longest = :longest, trust = :trust WHERE id = :id")
-_DROP_ROLE = Sql("DELETE FROM identity_roles WHERE id = :id")
+_CHANGE_ROLE = Sql("UPDATE identity_roles SET description = :description, longest = :longest, trust = :trust WHERE id = :id", settled=True)
+_DROP_ROLE = Sql("DELETE FROM identity_roles WHERE id = :id", settled=True)
 _COUNT_ROLES = Sql("SELECT count(*) FROM identity_roles WHERE account = :account")
 _KEY_COLUMNS = "id, account, owner, active, created, secret"
 _KEY = Sql(f"SELECT {_KEY_COLUMNS} FROM identity_access_keys WHERE id = :id")
 _KEYS = Sql(f"SELECT {_KEY_COLUMNS} FROM identity_access_keys WHERE owner = :owner ORDER BY created, id")
 _ADD_KEY = Sql(
-    "INSERT INTO identity_access_keys (id, account, owner, active, created, secret) VALUES (:id, :account, :owner, 1, :created, :secret)"
+    "INSERT INTO identity_access_keys (id, account, owner, active, created, secret) VALUES (:id, :account, :owner, 1, :created, :secret)",
+    settled=True,
 )
-_SWITCH_KEY = Sql("UPDATE identity_access_keys SET active = :active WHERE id = :id")
-_DROP_KEY = Sql("DELETE FROM identity_access_keys WHERE id = :id")
+_SWITCH_KEY = Sql("UPDATE identity_access_keys SET active = :active WHERE id = :id", settled=True)
+_DROP_KEY = Sql("DELETE FROM identity_access_keys WHERE id = :id", settled=True)
 _POLICIES = Sql("SELECT name, document FROM identity_policies WHERE owner = :owner ORDER BY folded")
 _POLICY = Sql("SELECT name, document FROM identity_policies WHERE owner = :owner AND folded = :folded")
 _PUT_POLICY = Sql(
     "INSERT INTO identity_policies (owner, folded, name, document) VALUES (:owner, :folded, :name, :document)"
-    " ON CONFLICT (owner, folded) DO UPDATE SET name = excluded.name, document = excluded.document"
+    " ON CONFLICT (owner, folded) DO UPDATE SET name = excluded.name, document = excluded.document",
+    settled=True,
 )
-_DROP_POLICY = Sql("DELETE FROM identity_policies WHERE owner = :owner AND folded = :folded")
+_DROP_POLICY = Sql("DELETE FROM identity_policies WHERE owner = :owner AND folded = :folded", settled=True)
 _TAGS = Sql("SELECT key, value FROM identity_tags WHERE owner = :owner ORDER BY folded")
 _PUT_TAG = Sql(
     "INSERT INTO identity_tags (owner, folded, key, value) VALUES (:owner, :folded, :key, :value)"
-    " ON CONFLICT (owner, folded) DO UPDATE SET key = excluded.key, value = excluded.value"
+    " ON CONFLICT (owner, folded) DO UPDATE SET key = excluded.key, value = excluded.value",
+    settled=True,
 )
-_DROP_TAG = Sql("DELETE FROM identity_tags WHERE owner = :owner AND folded = :folded")
-_DROP_TAGS = Sql("DELETE FROM identity_tags WHERE owner = :owner")
+_DROP_TAG = Sql("DELETE FROM identity_tags WHERE owner = :owner AND folded = :folded", settled=True)
+_DROP_TAGS = Sql("DELETE FROM identity_tags WHERE owner = :owner", settled=True)
 _REVOKE = tuple(
-    Sql(f"UPDATE {table} SET sessions_since = :since WHERE id = :id") for table in ("identity_accounts", "identity_users", "identity_roles")
+    Sql(f"UPDATE {table} SET sessions_since = :since WHERE id = :id", settled=True)
+    for table in ("identity_accounts", "identity_users", "identity_roles")
 )
 
 
@@ -125,7 +131,6 @@ def account(snapshot: Snapshot, id: str) -> Account | None:
 def add_account(tx: Tx, id: str, created: float) -> None:
     """Makes an account that is not there yet."""
     tx.run(_ADD_ACCOUNT, id=id, created=created)
-    tx.rights_changed()
 
 
 def user(snapshot: Snapshot, account: str, name: str) -> User | None:
@@ -162,7 +167,6 @@ def drop_user(tx: Tx, id: str) -> None:
     """Deletes a user and its tags."""
     tx.run(_DROP_TAGS, owner=id)
     tx.run(_DROP_USER, id=id)
-    tx.rights_changed()
 
 
 def count_users(snapshot: Snapshot, account: str) -> int:
@@ -208,14 +212,12 @@ def add_role(tx: Tx, role: Role) -> bool:
 def change_role(tx: Tx, role: Role) -> None:
     """Stores the role's description, longest session and trust policy."""
     tx.run(_CHANGE_ROLE, id=role.id, description=role.description, longest=role.longest, trust=role.trust)
-    tx.rights_changed()
 
 
 def drop_role(tx: Tx, id: str) -> None:
     """Deletes a role and its tags."""
     tx.run(_DROP_TAGS, owner=id)
     tx.run(_DROP_ROLE, id=id)
-    tx.rights_changed()
 
 
 def count_roles(snapshot: Snapshot, account: str) -> int:
@@ -238,19 +240,16 @@ def access_keys(snapshot: Snapshot, owner: str) -> list[AccessKey]:
 def add_access_key(tx: Tx, key: AccessKey) -> None:
     """Keeps an access key; its secret is sealed."""
     tx.run(_ADD_KEY, id=key.id, account=key.account, owner=key.owner, created=key.created, secret=key.secret)
-    tx.rights_changed()
 
 
 def switch_access_key(tx: Tx, id: str, active: bool) -> None:
     """Makes an access key active or inactive."""
     tx.run(_SWITCH_KEY, id=id, active=int(active))
-    tx.rights_changed()
 
 
 def drop_access_key(tx: Tx, id: str) -> None:
     """Deletes an access key."""
     tx.run(_DROP_KEY, id=id)
-    tx.rights_changed()
 
 
 def inline_policies(snapshot: Snapshot, owner: str) -> list[tuple[str, str]]:
@@ -267,12 +266,10 @@ def inline_policy(snapshot: Snapshot, owner: str, name: str) -> tuple[str, str] 
 def put_policy(tx: Tx, owner: str, name: str, document: str) -> None:
     """Writes an inline policy over the one of the same name."""
     tx.run(_PUT_POLICY, owner=owner, folded=name.lower(), name=name, document=document)
-    tx.rights_changed()
 
 
 def drop_policy(tx: Tx, owner: str, name: str) -> bool:
     """Deletes the policy; False when there is none."""
-    tx.rights_changed()
     return tx.run(_DROP_POLICY, owner=owner, folded=name.lower()) > 0
 
 
@@ -284,20 +281,17 @@ def tags(snapshot: Snapshot, owner: str) -> dict[str, str]:
 def put_tags(tx: Tx, owner: str, tags: dict[str, str]) -> None:
     """Adds or replaces tags."""
     tx.many(_PUT_TAG, [{"owner": owner, "folded": key.lower(), "key": key, "value": value} for key, value in tags.items()])
-    tx.rights_changed()
 
 
 def drop_tags(tx: Tx, owner: str, keys: list[str]) -> None:
     """Removes the tags with these keys; absent ones are no error."""
     tx.many(_DROP_TAG, [{"owner": owner, "folded": key.lower()} for key in keys])
-    tx.rights_changed()
 
 
 def revoke_sessions(tx: Tx, owner: str, since: float) -> None:
     """Ends every session that the account's root user, user or role `owner` got before `since` (seconds since 1970)."""
     for statement in _REVOKE:
         tx.run(statement, id=owner, since=since)
-    tx.rights_changed()
 
 
 def _insert(tx: Tx, statement: Sql, **values: str | int | float | None) -> bool:
@@ -305,5 +299,4 @@ def _insert(tx: Tx, statement: Sql, **values: str | int | float | None) -> bool:
         tx.run(statement, **values)
     except Conflict:
         return False
-    tx.rights_changed()
     return True

@@ -80,7 +80,7 @@ class Database(Protocol):
 
     def write(self) -> AbstractContextManager[Tx]:
         """A write transaction that commits durably at the end, or rolls back when the block raises. For followers, each the
-        only writer of its database. `with_position` and `rights_changed` belong to the lane and raise here."""
+        only writer of its database. `with_position` belongs to the lane."""
 
     def writer(self) -> Writer:
         """The lane's connection. There is one."""

@@ -204,13 +204,13 @@ class PostgresTx(PostgresView):
 
     def run(self, statement: Sql, /, **values: Value) -> int:
         if statement.settled:
-            self.rights_changed()
+            self._move()
         self._connection.execute(statement, values)
         return self._connection.changed_rows
 
     def many(self, statement: Sql, rows: Sequence[Mapping[str, Value]], /) -> None:
         if statement.settled:
-            self.rights_changed()
+            self._move()
         for chunk, values in in_chunks(statement, rows):
             self._connection.execute(chunk, values)
 
@@ -221,7 +221,7 @@ class PostgresTx(PostgresView):
     def with_position(self, statement: Sql, /, **values: Value) -> None:
         self.later.append((statement, values))
 
-    def rights_changed(self) -> None:
+    def _move(self) -> None:
         if not self.changed:
             self.run(_MOVE)
         self.changed = True

@@ -26,8 +26,9 @@ Value = str | int | float | bytes | None
 class Sql:
     """One statement: `text` with `:name` parameters, `numbered` the same with PostgreSQL's $1 .. $n, `names` their order.
 
-    A `settled` statement concerns rows that change rarely and are read by many calls: what it reads is cached under the state
-    epoch, which one that writes moves. Of a table with a settled reading statement every writing one MUST be settled.
+    A `settled` statement concerns rows that change rarely and are read by many calls, such as keys and policies: what is read of
+    them is cached under the state epoch, which one that writes moves. Of a table that is read so every writing statement MUST be
+    settled.
     """
 
     __slots__ = ("names", "numbered", "settled", "text")
@@ -124,9 +125,6 @@ class Tx(Snapshot, Protocol):
     def with_position(self, statement: Sql, /, **values: Value) -> None:
         """Executes the statement at the end of the batch, in the same transaction, when the position of this call's record
         is known: it is added to the values as `position`."""
-
-    def rights_changed(self) -> None:
-        """Says that this call changes what identity, policies, trails or resource rows say: caches of them end with the commit."""
 
 
 class Unstorable(Exception):

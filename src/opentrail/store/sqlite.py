@@ -228,9 +228,6 @@ class SqliteTx(_Statements):
     def with_position(self, statement: Sql, /, **values: Value) -> None:
         self.later.append((statement, values))
 
-    def rights_changed(self) -> None:
-        self.changed = True
-
     def undo(self) -> None:
         if not self._connection.in_transaction:  # SQLite gives the whole transaction up when it stops a writing statement
             raise Again("SQLITE_ABORT_ROLLBACK")
