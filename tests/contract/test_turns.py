@@ -120,3 +120,26 @@ def test_without_a_web_role_there_is_no_turn(tmp_path: Path) -> None:
     with pytest.raises(Broken, match="no turn"), turns.write():
         pass
     database.close()
+
+
+async def test_what_need_not_be_durable_at_once_waits_for_no_disk_and_the_next_does(main_database: Database, tmp_path: Path) -> None:
+    lane = Lane(main_database.writer(), append)
+    server = TurnServer(lane, tmp_path / "turns.sock")
+    await server.start()
+    turns = borrowing(main_database, tmp_path / "turns.sock")
+    sqlite = main_database.dialect == "sqlite"
+    setting = Sql("PRAGMA synchronous" if sqlite else "SELECT current_setting('synchronous_commit')")
+    now, later = ((2,), (1,)) if sqlite else (("on",), ("off",))
+
+    def seen(number: int, durable: bool) -> object:
+        with turns.write(durable) as tx:
+            tx.run(ADD, id=number)
+            return tx.one(setting)
+
+    assert [await asyncio.to_thread(seen, 1000 + n, durable) for n, durable in enumerate((True, False, False, True))] == [
+        now, later, later, now,
+    ]  # fmt: skip
+    await server.stop()
+    lane.stop()
+    with main_database.read() as view:
+        assert view.one(COUNT) == (4,)

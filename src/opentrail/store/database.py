@@ -48,8 +48,9 @@ class Writer(Protocol):
     def tx(self) -> LaneTx:
         """The connection inside the batch's transaction."""
 
-    def begin(self, writes: bool) -> None:
-        """Opens the transaction of a batch; `writes` when a call of it may change state (else it appends records only)."""
+    def begin(self, writes: bool, durable: bool = True) -> None:
+        """Opens the transaction of a batch; `writes` when a call of it may change state (else it appends records only). One that is not
+        `durable` at its commit is so with the next that is: a power failure in between takes it back, and everything after it."""
 
     def enter(self) -> LaneTx:
         """Starts the part of one call, under a savepoint."""
@@ -58,7 +59,7 @@ class Writer(Protocol):
         """Ends the part of one call."""
 
     def commit(self) -> None:
-        """Makes the batch durable. Returns only when it is. After Broken nothing may be written until restart; after Full
+        """Makes the batch durable (see `begin`). Returns only when it is. After Broken nothing may be written until restart; after Full
         nothing of the batch happened."""
 
     def rollback(self) -> None:
@@ -78,9 +79,9 @@ class Database(Protocol):
     def read(self) -> AbstractContextManager[Snapshot]:
         """A consistent view, for at most a few seconds."""
 
-    def write(self) -> AbstractContextManager[Tx]:
-        """A write transaction that commits durably at the end, or rolls back when the block raises. For followers, each the
-        only writer of its database. `with_position` belongs to the lane."""
+    def write(self, durable: bool = True) -> AbstractContextManager[Tx]:
+        """A write transaction that commits at the end (durably; see Writer.begin), or rolls back when the block raises. For followers,
+        each the only writer of its database. `with_position` belongs to the lane."""
 
     def writer(self) -> Writer:
         """The lane's connection. There is one."""

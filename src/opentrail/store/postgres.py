@@ -93,10 +93,10 @@ class PostgresDatabase:
             view.end()
 
     @contextmanager
-    def write(self) -> Iterator[LaneTx]:
+    def write(self, durable: bool = True) -> Iterator[LaneTx]:
         with self._write_turn:
             writer = self._write or self.writer()
-            writer.begin(writes=False)
+            writer.begin(writes=False, durable=durable)
             try:
                 yield writer.enter()
                 writer.leave()
@@ -248,10 +248,10 @@ class PostgresWriter:
                 raise Broken(f"PostgreSQL runs with {setting} = off")
         self._checked = True
 
-    def begin(self, writes: bool) -> None:
+    def begin(self, writes: bool, durable: bool = True) -> None:
         if not self._checked:
             self._check_durable()
-        self._connection.command("BEGIN")
+        self._connection.command("BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off")
         if writes:
             self.tx.one(_LOCK)
 

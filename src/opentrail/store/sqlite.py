@@ -120,10 +120,10 @@ class SqliteDatabase:
             self._local.mark = -1
 
     @contextmanager
-    def write(self) -> Iterator[LaneTx]:
+    def write(self, durable: bool = True) -> Iterator[LaneTx]:
         with self._write_turn:
             writer = self._write or self.writer()
-            writer.begin(writes=True)
+            writer.begin(writes=True, durable=durable)
             try:
                 yield writer.enter()
                 writer.leave()
@@ -258,9 +258,13 @@ class SqliteWriter:
         self._log = -1
         self._salts = b""
         self._frames = 0
+        self._durable = True
         self.tx = SqliteTx(connection)
 
-    def begin(self, writes: bool) -> None:
+    def begin(self, writes: bool, durable: bool = True) -> None:
+        if durable is not self._durable:  # SQLite syncs the whole log at a commit with FULL, what came before with NORMAL too
+            self.tx._execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._durable = durable
         self.tx._arm()
         self.tx._execute("BEGIN IMMEDIATE")
 

@@ -93,8 +93,12 @@ class Turns:
         self._socket: socket.socket | None = None
 
     @contextmanager
-    def write(self) -> Iterator[LaneTx]:
+    def write(self, durable: bool = True) -> Iterator[LaneTx]:
         """A write transaction on the main database, committed durably at the end. Keep it within `SLICE`.
+
+        One that is not `durable` costs no wait for the disk. Every answer that shows what it wrote is durable with it, because that
+        call's record is committed later. It MUST NOT append records, which followers take as soon as they see them; and what it writes
+        must lead to nothing outside the database but by calls, so that it can be done again when a power failure took it back.
 
         Raises Broken when the web role cannot be asked.
         """
@@ -104,7 +108,7 @@ class Turns:
             try:
                 writer = self._database.writer()
                 try:
-                    writer.begin(writes=True)
+                    writer.begin(writes=True, durable=durable)
                     tx = writer.enter()
                     yield tx
                     writer.leave()

@@ -52,7 +52,12 @@ _LOOK = 0.25
 """Seconds that a job waits for its computation before others have their turn."""
 
 T = TypeVar("T")
-Write = Callable[[], AbstractContextManager[Tx]]
+
+
+class Write(Protocol):
+    """Lends the turn to write the main database; see store.turns.Turns.write."""
+
+    def __call__(self, durable: bool = True) -> AbstractContextManager[Tx]: ...
 
 
 class Job(NamedTuple):
@@ -112,10 +117,10 @@ class Run:
         """A folder of this job's own, there when the work begins; what is in it survives a crash of the process."""
 
     @contextmanager
-    def write(self) -> Iterator[Tx]:
-        """The turn to write the main database."""
+    def write(self, durable: bool = True) -> Iterator[Tx]:
+        """The turn to write the main database; see store.turns.Turns.write for what need not be `durable` at once."""
         self._kept = self.job.checkpoint
-        with self._write() as tx:
+        with self._write(durable) as tx:
             yield tx
         self.job = self.job._replace(checkpoint=self._kept)
 

@@ -139,11 +139,11 @@ def still_active(tx: Tx, id: str) -> None:
         raise JobFailed("The data store was deleted.")
 
 
-def turn(run: Run, write: Callable[[Tx], object]) -> float:
+def turn(run: Run, write: Callable[[Tx], object], durable: bool = True) -> float:
     """Writes in one turn, again when it lost against another transaction. Returns the seconds that the statements took."""
     for tried in range(_PATIENCE):
         try:
-            with run.write() as tx:
+            with run.write(durable) as tx:
                 began = run.clock.monotonic()
                 write(tx)
                 return run.clock.monotonic() - began

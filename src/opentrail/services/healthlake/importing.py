@@ -316,7 +316,7 @@ class OneFile:
             slice = _within(islice(self._pending, self._pace.size))
             self._state = replace(self._state, line=slice[-1].line, here=self.counts)
             at = msgspec.json.encode(self._state)
-            self._pace.took(len(slice), turn(self._run, partial(self._write, slice, at)))
+            self._pace.took(len(slice), turn(self._run, partial(self._write, slice, at), durable=False))
             for _ in slice:
                 self._untold.append(self._pending.popleft())
             if len(self._untold) >= TOLD:

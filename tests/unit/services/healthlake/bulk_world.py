@@ -103,7 +103,7 @@ class World:
             for name, kind in kinds.items()
         ]
 
-    def _turn(self) -> Any:
+    def _turn(self, durable: bool = True) -> Any:
         return _Turn(self)
 
     def tell(
