@@ -1,6 +1,6 @@
 """An import job on a live server: resources a second with validation, calls beside it, memory, against bare inserts of the same rows.
 
-    python -m benchmarks.fhir_import [RESOURCES] [--again TIMES] [--postgres ADDRESS]
+    python -m benchmarks.fhir_import [RESOURCES] [--again TIMES] [--postgres]
 
 Goals: at least 4,000 resources a second on two cores; calls beside it answered within 50 ms at p99; memory that does not grow with
 the input. Wall-clock rates suffer from other work on the machine: the rate by CPU time says what two cores would do.
@@ -20,14 +20,17 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import pg8000.native
+from tests import postgres
 
 from benchmarks import fhir_data, load, servers
 from opentrail.services.healthlake.engine.search.rows import index_rows
+from opentrail.store.postgres import arguments
 
 REGION = "us-east-1"
 PER_FILE = 10_000
@@ -180,11 +183,24 @@ def told(name: str, memory: Mapping[str, float]) -> str:
     return f"resident memory  {sum(memory.values()):4.0f} MB {name} ({parts})"
 
 
-def main(count: int, again: int, postgres: str) -> None:
+@contextmanager
+def database(on_postgres: bool) -> Iterator[list[str]]:
+    """The options of `serve` for the database: SQLite, or a PostgreSQL server of its own."""
+    if not on_postgres:
+        yield []
+        return
+    with postgres.server() as address:
+        admin = pg8000.native.Connection(**arguments(address.format("postgres")))
+        admin.run("CREATE DATABASE bench")
+        admin.close()
+        yield ["--database", address.format("bench")]
+
+
+def main(count: int, again: int, on_postgres: bool) -> None:
     bodies = list(fhir_data.resources(count))
     with tempfile.TemporaryDirectory() as folder:
         alone = bare(bodies, Path(folder))
-    with servers.opentrail(*(["--database", postgres] if postgres else [])) as server:
+    with database(on_postgres) as options, servers.opentrail(*options) as server:
         bench = Bench(server)
         bench.put("in", bodies)
         quiet = Beside(server, bench.store)
@@ -226,6 +242,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("resources", nargs="?", type=int, default=60_000)
     parser.add_argument("--again", type=int, default=0)
-    parser.add_argument("--postgres", default="")
+    parser.add_argument("--postgres", action="store_true")
     given = parser.parse_args()
     main(given.resources, given.again, given.postgres)
