@@ -20,6 +20,7 @@ from joserfc.jwk import ECKey, RSAKey
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 from tests.unit.services.healthlake.engine.support import STORE, Store
 
+from opentrail.kernel.settings import Settings
 from opentrail.services.healthlake import tokens
 from opentrail.services.healthlake.engine.search.parse import parse_search
 from opentrail.services.healthlake.engine.search.run import run_search
@@ -35,7 +36,7 @@ SCOPES = "launch/patient openid fhirUser patient/Observation.rs patient/Conditio
 CLAIMS = {"iss": ISSUER, "aud": f"https://x.org/datastore/{ID}/r4/", "sub": "s", "client_id": "c", "exp": NOW + 300,
           "scope": SCOPES, "patient": "p7"}  # fmt: skip
 CALL: Any = SimpleNamespace(
-    now=NOW, tools=SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), settings=SimpleNamespace(url="https://x.org"))
+    now=NOW, tools=SimpleNamespace(clock=SimpleNamespace(monotonic=lambda: 0.0), settings=Settings(external_url="https://x.org"))
 )
 
 
