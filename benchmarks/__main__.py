@@ -16,8 +16,8 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 SHARED = Path(os.environ.get("OPENTRAIL_SHARED", FOLDER.parents[1] / "shared")) / "data"
 
-PEERS = ("unrecorded",)
-"""Servers that a benchmark starts as its peer."""
+PEERS = ("unrecorded", "recommend_peers")
+"""What a benchmark starts as its peer."""
 
 Missing = Callable[[], str]
 """Says what a benchmark lacks on this machine, or nothing."""
