@@ -23,7 +23,8 @@ from typing import Any
 
 from tools import nlp_attach, nlp_corpora
 from tools.nlp_corpora import FOLDS, mended
-from tools.train_nlp import DATA, ENDED, OPTIONS, ROOT, SECOND, dictionaries, featured, sentences, shared_folder, train_head
+from tools.nlp_folds import shared_folder
+from tools.train_nlp import DATA, ENDED, OPTIONS, ROOT, SECOND, dictionaries, featured, sentences, train_head
 
 from benchmarks import nlp_measure as measure
 from benchmarks.nlp_measure import Counts, Point

@@ -17,8 +17,8 @@ from opentrail.services.comprehendmedical.engine import attach
 from opentrail.services.comprehendmedical.engine.attach import Place
 from opentrail.services.comprehendmedical.engine.text import split_sentences, tokenize
 from tools.nlp_corpora import FOLDS, Brat, maccrobat_documents
-from tools.nlp_folds import fold_of
-from tools.train_nlp import DATA, shared_folder
+from tools.nlp_folds import fold_of, shared_folder
+from tools.train_nlp import DATA
 
 HEADS = {
     "Sign_symptom": "DX",

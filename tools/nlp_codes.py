@@ -19,9 +19,9 @@ import numpy as np
 from opentrail.services.comprehendmedical.engine import icd10cm, releases, rxnorm, stored
 from opentrail.services.comprehendmedical.engine.stored import Arrays
 from opentrail.services.comprehendmedical.engine.terms import words_of
+from tools.nlp_folds import shared_folder
 from tools.nlp_rank import learn, save
 from tools.nlp_vocab import DATA, unpickle
-from tools.train_nlp import shared_folder
 
 Term = tuple[str, str, str]
 TABULAR = "simple_icd_10_cm/data/icd10c-tabular-April-1-2026.xml"

@@ -11,12 +11,18 @@ documents at the seams of bc5cdr's runs.
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from functools import cache
 from pathlib import Path
 
 FOLDS = 5
 LIST = Path(__file__).resolve().parent.parent / "benchmarks/nlp_folds.tsv"
+
+
+def shared_folder() -> Path:
+    """Where the development data lies."""
+    return Path(os.environ.get("OPENTRAIL_SHARED", str(Path(__file__).resolve().parents[2] / "shared")))
 
 
 @cache
@@ -68,8 +74,6 @@ def listed(shared: Path) -> dict[str, list[list[str]]]:
 
 def main() -> None:
     """Write the list."""
-    from tools.train_nlp import shared_folder
-
     rows = [f"{corpus}\t{fold}\t{' '.join(ids)}\n" for corpus, folds in listed(shared_folder()).items() for fold, ids in enumerate(folds)]
     LIST.write_text("".join(rows), encoding="utf-8")
     print(json.dumps({row.split("\t")[0]: len(row.split()) for row in rows}))  # noqa: T201

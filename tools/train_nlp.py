@@ -8,7 +8,6 @@ labels of `bc5cdr` (channel k0) and `chia` (channel k1).
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -24,6 +23,7 @@ from opentrail.services.comprehendmedical.engine.tagger import stack_tags
 from tools import nlp_corpora, nlp_phi
 from tools.nlp_corpora import Sentence, mended, with_ends
 from tools.nlp_crf import Trained, train
+from tools.nlp_folds import shared_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "src/opentrail/services/comprehendmedical/engine/data"
@@ -39,11 +39,6 @@ ENDED = frozenset({"bc5cdr", "ncbi"})
 """Heads that tell a mention's last word and only word apart: better bounds for more labels, so for those with few types."""
 FIRST = ("bc5cdr", "chia", "phi")
 SECOND = ("ncbi", "clinical")
-
-
-def shared_folder() -> Path:
-    """Where the training data lies."""
-    return Path(os.environ.get("OPENTRAIL_SHARED", str(ROOT.parent / "shared")))
 
 
 def dictionaries() -> tuple[Gazetteer, Clusters]:
