@@ -5,4 +5,4 @@ import sys
 import pytest
 
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-q", "-n", "2", "--dist", "loadfile", *sys.argv[1:]]))
+    sys.exit(pytest.main(["-q", "-n", "2", "--dist", "loadfile", "--durations", "20", *sys.argv[1:]]))
