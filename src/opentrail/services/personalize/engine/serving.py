@@ -134,7 +134,8 @@ def recommend(campaign: Campaign, ask: Ask) -> list[Recommended]:
     # A user without history gets popular items, and is told so.
     plain = POPULAR if campaign.recipe.type == "USER_PERSONALIZATION" and not len(history) else None
     reasons = [EXPLORED if at in fresh else plain for at, _ in best]
-    return _spread(_present(campaign, best, ask, reasons), _present(campaign, promoted, ask, [PROMOTED] * len(promoted)), ask.seed)
+    usual = _present(campaign, best, ask, reasons)
+    return _spread(usual, _present(campaign, promoted, ask, [PROMOTED] * len(promoted)), ask.seed) if promoted else usual
 
 
 def is_brief(campaign: Campaign, ask: Ask) -> bool:
@@ -339,8 +340,6 @@ def _promoted(campaign: Campaign, ask: Ask, history: NDArray[np.int64]) -> list[
 
 
 def _spread(usual: list[Recommended], promoted: list[Recommended], seed: int) -> list[Recommended]:
-    if not promoted:
-        return usual
     total = len(usual) + len(promoted)
     places = set(np.random.default_rng(seed).permutation(total)[: len(promoted)].tolist())
     first, second = iter(usual), iter(promoted)
