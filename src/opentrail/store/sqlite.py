@@ -30,7 +30,7 @@ READ_LIMIT = 10.0
 
 _BUSY_MS = 5000
 
-_COPY_EVERY = 1000
+_COPY_EVERY = 500
 """Frames by which the write-ahead log grows between two copies into the file: each copy stalls the calls for some milliseconds."""
 
 _TRUNCATE_AT = 256 * 1024 * 1024
