@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.unit.services.cloudtrail.deliveries import ACCOUNT, HOME, World, on_sqlite, record, trail
 
-from opentrail.journal.append import Fresh, append
+from opentrail.journal.append import Appender, Fresh
 from opentrail.kernel.ambient import SystemClock, SystemIds, stamp
 
 RECORDS = 60_000
@@ -51,7 +51,7 @@ def filled(world: World) -> int:
         records = [Fresh(int(now), ACCOUNT, HOME, 0, body(ids, number, now)) for number in range(start, min(start + BATCH, RECORDS))]
         size += sum(len(fresh.record) for fresh in records)
         writer.begin(writes=False)
-        append(writer.tx, [(records, ())])
+        Appender().append(writer.tx, [(records, ())])
         writer.commit()
     return size
 

@@ -18,7 +18,7 @@ from typing import Any
 import pg8000.native
 from tests import postgres
 
-from opentrail.journal.append import Fresh, Later, append
+from opentrail.journal.append import Appender, Fresh, Later
 from opentrail.store.database import Again
 from opentrail.store.migrate import migrate
 from opentrail.store.postgres import PostgresDatabase, PostgresWriter, arguments
@@ -39,7 +39,7 @@ def commit(writer: PostgresWriter, name: str, locked: bool) -> None:
         tx.run(_TAG, arn=f"{name}:{i}", key="k", value="v")
         writer.leave()
         batch.append(([Fresh(0, "123456789012", "us-east-1", 0, RECORD)], ()))
-    append(writer.tx, batch)
+    Appender().append(writer.tx, batch)
     writer.commit()
 
 

@@ -23,7 +23,7 @@ from opentrail.gateway.listening import Server, new_event_loop
 from opentrail.gateway.resolve import Routes
 from opentrail.gateway.state import Gateway
 from opentrail.identity.sessions import issue_service
-from opentrail.journal.append import append
+from opentrail.journal.append import Appender
 from opentrail.kernel import memory, telemetry
 from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
@@ -206,7 +206,7 @@ def make_gateway(parts: Parts) -> Gateway:
         routes=Routes(services, fhir=next(service.name for service in services if service.fhir)),
         tools=make_tools(parts, calls),
         database=parts.main,
-        lane=Lane(parts.main.writer(), append, counted),
+        lane=Lane(parts.main.writer(), Appender().append, counted),
         space=Space(settings.folder, settings.min_free_mb),
         lags=lambda: lags(parts),
         troubles=lambda: troubles(parts),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import threading
 from collections.abc import Sequence
 
 import pytest
 
-from opentrail.journal.append import EMPTY, Fresh, append, extend
+from opentrail.journal.append import EMPTY, Appender, Fresh, extend
 from opentrail.journal.read import after, head
 from opentrail.kernel.errors import Unavailable
 from opentrail.store.database import Again, Broken, LaneTx, Slow
@@ -33,7 +34,7 @@ def written(text: str) -> Ticket:
 
 
 async def test_records_get_dense_positions_in_commit_order_and_a_running_hash(main_database: Database) -> None:
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     await asyncio.gather(*(lane.submit(written(f"r{i}")) for i in range(300)))
     lane.stop()
     with main_database.read() as view:
@@ -54,7 +55,7 @@ async def test_a_call_that_undoes_leaves_only_its_record(main_database: Database
         tx.undo()
         return [fresh("refused")]
 
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     await lane.submit(Ticket(fails, (), 100))
     lane.stop()
     with main_database.read() as view:
@@ -76,7 +77,7 @@ async def test_a_later_call_of_a_batch_sees_an_earlier_one_and_positions_are_fil
         seen.append((tx.one(EPOCH, id=5), tx.epoch))
         return [fresh("second")]
 
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     await asyncio.gather(lane.submit(written("zero")), lane.submit(Ticket(first, (), 9)), lane.submit(Ticket(second, (), 9)))
     assert lane.epoch == 1
     lane.stop()
@@ -93,7 +94,7 @@ async def test_a_broken_key_is_a_conflict_and_the_batch_goes_on(main_database: D
         tx.undo()
         return [fresh("conflict")]
 
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     await asyncio.gather(lane.submit(Ticket(twice, (), 9)), lane.submit(written("next")))
     lane.stop()
     with main_database.read() as view:
@@ -106,7 +107,7 @@ async def test_a_failed_commit_closes_the_lane(main_database: Database, monkeypa
     def broken() -> None:
         raise Broken("SQLITE_IOERR_FSYNC")
 
-    lane = Lane(writer, append)
+    lane = Lane(writer, Appender().append)
     await lane.submit(written("kept"))
     monkeypatch.setattr(writer, "commit", broken)
     results = await asyncio.gather(*(lane.submit(written("lost")) for _ in range(3)), return_exceptions=True)
@@ -121,7 +122,7 @@ async def test_a_fault_in_the_lane_leaves_nobody_waiting(main_database: Database
     def bug(tx: LaneTx) -> Sequence[Fresh]:
         raise ZeroDivisionError
 
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     hooked: list[object] = []
     threading.excepthook, hook = hooked.append, threading.excepthook
     try:
@@ -142,7 +143,7 @@ async def test_only_a_queued_ticket_can_be_withdrawn(main_database: Database) ->
         gate.wait(10)
         return [fresh("taken")]
 
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     taken, queued, expired = Ticket(waits, (), 9), written("withdrawn"), written("expired")
     done = lane.submit(taken)
     await asyncio.to_thread(entered.wait, 10)
@@ -168,7 +169,7 @@ async def test_a_full_queue_refuses_at_once(main_database: Database) -> None:
         gate.wait(10)
         return [fresh("slow")]
 
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     first = lane.submit(Ticket(waits, (), 9))
     await asyncio.sleep(0.05)
     waiting = [lane.submit(written("x")) for _ in range(1024)]
@@ -181,17 +182,15 @@ async def test_a_full_queue_refuses_at_once(main_database: Database) -> None:
 
 def test_two_writers_never_show_a_gap_to_a_follower(new_postgres_main: Database) -> None:
     """Delayed and rolled-back transactions on PostgreSQL: a follower sees 1..n, in order, without a hole."""
-    import random
-
     total, seen, stop = 200, [], threading.Event()
 
     def write(seed: int) -> None:
         chance = random.Random(seed)
         database = type(new_postgres_main)(new_postgres_main.address, new_postgres_main.schema)
-        writer = database.writer()
+        writer, appender = database.writer(), Appender()
         for n in range(total):
             writer.begin(writes=False)
-            append(writer.tx, [([fresh(f"{seed}-{n}")], ())])
+            appender.append(writer.tx, [([fresh(f"{seed}-{n}")], ())])
             stop.wait(chance.random() * 0.003)
             if chance.random() < 0.3:
                 writer.rollback()
@@ -220,6 +219,37 @@ def test_two_writers_never_show_a_gap_to_a_follower(new_postgres_main: Database)
     follower.join()
     assert seen == list(range(1, len(seen) + 1))
     assert 200 < len(seen) < 400
+    assert_whole(new_postgres_main)
+
+
+def assert_whole(database: Database) -> int:
+    """Positions are dense and the head has the running hash of what lies there. How many records there are."""
+    with database.read() as view:
+        entries, top = after(view, 0, 10_000), head(view)
+    root = EMPTY
+    for entry in entries:
+        root = extend(root, entry.record)
+    assert [entry.position for entry in entries] == list(range(1, len(entries) + 1))
+    assert (top.position, top.root) == (len(entries), root)
+    return len(entries)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_appenders_that_take_turns_and_batches_that_are_rolled_back_leave_one_whole_journal(main_database: Database, seed: int) -> None:
+    """An appender may remember a head that was never committed, or that another one has moved since, even to the same position."""
+    chance, writer, count = random.Random(seed), main_database.writer(), 0
+    appenders = [Appender(), Appender()]
+    for n in range(120):
+        size = chance.choice((0, 1, 1, 1, 3))
+        writer.begin(writes=False)
+        newest = chance.choice(appenders).append(writer.tx, [([fresh(f"{n}/{i}")], ()) for i in range(size)])
+        assert newest == count + size
+        if chance.random() < 0.25:
+            writer.rollback()
+        else:
+            writer.commit()
+            count += size
+    assert assert_whole(main_database) == count
 
 
 async def test_a_call_waits_for_another_process_that_holds_what_it_needs(new_postgres_main: Database) -> None:
@@ -242,7 +272,7 @@ async def test_a_call_waits_for_another_process_that_holds_what_it_needs(new_pos
     holder = threading.Thread(target=hold)
     holder.start()
     holds.wait(30)
-    lane, lost = Lane(new_postgres_main.writer(), append), []
+    lane, lost = Lane(new_postgres_main.writer(), Appender().append), []
     commit = lane._commit
 
     def counted(batch: list[Ticket]) -> None:
@@ -277,7 +307,7 @@ def test_sqlite_reads_never_write(tmp_path: object, main_database: Database) -> 
 async def test_nothing_is_queued_behind_a_failed_commit(main_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """The connection is not used again: after a failed sync its next COMMIT could report as written what is not."""
     writer = main_database.writer()
-    lane = Lane(writer, append)
+    lane = Lane(writer, Appender().append)
     await lane.submit(written("kept"))
     begun: list[bool] = []
     begin = writer.begin
@@ -320,7 +350,7 @@ async def test_a_call_that_is_stopped_for_slowness_takes_no_other_with_it(main_d
         tx.run(EPOCHS, id=9, value=1)
         return [fresh("quick")]
 
-    lane = Lane(writer, append)
+    lane = Lane(writer, Appender().append)
     results = await asyncio.gather(
         *(lane.submit(ticket) for ticket in (Ticket(quick, (), 9), Ticket(slow, (), 9), written("read"))), return_exceptions=True
     )

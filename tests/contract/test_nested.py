@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from opentrail.gateway.inner import InnerCalls
-from opentrail.journal.append import Fresh, append
+from opentrail.journal.append import Appender, Fresh
 from opentrail.journal.read import after
 from opentrail.kernel.principal import Principal
 from opentrail.store.database import LaneTx
@@ -20,7 +20,7 @@ from tests.conftest import Database
 
 
 async def test_a_nested_call_is_refused_while_its_apply_holds_the_lane(main_database: Database) -> None:
-    lane, calls, refused = Lane(main_database.writer(), append), InnerCalls(), []
+    lane, calls, refused = Lane(main_database.writer(), Appender().append), InnerCalls(), []
     gateway: Any = SimpleNamespace(lane=lane, thread=threading.get_ident(), loop=asyncio.get_running_loop())
     calls.gateway = gateway
 

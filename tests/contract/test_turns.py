@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from opentrail.journal.append import Fresh, append
+from opentrail.journal.append import Appender, Fresh
 from opentrail.store.database import Broken, LaneTx
 from opentrail.store.lane import Lane, Ticket
 from opentrail.store.sql import Sql
@@ -33,7 +33,7 @@ def record(n: int) -> Ticket:
 
 
 async def test_turns_and_calls_go_on_beside_each_other(main_database: Database, tmp_path: Path) -> None:
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     lent: list[int] = []
     server = TurnServer(lane, tmp_path / "turns.sock", lambda: lent.append(lane.commits))
     await server.start()
@@ -66,7 +66,7 @@ async def test_a_turn_waits_for_the_batch_and_the_batch_for_the_turn(main_databa
         order.append("batch")
         return []
 
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     server = TurnServer(lane, tmp_path / "turns.sock")
     await server.start()
     turns = borrowing(main_database, tmp_path / "turns.sock")
@@ -91,7 +91,7 @@ async def test_a_turn_waits_for_the_batch_and_the_batch_for_the_turn(main_databa
 async def test_a_borrower_that_raises_or_vanishes_gives_the_turn_back(main_database: Database, tmp_path: Path) -> None:
     if main_database.dialect != "sqlite":
         return
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     server = TurnServer(lane, tmp_path / "turns.sock")
     await server.start()
     turns = borrowing(main_database, tmp_path / "turns.sock")
@@ -123,7 +123,7 @@ def test_without_a_web_role_there_is_no_turn(tmp_path: Path) -> None:
 
 
 async def test_what_need_not_be_durable_at_once_waits_for_no_disk_and_the_next_does(main_database: Database, tmp_path: Path) -> None:
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     server = TurnServer(lane, tmp_path / "turns.sock")
     await server.start()
     turns = borrowing(main_database, tmp_path / "turns.sock")

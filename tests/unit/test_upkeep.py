@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from opentrail import upkeep
-from opentrail.journal.append import Fresh, append
+from opentrail.journal.append import Appender, Fresh
 from opentrail.journal.read import after, head
 from opentrail.kernel.settings import Settings
 from opentrail.services.s3 import blobs, store
@@ -31,7 +31,7 @@ def gateway_of(lane: Lane, database: Database, folder: Path) -> Any:
 
 
 async def test_the_journal_is_pruned_as_far_as_everybody_is_done(main_database: Database, tmp_path: Path) -> None:
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     times = [NOW - 40 * DAY] * 1_200 + [NOW - 5]
     for time in times:
         last = lane.submit(Ticket(None, [Fresh(time, "123456789012", "us-east-1", 0, b"record")], 6))
@@ -48,7 +48,7 @@ async def test_the_journal_is_pruned_as_far_as_everybody_is_done(main_database: 
 
 
 async def test_garbage_is_swept_through_the_lane(main_database: Database, tmp_path: Path) -> None:
-    lane = Lane(main_database.writer(), append)
+    lane = Lane(main_database.writer(), Appender().append)
     id = "ab" * 16
     blobs.path(tmp_path, id).parent.mkdir()
     blobs.path(tmp_path, id).write_bytes(b"bytes")

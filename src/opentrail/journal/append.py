@@ -13,6 +13,9 @@ from opentrail.store.sql import Sql, Tx, Value
 EMPTY = bytes(32)
 """The running hash of an empty journal."""
 
+Head = tuple[int, bytes]
+"""The newest position, and the running hash up to it."""
+
 
 class Fresh(NamedTuple):
     """A record before it has a position. See journal.tables for the columns; `disclosed` are the lists to lie beside it."""
@@ -33,8 +36,8 @@ class Fresh(NamedTuple):
 Later = Sequence[tuple[Sql, dict[str, Value]]]
 """Statements that wait for the position of their call's record."""
 
-_LOCK = Sql("UPDATE journal_head SET position = position + :n WHERE id = 1 RETURNING position, root")
-_ROOT = Sql("UPDATE journal_head SET root = :root WHERE id = 1")
+_LOCK = Sql("UPDATE journal_head SET position = position WHERE id = 1 RETURNING position, root")
+_MOVE = Sql("UPDATE journal_head SET position = :position, root = :root WHERE id = 1 AND position = :was AND root = :root_was")
 _COLUMNS = ("position", "time", "account", "region", "category", "record")
 
 
@@ -43,34 +46,53 @@ def extend(root: bytes, record: bytes) -> bytes:
     return sha256(root + sha256(b"\0" + record).digest()).digest()
 
 
-def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
-    """Gives every record of a batch its position, in order, with its lists beside it, and runs what waited for it. Returns the
-    newest position.
+class Appender:
+    """Appends to the journal of one database. While nobody else does, it need not ask for the head: it is where it was left."""
 
-    `calls` holds, per call, its records (usually one; two when another account is concerned; none for a borrowed turn)
-    and the statements that want the first one's position. MUST be the last thing in the transaction before COMMIT.
-    """
-    batch = list(calls)
-    count = sum(len(records) for records, _ in batch)
-    row = tx.one(_LOCK, n=count)
-    assert row is not None, "the first migration inserts the head"
-    newest, root = int(row[0]), bytes(row[1])
-    position = newest - count
-    rows: list[tuple[Value, ...]] = []
-    lists: list[dict[str, Value]] = []
-    for records, later in batch:
-        for statement, values in later:
-            tx.run(statement, position=position + 1, **values)
-        for fresh in records:
-            position += 1
-            time, account, region, category, record, disclosed = fresh
-            root = extend(root, record)
-            rows.append((position, time, account, region, category, record))
-            if disclosed:
-                lists += disclosures.rows(position, disclosed)
-    if rows:
-        tx.run(_ROOT, root=root)
-        tx.load("journal", _COLUMNS, rows)
-    if lists:
-        tx.many(disclosures.INSERT, lists)
-    return newest
+    def __init__(self) -> None:
+        self._left: Head = (-1, EMPTY)
+        self._alone = False
+
+    def append(self, tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
+        """Gives every record of a batch its position, in order, with its lists beside it, and runs what waited for it. Returns the
+        newest position.
+
+        `calls` holds, per call, its records (usually one; two when another account is concerned; none for a borrowed turn)
+        and the statements that want the first one's position. MUST be the last thing in the transaction before COMMIT.
+        """
+        batch = list(calls)
+        position = self._move(tx, [fresh.record for records, _ in batch for fresh in records])
+        rows: list[tuple[Value, ...]] = []
+        lists: list[dict[str, Value]] = []
+        for records, later in batch:
+            for statement, values in later:
+                tx.run(statement, position=position + 1, **values)
+            for time, account, region, category, record, disclosed in records:
+                position += 1
+                rows.append((position, time, account, region, category, record))
+                if disclosed:
+                    lists += disclosures.rows(position, disclosed)
+        if rows:
+            tx.load("journal", _COLUMNS, rows)
+        if lists:
+            tx.many(disclosures.INSERT, lists)
+        return position
+
+    def _move(self, tx: Tx, records: Sequence[bytes]) -> int:
+        """Moves the head over the records and keeps it locked until the end of the transaction. The position before them."""
+        was = self._left if self._alone else self._locked(tx)
+        while True:
+            position, root = was
+            for record in records:
+                root = extend(root, record)
+            self._left = position + len(records), root
+            if tx.run(_MOVE, position=self._left[0], root=root, was=position, root_was=was[1]):
+                return position
+            was = self._locked(tx)  # another lane appended, or a batch of ours was rolled back
+
+    def _locked(self, tx: Tx) -> Head:
+        row = tx.one(_LOCK)
+        assert row is not None, "the first migration inserts the head"
+        found = int(row[0]), bytes(row[1])
+        self._alone = found == self._left
+        return found

@@ -65,8 +65,9 @@ class Writer(Protocol):
     def rollback(self) -> None:
         """Gives the batch up. Never raises."""
 
-    def idle(self) -> None:
-        """Housekeeping between two batches: cheap when there is nothing to do, and never long."""
+    def idle(self, lent: bool = False) -> None:
+        """Housekeeping between two batches: cheap when there is nothing to do, and never long. `lent` when another process has written
+        since the last one."""
 
     def close(self) -> None: ...
 

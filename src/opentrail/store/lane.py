@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
+from queue import SimpleQueue
 from typing import Any, Protocol
 
 from opentrail.kernel.errors import Unavailable
@@ -46,7 +47,7 @@ class State(Enum):
 
 
 class Append(Protocol):
-    """Appends the batch's records to the journal; see journal.append."""
+    """Appends the batch's records to the journal; see journal.append.Appender."""
 
     def __call__(self, tx: Tx, calls: Iterable[tuple[Records, Later]], /) -> int: ...
 
@@ -104,7 +105,7 @@ class Lane:
         self._waiting: deque[Ticket] = deque()
         self._turns: deque[Turn] = deque()
         self._guard = threading.Lock()
-        self._wake = threading.Semaphore(0)
+        self._wake: SimpleQueue[None] = SimpleQueue()
         self._gathering = False
         self._seen = 0
         self._until = 0.0
@@ -154,23 +155,25 @@ class Lane:
             self._seen = count
             self._loop.call_soon(self._gathered)
         else:
-            self._wake.release()
+            self._wake.put(None)
 
     def lend(self, turn: Turn) -> None:
         """Queues for the write turn. It is granted between two batches; at most one between any two."""
         with self._guard:
             self._turns.append(turn)
-        self._wake.release()
+        self._wake.put(None)
 
-    def _lend_one(self) -> None:
+    def _lend_one(self) -> bool:
+        """Lends the turn to who has waited longest. Whether anybody did."""
         with self._guard:
             turn = self._turns.popleft() if self._turns and not self.failure else None
         if turn is None:
-            return
+            return False
         turn.grant()
         changed = turn.wait(TURN_LIMIT)
         self.commits += 1
         self.epoch += changed
+        return True
 
     def withdraw(self, ticket: Ticket) -> bool:
         """Takes a ticket back that is still queued. False when it was taken: then it must be waited for."""
@@ -185,7 +188,7 @@ class Lane:
         """Serves what waits, then ends the thread and closes the connection."""
         with self._guard:
             self._stopping = True
-        self._wake.release()
+        self._wake.put(None)
         self._thread.join(timeout=30)
 
     def expire(self, older_than: float) -> int:
@@ -202,18 +205,17 @@ class Lane:
         ended = False
         try:
             while not self.failure:
-                self._wake.acquire()
+                self._wake.get()
                 batch = self._take()
                 if batch:
                     self._serve(batch)
                 elif not self._stopping:  # what it was woken for was withdrawn, or served before: the next is gathered anew
                     self._loop.call_soon_threadsafe(self._served, batch, {})
-                self._lend_one()
-                self._rest()
+                self._rest(self._lend_one())
                 if self._stopping:
                     if not self._waiting and not self._turns:
                         break
-                    self._wake.release()
+                    self._wake.put(None)
             ended = True
         finally:
             if not ended:  # a fault of our own: nobody may be left waiting
@@ -232,9 +234,9 @@ class Lane:
                 batch.append(ticket)
         return batch
 
-    def _rest(self) -> None:
+    def _rest(self, lent: bool) -> None:
         try:
-            self._writer.idle()
+            self._writer.idle(lent)
         except Broken as error:
             self._fail(str(error))
 

@@ -276,7 +276,7 @@ class PostgresWriter:
         except (Broken, Full, Slow, Again):
             self._connection.native.close()
 
-    def idle(self) -> None:
+    def idle(self, lent: bool = False) -> None:
         """Nothing to do: PostgreSQL keeps its own house."""
 
     def close(self) -> None:

@@ -33,6 +33,9 @@ _BUSY_MS = 5000
 _COPY_EVERY = 500
 """Frames by which the write-ahead log grows between two copies into the file: each copy stalls the calls for some milliseconds."""
 
+_LOOK_EVERY = 16
+"""Rows changed between two looks at how far the log has grown: a look gives the interpreter lock up, and is paid by every lone call."""
+
 _TRUNCATE_AT = 256 * 1024 * 1024
 _PATIENCE_MS = 100
 """How long a truncation waits for the readers of the old log, and all calls with it."""
@@ -259,6 +262,7 @@ class SqliteWriter:
         self._salts = b""
         self._frames = 0
         self._durable = True
+        self._looked = 0
         self.tx = SqliteTx(connection)
 
     def begin(self, writes: bool, durable: bool = True) -> None:
@@ -278,7 +282,7 @@ class SqliteWriter:
 
     def commit(self) -> None:
         try:
-            self._connection.execute("COMMIT")
+            self._connection.commit()
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
                 raise Full(reason(error)) from error  # the log's last frame, which makes a commit, was not written
@@ -291,9 +295,13 @@ class SqliteWriter:
         except sqlite3.Error:
             self._connection.close()
 
-    def idle(self) -> None:
+    def idle(self, lent: bool = False) -> None:
         """Copies what the log has grown by into the file, in small parts; never while a batch is open. SQLite begins the log anew
         when all of it is copied and no reader is in it."""
+        changed = self._connection.total_changes
+        if changed - self._looked < _LOOK_EVERY and not lent:
+            return
+        self._looked = changed
         if self._grew():
             self._checkpoint("PASSIVE")
             if os.fstat(self._log).st_size >= _TRUNCATE_AT:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opentrail.journal import disclosures
-from opentrail.journal.append import Fresh, append
+from opentrail.journal.append import Appender, Fresh
 from opentrail.journal.disclosures import LIST_BYTES, LIST_ITEMS, PART, Disclosed, listed
 from opentrail.journal.prune import LISTS, prune
 from opentrail.journal.read import head
@@ -43,7 +43,7 @@ def journal(main_database: Database) -> Database:
     """Records at positions 1 to 4; lists lie beside 2 (several parts) and 4."""
     with main_database.write() as tx:
         lists: list[Sequence[str]] = [["p1"], many(14_000), [], many(200, "q")]
-        append(tx, [([fresh(100 + number, items)], ()) for number, items in enumerate(lists)])
+        Appender().append(tx, [([fresh(100 + number, items)], ()) for number, items in enumerate(lists)])
     return main_database
 
 
@@ -149,8 +149,10 @@ def test_lists_are_pruned_with_their_records(journal: Database) -> None:
 def test_one_transaction_prunes_bounded_lists(main_database: Database) -> None:
     text = b"x" * (LISTS // 2) + b"\n"
     with main_database.write() as tx:
-        append(tx, [([Fresh(100, ACCOUNT, REGION, 0, b"{}", (Disclosed("patients", text),) * (number % 2))], ()) for number in range(10)])
-        append(tx, [([Fresh(100, ACCOUNT, REGION, 0, b"{}", (Disclosed("patients", text * 5),))], ())])
+        Appender().append(
+            tx, [([Fresh(100, ACCOUNT, REGION, 0, b"{}", (Disclosed("patients", text),) * (number % 2))], ()) for number in range(10)]
+        )
+        Appender().append(tx, [([Fresh(100, ACCOUNT, REGION, 0, b"{}", (Disclosed("patients", text * 5),))], ())])
     sizes = []
     while not sizes or sizes[-1]:
         with main_database.write() as tx:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from opentrail.journal.append import EMPTY, Fresh, append, extend
+from opentrail.journal.append import EMPTY, Appender, Fresh, extend
 from opentrail.journal.prune import prune
 from opentrail.journal.read import after, head
 from opentrail.journal.verify import verify
@@ -19,7 +19,7 @@ TIMES = (100, 110, 105, 120, 130, 140)
 @pytest.fixture
 def journal(main_database: Database) -> Database:
     with main_database.write() as tx:
-        append(tx, [([Fresh(time, "123456789012", "us-east-1", 0, f"r{time}".encode()) for time in TIMES], ())])
+        Appender().append(tx, [([Fresh(time, "123456789012", "us-east-1", 0, f"r{time}".encode()) for time in TIMES], ())])
     return main_database
 
 
@@ -66,5 +66,5 @@ def test_a_journal_without_records_goes_on(journal: Database) -> None:
     with journal.write() as tx:
         assert prune(tx, 6, 1000) == 6
     with journal.write() as tx:
-        assert append(tx, [([Fresh(200, "123456789012", "us-east-1", 0, b"next")], ())]) == 7
+        assert Appender().append(tx, [([Fresh(200, "123456789012", "us-east-1", 0, b"next")], ())]) == 7
     assert kept(journal) == [7]

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from opentrail.calls.call import Call, Request
 from opentrail.calls.tools import Tools
-from opentrail.journal.append import Fresh, append
+from opentrail.journal.append import Appender, Fresh
 from opentrail.journal.read import MANAGEMENT
 from opentrail.kernel.principal import Principal
 from opentrail.record.build import SERVICE_EVENT, Action, Facts, build
@@ -66,4 +66,4 @@ def tell(
         event_type=SERVICE_EVENT,
     )
     fresh = Fresh(int(facts.time), found.account, found.region, MANAGEMENT, build(facts), tuple(call.disclosed))
-    append(tx, [([fresh], ())])
+    Appender().append(tx, [([fresh], ())])

@@ -14,7 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from opentrail.journal.append import Fresh, append
+from opentrail.journal.append import Appender, Fresh
 from opentrail.kernel.ambient import stamp
 from opentrail.kernel.errors import ServiceError
 from opentrail.kernel.principal import Principal
@@ -222,7 +222,7 @@ class World:
         later = list(tx.later)
         writer.leave()
         fresh = Fresh(int(self.clock.time), ACCOUNT, region, category, body)
-        position = append(writer.tx, [([fresh], later)])
+        position = Appender().append(writer.tx, [([fresh], later)])
         writer.commit()
         return position
 

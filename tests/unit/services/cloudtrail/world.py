@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from opentrail.calls.call import Call, Request, Target
 from opentrail.calls.tools import Tools
-from opentrail.journal.append import Fresh, append
+from opentrail.journal.append import Appender, Fresh
 from opentrail.journal.disclosures import Disclosed, listed
 from opentrail.journal.read import Entry, after
 from opentrail.kernel.ambient import SystemIds
@@ -135,7 +135,7 @@ class World:
             output = apply(tx, call, plan)
             later = list(tx.later)
             writer.leave()
-            append(writer.tx, [([Fresh(int(call.now), account, region, 0, b"{}")], later)])
+            Appender().append(writer.tx, [([Fresh(int(call.now), account, region, 0, b"{}")], later)])
         except BaseException:
             writer.rollback()
             raise
@@ -148,7 +148,7 @@ class World:
         writer.begin(writes=False)
         writer.enter()
         writer.leave()
-        append(writer.tx, [([record], ()) for record in records])
+        Appender().append(writer.tx, [([record], ()) for record in records])
         writer.commit()
 
     def entries(self, position: int = 0, count: int = 10**6) -> list[Entry]:
