@@ -74,7 +74,7 @@ async def _enter_lane(gateway: Gateway, call: Call, outcome: Outcome) -> None:
         return
     records = conclude(gateway, call, outcome)
     if records:
-        await gateway.lane.submit(Ticket(None, records, sum(fresh.size for fresh in records), since))
+        await gateway.lane.submit(Ticket(None, records, sum([fresh.size for fresh in records]), since))
 
 
 def _perform(gateway: Gateway, call: Call, outcome: Outcome, tx: LaneTx) -> Sequence[Fresh]:
@@ -127,7 +127,7 @@ def _concluded(gateway: Gateway, call: Call, outcome: Outcome, keep: bool = True
         return []
     facts = _facts(gateway, call, outcome, keep)
     category = DATA if facts.action.data else MANAGEMENT
-    owners = {resource[2] for resource in facts.resources if resource[2]} - {facts.recipient}
+    owners = {resource[2] for resource in facts.resources if resource[2]} - {facts.recipient} if facts.resources else ()
     if owners:
         facts.shared_event_id = gateway.tools.ids.uuid()
     disclosed = tuple(call.disclosed)

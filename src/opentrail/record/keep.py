@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from msgspec import Struct
+
 from opentrail.kernel.errors import HIDDEN
 
 Kept = Callable[[Any], Any]
@@ -16,6 +18,7 @@ Tree = dict[str, "Tree"]
 
 EVERYTHING = "*"
 ITEMS, VALUES = "[]", "{}"
+_SCALARS = (str, int, float, bool)
 EARLIEST, LATEST = 62135596800, 253402300799
 """The first second of the year 1, before 1970, and the last of the year 9999: what a calendar shows."""
 
@@ -83,14 +86,14 @@ def _kept(node: Tree, path: str, hidden: set[str], times: set[str]) -> Kept:
 
 def _members(value: Any, fields: Sequence[tuple[str, str, Kept]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if isinstance(value, Mapping):
+    if isinstance(value, Struct) or not isinstance(value, Mapping):
         for member, name, kept in fields:
-            inner = value.get(member)
+            inner = getattr(value, member, None)
             if inner is not None:
                 found[name] = kept(inner)
     else:
         for member, name, kept in fields:
-            inner = getattr(value, member, None)
+            inner = value.get(member)
             if inner is not None:
                 found[name] = kept(inner)
     return found
@@ -98,12 +101,12 @@ def _members(value: Any, fields: Sequence[tuple[str, str, Kept]]) -> dict[str, A
 
 def _scalar(value: Any) -> Any:
     """A value without structure. Bytes and structures that nobody listed are content: hidden."""
-    return value if isinstance(value, str | int | float | bool) else HIDDEN
+    return value if isinstance(value, _SCALARS) else HIDDEN
 
 
 def whole(value: Any) -> Any:
     """A structure with everything below it, members recased."""
-    if isinstance(value, str | int | float | bool):
+    if isinstance(value, _SCALARS):
         return value
     if isinstance(value, Mapping):
         return {recased(key): whole(inner) for key, inner in value.items() if inner is not None}
