@@ -21,7 +21,7 @@ from benchmarks.calls import CONNECTIONS, requests
 from benchmarks.servers import Peer, Server
 
 ROUNDS = 5
-CALLS = 6_000
+CALLS = 12_000
 SETTLE = 1.0
 """Seconds after a round in which followers take what is left; their CPU belongs to the round."""
 

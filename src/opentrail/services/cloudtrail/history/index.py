@@ -40,7 +40,10 @@ def gather(snapshot: Snapshot, entries: Sequence[Entry]) -> tuple[int, Gathered]
     for number, entry in enumerate(entries):
         if entry.category != MANAGEMENT:
             continue
-        claimed = {name: claim for name, claim in disclosures.claims(entry.record).items() if claim.under}
+        claims = disclosures.claims(entry.record)
+        if not claims:
+            continue
+        claimed = {name: claim for name, claim in claims.items() if claim.under}
         total += sum(claim.count for claim in claimed.values())
         if total > MOST_NAMES and found:
             return number, (entries[:number], found)
