@@ -1,6 +1,6 @@
 """What recording costs a call: a whole server, all its processes, against one whose pipeline has neither record nor journal, in turns.
 
-Goals: at most 60 us CPU a call, at most 25 % of the whole.
+Goal: at most 60 us CPU a call. Its share of the whole is printed and is no goal (decision 0030).
 
     python -m benchmarks.recording
 """
@@ -15,12 +15,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 
 from benchmarks import load, servers
 from benchmarks.calls import CONNECTIONS, requests
 from benchmarks.servers import Peer, Server
 
-ROUNDS = 5
+ROUNDS = 9
 CALLS = 12_000
 SETTLE = 1.0
 """Seconds after a round in which followers take what is left; their CPU belongs to the round."""
@@ -59,10 +60,10 @@ def main() -> None:
         for server in (full, bare):
             load.run(server.port, requests(server, 500), CONNECTIONS, server.pid)
         rounds = [(cost(full), cost(bare)) for _ in range(ROUNDS)]
-    # the least disturbed round of each: what else runs on a machine only ever adds
-    whole, without = (min(values) * 1e6 for values in zip(*rounds, strict=True))
-    print(f"a call with the journal {whole:6.1f} us CPU, without record and journal {without:6.1f} us")
-    print(f"recording {whole - without:.1f} us (goal 60), {(whole - without) / whole:.0%} of the whole (goal 25 %)")
+    # Two servers one right after the other share the machine's mood; the median leaves out the rounds in which it changed.
+    whole, recording = median(one for one, _ in rounds) * 1e6, median(one - other for one, other in rounds) * 1e6
+    print(f"a call with the journal {whole:6.1f} us CPU; rounds:", *(f"{(one - other) * 1e6:.0f}" for one, other in rounds))
+    print(f"recording {recording:.1f} us (goal 60), ratio {recording / 60:.2f}; {recording / whole:.0%} of the whole")
 
 
 if __name__ == "__main__":
