@@ -34,10 +34,6 @@ class Credentials:
             raise Rejected("expired-token")
 
 
-ANONYMOUS = Principal("AWSAccount", account="ANONYMOUS_PRINCIPAL")
-"""The caller of an unsigned request, where a service takes one."""
-
-
 def load_credentials(snapshot: Snapshot, sealer: Sealer, access_key: str, token: str = "") -> Credentials:
     """The credentials that `access_key` (and the session token of temporary ones) stands for.
 

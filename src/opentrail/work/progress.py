@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from opentrail.journal.read import head
@@ -22,8 +21,3 @@ def progress(main: Snapshot, name: str, own: Snapshot) -> Progress:
     """Where the follower `name` of the database `own` is. A database that was read before `main` never shows a negative lag."""
     position = next((held.position for held in holdings(own) if held.name == name), 0)
     return Progress(name, position, max(0, head(main).position - position))
-
-
-def slowest(followers: Iterable[Progress]) -> int | None:
-    """The position that every follower has taken; None when there is no follower."""
-    return min((follower.position for follower in followers), default=None)

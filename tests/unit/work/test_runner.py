@@ -16,7 +16,7 @@ from opentrail.store.sql import Sql, Tx
 from opentrail.work.backoff import Backoff
 from opentrail.work.follower import Follower, Following
 from opentrail.work.lease import Lease
-from opentrail.work.progress import progress, slowest
+from opentrail.work.progress import progress
 from opentrail.work.runner import Runner, Worker, attempt
 from tests.unit.services.cloudtrail.deliveries import HandClock, World, on_sqlite
 
@@ -117,7 +117,6 @@ def test_a_follower_moves_with_its_output_or_not_at_all(world: World) -> None:
     with world.own.read() as own, world.main.read() as main:
         assert own.all(NOTES) == [(f"{n:03}",) for n in range(1, 11)]
         assert progress(main, "f", own) == ("f", 10, 0)
-        assert slowest([progress(main, "f", own), progress(main, "none", own)]) == 0
         assert progress(main, "none", own).lag == 10
 
 

@@ -104,11 +104,6 @@ def config_of(target: Resource) -> dict[str, Any]:
     return config
 
 
-def source_of(snapshot: Snapshot, config: Mapping[str, Any], version: Resource, recipe: Recipe, held: Sequence[Resource]) -> Source:
-    """What a campaign, a recommender or a batch job of this config is made of now; `held` are the datasets of its group."""
-    return with_puts(snapshot, _source(config, version, recipe, held))
-
-
 def with_puts(snapshot: Snapshot, source: Source) -> Source:
     """The source with the time of the newest item that was put."""
     arn, segments, _ = source.items

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from opentrail.contract import operation
 from opentrail.contract.models import model
-from opentrail.contract.outputs import check_output
 from opentrail.gateway import resolve as resolving
 from opentrail.gateway.protocols import json, query, rest_json, rest_xml
+from tests.outputs import check_output
 from tests.unit.contract import samples
 
 MODULES = {"json": json, "query": query, "rest_json": rest_json, "rest_xml": rest_xml}

@@ -134,7 +134,6 @@ BY_KIND: dict[str, Callable[[str, str, int], Lines]] = {
     "quantity": quantity,
     "uri": uri,
 }
-APPENDERS = "TRSDQU"
 
 
 def composite(path: IndexPath, context: int, v: str) -> Lines:

@@ -42,12 +42,6 @@ def _unknown(schemas: list[Any], instance: object, place: str) -> Iterator[Issue
             yield error("structure", "Unknown element {}.", content(key), location=f"{place}/{key}" if _NAME.fullmatch(key) else place)
 
 
-def _instance(resource: Any, path: list[str | int]) -> Any:
-    for part in path:
-        resource = resource[part]
-    return resource
-
-
 def _one(document: Json, failure: Any, root: str) -> Iterator[Issue]:
     path: list[str | int] = list(failure.instance_path)
     keyword, place = failure.kind.name, location_of(root, path)

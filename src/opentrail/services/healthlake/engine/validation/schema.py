@@ -13,7 +13,6 @@ from opentrail.services.healthlake.engine.definitions import Element
 from opentrail.services.healthlake.engine.validation import rules
 
 Schema = dict[str, Any]
-_YEAR = r"(?:[1-9]\d{3}|0\d{0,2}[1-9]\d{0,2})"
 _ZONE = r"(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)"
 _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
 _PARTIAL = {"pattern": r"^\d{4}(?:-(?:0[1-9]|1[0-2]))?$", "not": {"pattern": "^0000"}}
