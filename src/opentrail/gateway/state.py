@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 from opentrail.calls.bearer import Outside
 from opentrail.calls.operation import Service
@@ -19,10 +19,9 @@ from opentrail.store.database import Database
 from opentrail.store.epoch import stored_epoch
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
-from opentrail.store.sql import Row, Snapshot, Sql, Value
+from opentrail.store.sql import Row, Snapshot, Sql, T, Value
 from opentrail.store.sqlite import SqliteDatabase
 
-T = TypeVar("T")
 _LIMIT = 20_000
 _PATIENCE = 10.0
 """Seconds that a call waits for another server's answer, whose asking ends earlier by itself."""
@@ -50,6 +49,24 @@ class Cached:
         self._values[key] = value
 
 
+class _Settled:
+    """A view that shows settled rows alone."""
+
+    def __init__(self, view: Snapshot) -> None:
+        self._view = view
+
+    def one(self, statement: Sql, /, **values: Value) -> Row | None:
+        assert statement.settled, "what is kept is made of settled rows"
+        return self._view.one(statement, **values)
+
+    def all(self, statement: Sql, /, **values: Value) -> list[Row]:
+        assert statement.settled, "what is kept is made of settled rows"
+        return self._view.all(statement, **values)
+
+    def settled(self, key: Hashable, make: Callable[[Snapshot], T]) -> T:
+        return make(self)
+
+
 class Glance:
     """The view of short reads on the event loop, on SQLite alone: shows every answered call's writes, and asks the database for
     settled rows once an epoch."""
@@ -68,6 +85,15 @@ class Glance:
         if statement.settled:
             return self._settled(statement, values, lambda view: view.all(statement, **values))
         return self._database.kept(self._lane.commits).all(statement, **values)
+
+    def settled(self, key: Hashable, make: Callable[[Snapshot], T]) -> T:
+        """See Snapshot."""
+        epoch = self._lane.epoch  # before what it is made of is read
+        found: tuple[T] | None = self._cached.get(epoch, key)
+        if found is None:
+            found = (make(_Settled(self)),)
+            self._cached.put(epoch, key, found)
+        return found[0]
 
     def _settled(self, statement: Sql, values: Mapping[str, Value], ask: Callable[[Snapshot], T]) -> T:
         epoch = self._lane.epoch  # before the view: what it shows is at least as new

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from typing import Any
@@ -19,7 +19,7 @@ import pg8000.exceptions
 import pg8000.native
 
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
-from opentrail.store.sql import Conflict, Row, Sql, Unstorable, Value, in_chunks
+from opentrail.store.sql import Conflict, Row, Snapshot, Sql, T, Unstorable, Value, in_chunks
 
 Failed = (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError)
 _WRITE_LOCK = 0x4F54_7261
@@ -185,6 +185,9 @@ class PostgresView:
 
     def all(self, statement: Sql, /, **values: Value) -> list[Row]:
         return self._connection.execute(statement, values)
+
+    def settled(self, key: Hashable, make: Callable[[Snapshot], T]) -> T:
+        return make(self)
 
     def end(self) -> None:
         try:

@@ -9,9 +9,9 @@ their shape). Values are str, int, float, bytes or None; times are integers or f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
@@ -19,6 +19,7 @@ _VALUES = re.compile(r"VALUES\s*(\([^()]*\))", re.IGNORECASE)
 _NAME = re.compile(r":([a-z_][a-z0-9_]*)")
 _CHUNK = 64
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Value = str | int | float | bytes | None
 
@@ -108,6 +109,9 @@ class Snapshot(Protocol):
 
     def all(self, statement: Sql, /, **values: Value) -> list[Row]:
         """Every row, as tuples in the statement's column order."""
+
+    def settled(self, key: Hashable, make: Callable[[Snapshot], T]) -> T:
+        """What `make` makes of settled rows alone. A view that can tell when those change keeps it until then, by its key."""
 
 
 class Tx(Snapshot, Protocol):

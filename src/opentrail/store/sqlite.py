@@ -10,14 +10,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
-from opentrail.store.sql import Conflict, Row, Snapshot, Sql, Value, in_places
+from opentrail.store.sql import Conflict, Row, Snapshot, Sql, T, Value, in_places
 
 FIXED = (3, 51, 3)
 """The first SQLite without the WAL reset bug."""
@@ -179,6 +179,9 @@ class _Statements:
             return self._connection.execute(statement.text, values).fetchall()
         except sqlite3.Error as error:
             raise translated(error) from error
+
+    def settled(self, key: Hashable, make: Callable[[Snapshot], T]) -> T:
+        return make(self)
 
 
 class SqliteView(_Statements):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from functools import lru_cache
+from itertools import starmap
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from opentrail.services.personalize.engine.interactions import Interactions
 NAME = "history"
 LONGEST = 200
 """Newest events of a user that serving looks at."""
+
+_COMBINATIONS = 4_096
+"""Combinations of column values that are kept: most events share theirs with many."""
 
 _KIND = "EVENT_TYPE"
 
@@ -43,6 +48,7 @@ class History:
         # The code of null, -1, is the last.
         self._words: dict[str, list[str | None]] = {name: [*values, None] for name, values in words.items()}
         self._columns = {name: _load(folder / f"column.{name}.npy") for name in self._words}
+        self._named = lru_cache(_COMBINATIONS)(self._name)
         self._starts, self._item, self._time = (_load(folder / f"{name}.npy") for name in ("starts", "item", "time"))
 
     def users(self) -> list[str]:
@@ -56,9 +62,12 @@ class History:
             return ()
         start, end = self._starts[at : at + 2].tolist()
         rows = slice(max(start, end - LONGEST), end)
-        columns = [[words[code] for code in self._columns[name][rows].tolist()] for name, words in self._words.items()]
-        named = (dict(zip(self._words, values, strict=True)) for values in zip(*columns, strict=True))
-        return list(map(Event, self._item[rows].tolist(), self._time[rows].tolist(), named))
+        codes = zip(*(column[rows].tolist() for column in self._columns.values()), strict=True)
+        return list(map(Event, self._item[rows].tolist(), self._time[rows].tolist(), starmap(self._named, codes)))
+
+    def _name(self, *codes: int) -> Mapping[str, str | None]:
+        """The columns of every event with these codes."""
+        return {name: words[code] for (name, words), code in zip(self._words.items(), codes, strict=True)}
 
 
 def merged(trained: Sequence[Event], fresh: Sequence[Event]) -> list[Event]:

@@ -12,7 +12,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Long, Output
 from opentrail.services.personalize import campaigns, data, datasets, events, filters, recommenders, resources, store, streams
-from opentrail.services.personalize.deployed import CACHE, Deployed, described, of_type, with_puts
+from opentrail.services.personalize.deployed import CACHE, Deployed, Description, described, of_type, with_puts
 from opentrail.services.personalize.engine.filter_language import Filter, check_filter, parse_filter
 from opentrail.services.personalize.engine.filter_plan import Attributes, Event, bind
 from opentrail.services.personalize.engine.recipes import Recipe
@@ -115,16 +115,21 @@ def _asked(snapshot: Snapshot, call: Call, kind: str, arn: str, brief: bool = Fa
     target = resources.find(snapshot, call, kind, arn)
     if target.status != resources.ACTIVE:
         raise resources.invalid("The {kind} {arn} is {state}: it must be ACTIVE.", kind=kind, arn=arn, state=target.status)
-    subject = target if kind == recommenders.KIND else store.one(snapshot, target.parent or "")
+    group, held, told = snapshot.settled((_behind, arn), lambda view: _behind(view, target))
+    deployed = CACHE.get(snapshot, call.tools.settings, arn, with_puts(snapshot, told.source), told.recipe, brief)
+    return Asked(deployed, target, group, held, told.config)
+
+
+def _behind(snapshot: Snapshot, target: Resource) -> tuple[Resource, tuple[Resource, ...], Description]:
+    """The dataset group of a campaign or recommender, the group's datasets, and what it is made of."""
+    subject = target if target.kind == recommenders.KIND else store.one(snapshot, target.parent or "")
     version = store.one(snapshot, target.uses or "")
     assert version is not None, "a version that serves is not deleted"
     assert subject is not None, "a solution with campaigns is not deleted"
     group = store.one(snapshot, subject.parent or "")
     assert group is not None, "a group with solutions or recommenders is not deleted"
     held = tuple(store.children(snapshot, group.arn, datasets.KIND))
-    recipe, config, source = described(target, subject, version, held)
-    deployed = CACHE.get(snapshot, call.tools.settings, target.arn, with_puts(snapshot, source), recipe, brief)
-    return Asked(deployed, target, group, held, config)
+    return group, held, described(target, subject, version, held)
 
 
 def _common(snapshot: Snapshot, call: Call, input: Input, asked: Asked) -> dict[str, Any]:

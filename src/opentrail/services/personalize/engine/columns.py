@@ -58,13 +58,6 @@ class Texts(Sequence[str]):
                 yield from [str(block[first - base : end - base], "utf-8") for first, end in zip(starts, ends, strict=True)]
             start = ends[-1]
 
-    def at(self, places: NDArray[np.int64]) -> list[str]:
-        """The strings at some places (none of them negative)."""
-        ends = self._ends[places].tolist()
-        starts = np.where(places > 0, self._ends[places - 1], 0).tolist()
-        data = memoryview(self._data.data)
-        return [str(data[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
-
     def index_of(self) -> dict[str, int]:
         """The position of each string (the last of equal ones)."""
         return dict(zip(self, range(len(self)), strict=True))
@@ -94,9 +87,6 @@ class Amended(Texts):
         known: Mapping[int, str] = before._changes if isinstance(before, Amended) else {}
         super().__init__(before._data, before._ends)
         self._changes: dict[int, str] = {**known, **changes}
-
-    def at(self, places: NDArray[np.int64]) -> list[str]:
-        return [self[place] for place in places.tolist()]
 
     def __getitem__(self, index: int) -> str:  # type: ignore[override]
         return self._changes[index] if index in self._changes else super().__getitem__(index)

@@ -6,6 +6,7 @@ shown and left alone sink. `weight` is the share of places that explore, `age` t
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,18 +63,17 @@ def _seen(how: Exploration, arrays: Mapping[str, NDArray[Any]], pool: NDArray[np
     return counts[:, 0], np.maximum(counts[:, 1] - counts[:, 0], 0)
 
 
-def _by_birth(arrays: Mapping[str, NDArray[Any]]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _by_birth(arrays: Mapping[str, NDArray[Any]]) -> tuple[list[int], NDArray[np.int64]]:
     """The items with few events by when they came to be: these times, and the items."""
     few = np.flatnonzero(arrays["events"] < FEW_EVENTS)
     order = np.argsort(arrays["created"][few], kind="stable")
-    return arrays["created"][few][order], few[order]
+    return arrays["created"][few][order].tolist(), few[order]
 
 
 def young(how: Exploration, model: Model, now: int) -> NDArray[np.int64]:
     """The items that may be explored, the oldest first."""
     born, few = model.kept("young", lambda: _by_birth(model.arrays))
-    first, last = born.searchsorted(np.array([int(now - how.age * DAY), now], born.dtype), side="right").tolist()
-    return few[first:last]
+    return few[bisect_right(born, now - how.age * DAY) : bisect_right(born, now)]
 
 
 def mix_in(

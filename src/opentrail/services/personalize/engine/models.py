@@ -41,12 +41,16 @@ class Model:
 
     def names(self, places: NDArray[np.int64]) -> list[str]:
         """The ids of some items."""
-        return self.items.at(places) if isinstance(self.items, Texts) else [self.items[place] for place in places.tolist()]
+        every = self._names()
+        return [every[place] for place in places.tolist()]
+
+    def _names(self) -> list[str]:
+        return self.kept("names", lambda: list(self.items))
 
     def index(self, item: str) -> int:
         """The index of an item id, -1 when the model does not know it. The first call builds the table."""
         if not self._indexes and self.items:
-            self._indexes.update(zip(self.items, range(len(self.items)), strict=True))
+            self._indexes.update(zip(self._names(), range(len(self.items)), strict=True))
         return self._indexes.get(item, -1)
 
 
