@@ -72,19 +72,19 @@ class Glance:
     settled rows once an epoch."""
 
     def __init__(self, database: SqliteDatabase, lane: Lane, cached: Cached) -> None:
-        self._database, self._lane, self._cached = database, lane, cached
+        self._kept, self._lane, self._cached = database.kept, lane, cached
 
     def one(self, statement: Sql, /, **values: Value) -> Row | None:
         """See Snapshot."""
         if statement.settled:
-            return self._settled(statement, values, lambda view: view.one(statement, **values))
-        return self._database.kept(self._lane.commits).one(statement, **values)
+            return self._settled(self._kept.one, statement, values)
+        return self._kept.one(self._lane.commits, statement, values)
 
     def all(self, statement: Sql, /, **values: Value) -> list[Row]:
         """See Snapshot."""
         if statement.settled:
-            return self._settled(statement, values, lambda view: view.all(statement, **values))
-        return self._database.kept(self._lane.commits).all(statement, **values)
+            return self._settled(self._kept.all, statement, values)
+        return self._kept.all(self._lane.commits, statement, values)
 
     def settled(self, key: Hashable, make: Callable[[Snapshot], T]) -> T:
         """See Snapshot."""
@@ -95,12 +95,12 @@ class Glance:
             self._cached.put(epoch, key, found)
         return found[0]
 
-    def _settled(self, statement: Sql, values: Mapping[str, Value], ask: Callable[[Snapshot], T]) -> T:
+    def _settled(self, ask: Callable[[int, Sql, Mapping[str, Value]], T], statement: Sql, values: Mapping[str, Value]) -> T:
         epoch = self._lane.epoch  # before the view: what it shows is at least as new
         key = (statement, *values.items())
         found: tuple[T] | None = self._cached.get(epoch, key)
         if found is None:
-            found = (ask(self._database.kept(self._lane.commits)),)
+            found = (ask(self._lane.commits, statement, values),)
             if found[0] is not None:  # what is not there is not kept: anybody can ask for it under any name
                 self._cached.put(epoch, key, found)
         return found[0]
@@ -162,7 +162,7 @@ class Gateway:
     def let_go(self) -> None:
         """Closes the view that `glance` keeps; the loop asks for it every second."""
         if isinstance(self.database, SqliteDatabase):
-            self.database.let_go()
+            self.database.kept.let_go()
 
     async def run(self, work: Callable[[], T], inner: bool = False) -> T:
         """Runs a function in a reader thread."""

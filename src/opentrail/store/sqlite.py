@@ -65,6 +65,7 @@ class SqliteDatabase:
         self._guard = threading.Lock()
         self._write: SqliteWriter | None = None
         self._write_turn = threading.Lock()
+        self.kept = KeptView(self)
 
     def _connect(self, mode: str) -> sqlite3.Connection:
         try:
@@ -93,34 +94,12 @@ class SqliteDatabase:
     def read(self) -> Iterator[SqliteView]:
         view: SqliteView | None = getattr(self._local, "view", None)
         if view is None:
-            view = self._local.view = SqliteView(self._connect("ro"), READ_LIMIT)
+            view = self._local.view = self.view()
         view.begin()
         try:
             yield view
         finally:
             view.end()
-
-    def kept(self, mark: int) -> Snapshot:
-        """This thread's view that stays open from one read to the next while `mark` (the lane's commits) is the same: opening
-        and closing one costs more than a read by key. `let_go` MUST follow within seconds, or checkpoints wait for it."""
-        view: SqliteView | None = getattr(self._local, "kept", None)
-        if view is None:
-            view = self._local.kept = SqliteView(self._connect("ro"), READ_LIMIT)
-            self._local.mark = -1
-        if self._local.mark != mark:
-            view.end()
-            view.begin()
-            self._local.mark = mark
-        else:
-            view._arm()
-        return view
-
-    def let_go(self) -> None:
-        """Closes this thread's kept view, if it has one."""
-        view: SqliteView | None = getattr(self._local, "kept", None)
-        if view is not None:
-            view.end()
-            self._local.mark = -1
 
     @contextmanager
     def write(self, durable: bool = True) -> Iterator[LaneTx]:
@@ -140,8 +119,12 @@ class SqliteDatabase:
         if not self.writable:
             raise PermissionError(f"{self.file.name} is written by another process")
         if self._write is None:
-            self._write = SqliteWriter(self._connect("rwc"), self.file)
+            self._write = SqliteWriter(self._connect("rwc"), self.file, self.kept.let_go)
         return self._write
+
+    def view(self) -> SqliteView:
+        """A view that is not open yet, on a connection of its own."""
+        return SqliteView(self._connect("ro"), READ_LIMIT)
 
     def close(self) -> None:
         with self._guard:
@@ -150,6 +133,7 @@ class SqliteDatabase:
             self._open.clear()
             self._write = None
             self._local = threading.local()
+            self.kept = KeptView(self)
 
 
 class _Statements:
@@ -197,6 +181,46 @@ class SqliteView(_Statements):
     def end(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+
+
+class KeptView:
+    """A view that stays open from one read to the next while `mark` (the lane's commits) is the same: opening and closing one costs
+    more than a read by key. For any thread. `let_go` MUST follow within seconds: what is copied of the log waits for views."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+        self._guard = threading.Lock()
+        self._view: SqliteView | None = None
+        self._mark = -1
+
+    def one(self, mark: int, statement: Sql, values: Mapping[str, Value]) -> Row | None:
+        """The first row, or None."""
+        with self._guard:
+            return self._at(mark).one(statement, **values)
+
+    def all(self, mark: int, statement: Sql, values: Mapping[str, Value]) -> list[Row]:
+        """Every row."""
+        with self._guard:
+            return self._at(mark).all(statement, **values)
+
+    def let_go(self) -> None:
+        """Closes the view; the next read opens it again."""
+        with self._guard:
+            if self._view is not None:
+                self._view.end()
+                self._mark = -1
+
+    def _at(self, mark: int) -> SqliteView:
+        view = self._view
+        if view is None:
+            view = self._view = self._database.view()
+        if self._mark == mark:
+            view._arm()
+        else:
+            view.end()
+            view.begin()
+            self._mark = mark
+        return view
 
 
 class SqliteTx(_Statements):
@@ -256,10 +280,11 @@ class SqliteTx(_Statements):
 
 
 class SqliteWriter:
-    """The one writing connection of a file."""
+    """The one writing connection of a file. `let_go` closes the view that this process keeps open."""
 
-    def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, file: Path, let_go: Callable[[], None]) -> None:
         self._connection = connection
+        self._let_go = let_go
         self._wal = file.with_name(file.name + "-wal")
         self._log = -1
         self._salts = b""
@@ -300,13 +325,16 @@ class SqliteWriter:
 
     def idle(self, lent: bool = False) -> None:
         """Copies what the log has grown by into the file, in small parts; never while a batch is open. SQLite begins the log anew
-        when all of it is copied and no reader is in it."""
+        when all of it is copied and no reader is in it: hence no view of ours, which would always be in it, is kept meanwhile."""
         changed = self._connection.total_changes
         if changed - self._looked < _LOOK_EVERY and not lent:
             return
         self._looked = changed
-        if self._grew():
-            self._checkpoint("PASSIVE")
+        if not self._grew():
+            return
+        self._let_go()
+        if self._checkpoint("PASSIVE"):
+            self._let_go()  # one that was opened meanwhile; the next reads the file alone
             if os.fstat(self._log).st_size >= _TRUNCATE_AT:
                 self._truncate()
 
@@ -329,12 +357,15 @@ class SqliteWriter:
         self._checkpoint("TRUNCATE")
         self._connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}").fetchall()
 
-    def _checkpoint(self, mode: str) -> None:
+    def _checkpoint(self, mode: str) -> bool:
+        """Copies as much of the log as no reader needs. Whether that was all of it."""
         try:
-            _, self._frames, _ = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            _, frames, self._frames = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise Broken(reason(error)) from error
+            return False
+        return bool(frames == self._frames)
 
     def close(self) -> None:
         self.rollback()

@@ -61,6 +61,15 @@ def test_a_reader_lengthens_the_log_only_while_it_reads(database: sqlite.SqliteD
         assert view.one(COUNT) == (150 * BATCH,)
 
 
+def test_the_view_that_is_kept_for_short_reads_does_not_lengthen_the_log(database: sqlite.SqliteDatabase) -> None:
+    """As the event loop uses it under load: every commit finds it open, and it is opened anew after every commit."""
+    sizes = []
+    for batch in range(100):
+        assert database.kept.one(batch, COUNT, {}) == (batch * BATCH,)
+        sizes += write(database, 1, first=batch)
+    assert max(sizes) < (sqlite._COPY_EVERY + 3 * BATCH) * 4_200
+
+
 def test_nothing_is_copied_while_little_was_written(database: sqlite.SqliteDatabase) -> None:
     size = database.file.stat().st_size
     write(database, 3)
