@@ -30,6 +30,10 @@ READ_LIMIT = 10.0
 
 _BUSY_MS = 5000
 
+_PAGE = 8192
+"""Bytes of a page of a new file. Each page that a transaction touches is written twice, with two system calls each time: an import is a
+tenth faster than with SQLite's 4,096, calls are alike."""
+
 _COPY_EVERY = 500
 """Frames by which the write-ahead log grows between two copies into the file: each copy stalls the calls for some milliseconds."""
 
@@ -78,7 +82,7 @@ class SqliteDatabase:
                 cached_statements=512,
             )
             if mode == "rwc":
-                for pragma in ("journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "wal_autocheckpoint=0"):
+                for pragma in (f"page_size={_PAGE}", "journal_mode=WAL", "synchronous=FULL", "fullfsync=ON", "wal_autocheckpoint=0"):
                     connection.execute(f"PRAGMA {pragma}").fetchall()
             else:
                 connection.execute("PRAGMA query_only=ON")
@@ -358,11 +362,12 @@ class SqliteWriter:
         self._connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}").fetchall()
 
     def _checkpoint(self, mode: str) -> bool:
-        """Copies as much of the log as no reader needs. Whether that was all of it."""
+        """Copies as much of the log as no reader needs. Whether that was all of it. On a full disk it stays where it is, durable, and
+        grows until a commit finds no room."""
         try:
             _, frames, self._frames = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
                 raise Broken(reason(error)) from error
             return False
         return bool(frames == self._frames)

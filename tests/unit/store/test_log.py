@@ -42,7 +42,7 @@ def write(database: sqlite.SqliteDatabase, batches: int, first: int = 0) -> list
 
 def test_the_log_is_copied_in_small_parts_and_used_again(database: sqlite.SqliteDatabase) -> None:
     sizes = write(database, 100)
-    assert max(sizes) < (sqlite._COPY_EVERY + 3 * BATCH) * 4_200
+    assert max(sizes) < (sqlite._COPY_EVERY + 3 * BATCH) * (sqlite._PAGE + 24)
     assert database.file.stat().st_size > 100 * BATCH * 3_000 - max(sizes)
 
 
@@ -67,7 +67,7 @@ def test_the_view_that_is_kept_for_short_reads_does_not_lengthen_the_log(databas
     for batch in range(100):
         assert database.kept.one(batch, COUNT, {}) == (batch * BATCH,)
         sizes += write(database, 1, first=batch)
-    assert max(sizes) < (sqlite._COPY_EVERY + 3 * BATCH) * 4_200
+    assert max(sizes) < (sqlite._COPY_EVERY + 3 * BATCH) * (sqlite._PAGE + 24)
 
 
 def test_nothing_is_copied_while_little_was_written(database: sqlite.SqliteDatabase) -> None:
