@@ -6,7 +6,6 @@ connections commit to and checkpoint at once (https://sqlite.org/wal.html#walres
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -16,8 +15,10 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
-from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
-from opentrail.store.sql import Conflict, Row, Snapshot, Sql, T, Value, in_places
+from opentrail.store.database import Again, Broken, Full, LaneTx
+from opentrail.store.sql import Row, Snapshot, Sql, T, Value, in_places
+from opentrail.store.sqlite_errors import reason, translated
+from opentrail.store.sqlite_log import BUSY_MS, Log
 
 FIXED = (3, 51, 3)
 """The first SQLite without the WAL reset bug."""
@@ -28,23 +29,10 @@ STATEMENT_LIMIT = 2.0
 READ_LIMIT = 10.0
 """Seconds that one view may run statements."""
 
-_BUSY_MS = 5000
-
 _PAGE = 8192
 """Bytes of a page of a new file. Each page that a transaction touches is written twice, with two system calls each time: an import is a
 tenth faster than with SQLite's 4,096, calls are alike."""
 
-_COPY_EVERY = 500
-"""Frames by which the write-ahead log grows between two copies into the file: each copy stalls the calls for some milliseconds."""
-
-_LOOK_EVERY = 16
-"""Rows changed between two looks at how far the log has grown: a look gives the interpreter lock up, and is paid by every lone call."""
-
-_TRUNCATE_AT = 256 * 1024 * 1024
-_PATIENCE_MS = 100
-"""How long a truncation waits for the readers of the old log, and all calls with it."""
-
-_LOG_HEADER, _FRAME_HEADER = 32, 24
 _STEPS = 20_000
 _ROWS = 128
 """Rows of one INSERT: the interpreter lock is given up and waited for once a statement, not once a row."""
@@ -78,7 +66,7 @@ class SqliteDatabase:
                 uri=True,
                 isolation_level=None,
                 check_same_thread=False,
-                timeout=_BUSY_MS / 1000,
+                timeout=BUSY_MS / 1000,
                 cached_statements=512,
             )
             if mode == "rwc":
@@ -288,13 +276,8 @@ class SqliteWriter:
 
     def __init__(self, connection: sqlite3.Connection, file: Path, let_go: Callable[[], None]) -> None:
         self._connection = connection
-        self._let_go = let_go
-        self._wal = file.with_name(file.name + "-wal")
-        self._log = -1
-        self._salts = b""
-        self._frames = 0
+        self._log = Log(connection, file, let_go)
         self._durable = True
-        self._looked = 0
         self.tx = SqliteTx(connection)
 
     def begin(self, writes: bool, durable: bool = True) -> None:
@@ -328,74 +311,9 @@ class SqliteWriter:
             self._connection.close()
 
     def idle(self, lent: bool = False) -> None:
-        """Copies what the log has grown by into the file, in small parts; never while a batch is open. SQLite begins the log anew
-        when all of it is copied and no reader is in it: hence no view of ours, which would always be in it, is kept meanwhile."""
-        changed = self._connection.total_changes
-        if changed - self._looked < _LOOK_EVERY and not lent:
-            return
-        self._looked = changed
-        if not self._grew():
-            return
-        self._let_go()
-        if self._checkpoint("PASSIVE"):
-            self._let_go()  # one that was opened meanwhile; the next reads the file alone
-            if os.fstat(self._log).st_size >= _TRUNCATE_AT:
-                self._truncate()
-
-    def _grew(self) -> bool:
-        """Whether the log has _COPY_EVERY frames more than when it was last copied. The file keeps its size when the log begins anew,
-        so that its frames tell: one without the salts of the log's header is of an older log (https://sqlite.org/walformat.html)."""
-        if self._log < 0:
-            if not self._wal.exists():
-                return False
-            self._log = os.open(self._wal, os.O_RDONLY)
-        header = os.pread(self._log, _LOG_HEADER, 0)
-        salts, page = header[16:24], int.from_bytes(header[8:12], "big")
-        if salts != self._salts:
-            self._salts, self._frames = salts, 0
-        place = _LOG_HEADER + (self._frames + _COPY_EVERY) * (page + _FRAME_HEADER)
-        return os.pread(self._log, _FRAME_HEADER, place)[8:16] == salts != b""
-
-    def _truncate(self) -> None:
-        self._connection.execute(f"PRAGMA busy_timeout={_PATIENCE_MS}").fetchall()
-        self._checkpoint("TRUNCATE")
-        self._connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}").fetchall()
-
-    def _checkpoint(self, mode: str) -> bool:
-        """Copies as much of the log as no reader needs. Whether that was all of it. On a full disk it stays where it is, durable, and
-        grows until a commit finds no room."""
-        try:
-            _, frames, self._frames = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
-                raise Broken(reason(error)) from error
-            return False
-        return bool(frames == self._frames)
+        self._log.tend(lent)
 
     def close(self) -> None:
         self.rollback()
         self._connection.close()
-        if self._log >= 0:
-            os.close(self._log)
-            self._log = -1
-
-
-def reason(error: sqlite3.Error) -> str:
-    """The error's name, such as SQLITE_IOERR_FSYNC: says enough and quotes nothing."""
-    return str(getattr(error, "sqlite_errorname", type(error).__name__))
-
-
-def translated(error: sqlite3.Error) -> Exception:
-    """The store's own exception for a driver's."""
-    if isinstance(error, sqlite3.IntegrityError):
-        return Conflict(str(error))
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
-        return Full(reason(error))
-    if code == sqlite3.SQLITE_INTERRUPT:
-        return Slow(reason(error))
-    if code in (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_READONLY) or isinstance(
-        error, sqlite3.ProgrammingError
-    ):
-        return RuntimeError(f"wrong statement: {error}")
-    return Broken(reason(error))
+        self._log.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from opentrail.store import sqlite
+from opentrail.store import sqlite, sqlite_log
 from opentrail.store.sql import Sql
 
 ADD = Sql("INSERT INTO thing (name, value) VALUES (:name, :value)")
@@ -42,13 +42,13 @@ def write(database: sqlite.SqliteDatabase, batches: int, first: int = 0) -> list
 
 def test_the_log_is_copied_in_small_parts_and_used_again(database: sqlite.SqliteDatabase) -> None:
     sizes = write(database, 100)
-    assert max(sizes) < (sqlite._COPY_EVERY + 3 * BATCH) * (sqlite._PAGE + 24)
+    assert max(sizes) < (sqlite_log._COPY_EVERY + 3 * BATCH) * (sqlite._PAGE + 24)
     assert database.file.stat().st_size > 100 * BATCH * 3_000 - max(sizes)
 
 
 def test_a_reader_lengthens_the_log_only_while_it_reads(database: sqlite.SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite, "_TRUNCATE_AT", 8 * 1024 * 1024)
-    monkeypatch.setattr(sqlite, "_PATIENCE_MS", 1)
+    monkeypatch.setattr(sqlite_log, "_TRUNCATE_AT", 8 * 1024 * 1024)
+    monkeypatch.setattr(sqlite_log, "_PATIENCE_MS", 1)
     write(database, 10)
     with database.read() as view:
         before = view.one(COUNT)
@@ -67,7 +67,7 @@ def test_the_view_that_is_kept_for_short_reads_does_not_lengthen_the_log(databas
     for batch in range(100):
         assert database.kept.one(batch, COUNT, {}) == (batch * BATCH,)
         sizes += write(database, 1, first=batch)
-    assert max(sizes) < (sqlite._COPY_EVERY + 3 * BATCH) * (sqlite._PAGE + 24)
+    assert max(sizes) < (sqlite_log._COPY_EVERY + 3 * BATCH) * (sqlite._PAGE + 24)
 
 
 def test_nothing_is_copied_while_little_was_written(database: sqlite.SqliteDatabase) -> None:
