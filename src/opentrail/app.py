@@ -154,7 +154,7 @@ async def _serve_web(settings: Settings) -> int:
     memory.settle()
     await server.start(settings.host, settings.port)
     keeping = asyncio.create_task(upkeep.run(gateway, lambda: prunable(parts)))
-    turns = TurnServer(gateway.lane, parts.turns_file, gateway.let_go)
+    turns = TurnServer(gateway.lane, parts.turns_file)
     await turns.start()
     await stopping.wait()
     keeping.cancel()

@@ -38,10 +38,9 @@ async def run(gateway: Gateway, prunable: Callable[[], int]) -> None:
 
 
 async def expire(gateway: Gateway) -> None:
-    """Gives up calls that wait too long for the lane, and the loop's kept view of the database, once a second."""
+    """Gives up calls that wait too long for the lane, once a second."""
     while True:
         await asyncio.sleep(1.0)
-        gateway.let_go()
         gateway.lane.expire(gateway.tools.clock.monotonic() - PATIENCE)
 
 

@@ -34,8 +34,7 @@ def record(n: int) -> Ticket:
 
 async def test_turns_and_calls_go_on_beside_each_other(main_database: Database, tmp_path: Path) -> None:
     lane = Lane(main_database.writer(), Appender().append)
-    lent: list[int] = []
-    server = TurnServer(lane, tmp_path / "turns.sock", lambda: lent.append(lane.commits))
+    server = TurnServer(lane, tmp_path / "turns.sock")
     await server.start()
 
     def work(first: int) -> None:
@@ -49,7 +48,7 @@ async def test_turns_and_calls_go_on_beside_each_other(main_database: Database, 
     await asyncio.gather(*workers, *calls)
     await server.stop()
     lane.stop()
-    assert len(lent) == (100 if main_database.dialect == "sqlite" else 0)  # PostgreSQL has a lock instead
+    assert lane.commits >= (100 if main_database.dialect == "sqlite" else 1)  # each turn counts as one; PostgreSQL has a lock instead
     with main_database.read() as view:
         assert view.one(COUNT) == (100,)
 

@@ -77,30 +77,21 @@ class Glance:
     def one(self, statement: Sql, /, **values: Value) -> Row | None:
         """See Snapshot."""
         if statement.settled:
-            return self._settled(self._kept.one, statement, values)
+            return self.settled(("one", statement, *values.items()), lambda _: self._kept.one(self._lane.commits, statement, values))
         return self._kept.one(self._lane.commits, statement, values)
 
     def all(self, statement: Sql, /, **values: Value) -> list[Row]:
         """See Snapshot."""
         if statement.settled:
-            return self._settled(self._kept.all, statement, values)
+            return self.settled(("all", statement, *values.items()), lambda _: self._kept.all(self._lane.commits, statement, values))
         return self._kept.all(self._lane.commits, statement, values)
 
     def settled(self, key: Hashable, make: Callable[[Snapshot], T]) -> T:
         """See Snapshot."""
-        epoch = self._lane.epoch  # before what it is made of is read
+        epoch = self._lane.epoch  # before what it is made of is read, which is then at least as new
         found: tuple[T] | None = self._cached.get(epoch, key)
         if found is None:
             found = (make(_Settled(self)),)
-            self._cached.put(epoch, key, found)
-        return found[0]
-
-    def _settled(self, ask: Callable[[int, Sql, Mapping[str, Value]], T], statement: Sql, values: Mapping[str, Value]) -> T:
-        epoch = self._lane.epoch  # before the view: what it shows is at least as new
-        key = (statement, *values.items())
-        found: tuple[T] | None = self._cached.get(epoch, key)
-        if found is None:
-            found = (ask(self._lane.commits, statement, values),)
             if found[0] is not None:  # what is not there is not kept: anybody can ask for it under any name
                 self._cached.put(epoch, key, found)
         return found[0]
@@ -158,11 +149,6 @@ class Gateway:
             assert isinstance(self.database, SqliteDatabase), "PostgreSQL is asked in reader threads"
             self._glance = Glance(self.database, self.lane, self.cached)
         return reads(self._glance)
-
-    def let_go(self) -> None:
-        """Closes the view that `glance` keeps; the loop asks for it every second."""
-        if isinstance(self.database, SqliteDatabase):
-            self.database.kept.let_go()
 
     async def run(self, work: Callable[[], T], inner: bool = False) -> T:
         """Runs a function in a reader thread."""

@@ -13,7 +13,7 @@ from opentrail.store.sql import Sql, Tx, Value
 EMPTY = bytes(32)
 """The running hash of an empty journal."""
 
-Head = tuple[int, bytes]
+_Head = tuple[int, bytes]
 """The newest position, and the running hash up to it."""
 
 
@@ -50,7 +50,7 @@ class Appender:
     """Appends to the journal of one database. While nobody else does, it need not ask for the head: it is where it was left."""
 
     def __init__(self) -> None:
-        self._left: Head = (-1, EMPTY)
+        self._left: _Head = (-1, EMPTY)
         self._alone = False
 
     def append(self, tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
@@ -90,7 +90,7 @@ class Appender:
                 return position
             was = self._locked(tx)  # another lane appended, or a batch of ours was rolled back
 
-    def _locked(self, tx: Tx) -> Head:
+    def _locked(self, tx: Tx) -> _Head:
         row = tx.one(_LOCK)
         assert row is not None, "the first migration inserts the head"
         found = int(row[0]), bytes(row[1])

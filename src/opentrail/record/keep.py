@@ -86,7 +86,7 @@ def _kept(node: Tree, path: str, hidden: set[str], times: set[str]) -> Kept:
 
 def _members(value: Any, fields: Sequence[tuple[str, str, Kept]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    if isinstance(value, Struct) or not isinstance(value, Mapping):
+    if isinstance(value, Struct) or not isinstance(value, Mapping):  # inputs are structs; to ask an abstract class is dear
         for member, name, kept in fields:
             inner = getattr(value, member, None)
             if inner is not None:

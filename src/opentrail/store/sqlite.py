@@ -177,7 +177,7 @@ class SqliteView(_Statements):
 
 class KeptView:
     """A view that stays open from one read to the next while `mark` (the lane's commits) is the same: opening and closing one costs
-    more than a read by key. For any thread. `let_go` MUST follow within seconds: what is copied of the log waits for views."""
+    more than a read by key. For any thread. The writer lets it go whenever it copies the log, which waits for views."""
 
     def __init__(self, database: SqliteDatabase) -> None:
         self._database = database

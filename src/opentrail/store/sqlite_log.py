@@ -77,12 +77,12 @@ class Log:
         """Copies as much of the log as no reader needs. Whether that was all of it. On a full disk it stays where it is, durable, and
         grows until a commit finds no room."""
         try:
-            _, frames, self._frames = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+            _, self._frames, copied = self._connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL):
                 raise Broken(reason(error)) from error
             return False
-        return bool(frames == self._frames)
+        return bool(copied == self._frames)
 
     def close(self) -> None:
         """Closes the log's file."""

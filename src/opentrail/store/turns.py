@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,12 +27,10 @@ ASK, GRANT, BACK, CHANGED = b"?", b"!", b".", b"+"
 
 
 class TurnServer:
-    """The lending side, on the event loop of the web role. `lending` is told before a turn is lent: a view that is kept open will be an
-    old one, and would keep the log from being copied."""
+    """The lending side, on the event loop of the web role."""
 
-    def __init__(self, lane: Lane, file: Path, lending: Callable[[], object] = lambda: None) -> None:
+    def __init__(self, lane: Lane, file: Path) -> None:
         self._lane = lane
-        self._lending = lending
         self._file = file
         self._server: asyncio.Server | None = None
         self._idle: set[asyncio.StreamWriter] = set()
@@ -58,7 +56,6 @@ class TurnServer:
         turn: Turn | None = None
         try:
             while not self._stopping and await self._asked(reader, writer):
-                self._lending()
                 turn = Turn(lambda: loop.call_soon_threadsafe(writer.write, GRANT))
                 self._lane.lend(turn)
                 answer = await reader.read(1)

@@ -115,13 +115,17 @@ def _asked(snapshot: Snapshot, call: Call, kind: str, arn: str, brief: bool = Fa
     target = resources.find(snapshot, call, kind, arn)
     if target.status != resources.ACTIVE:
         raise resources.invalid("The {kind} {arn} is {state}: it must be ACTIVE.", kind=kind, arn=arn, state=target.status)
-    group, held, told = snapshot.settled((_behind, arn), lambda view: _behind(view, target))
+    group, held, told = snapshot.settled((_behind, arn), lambda view: _behind(view, arn))
     deployed = CACHE.get(snapshot, call.tools.settings, arn, with_puts(snapshot, told.source), told.recipe, brief)
     return Asked(deployed, target, group, held, told.config)
 
 
-def _behind(snapshot: Snapshot, target: Resource) -> tuple[Resource, tuple[Resource, ...], Description]:
-    """The dataset group of a campaign or recommender, the group's datasets, and what it is made of."""
+def _behind(snapshot: Snapshot, arn: str) -> tuple[Resource, tuple[Resource, ...], Description]:
+    """The dataset group of a campaign or recommender, the group's datasets, and what it is made of. Reads the campaign itself too: one
+    read before may be older than the rest. Raises ServiceError when it was deleted meanwhile."""
+    target = store.one(snapshot, arn)
+    if target is None:
+        raise resources.missing(arn)
     subject = target if target.kind == recommenders.KIND else store.one(snapshot, target.parent or "")
     version = store.one(snapshot, target.uses or "")
     assert version is not None, "a version that serves is not deleted"

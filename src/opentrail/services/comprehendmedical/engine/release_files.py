@@ -11,11 +11,14 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, TypeVar
 
+T = TypeVar("T")
+DAMAGED = "The file is damaged or packed in a way that is not read."
 LONGEST_LINE = 64 * 1024
 """Bytes of a line of a table."""
 MOST_PARTS = 20_000
@@ -66,14 +69,22 @@ def each_opened(path: Path, wanted: re.Pattern[str], most: int) -> Iterator[Iter
         elif not path.is_file():
             raise BadRelease("There is no such file or folder.")
         elif zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
+            with _understood(lambda: zipfile.ZipFile(path)) as archive:
                 yield _in_zip(archive, wanted, most)
         else:
             yield _alone(path, most)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
-        raise BadRelease("The file is damaged or packed in a way that is not read.") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
+        raise BadRelease(DAMAGED) from error
     except OSError as error:
         raise BadRelease("The file cannot be read.") from error
+
+
+def _understood(open_it: Callable[[], T]) -> T:
+    """What zipfile opens; its RuntimeError says that it is packed in a way that it does not know."""
+    try:
+        return open_it()
+    except RuntimeError as error:
+        raise BadRelease(DAMAGED) from error
 
 
 def _alone(path: Path, most: int) -> Iterator[tuple[str, IO[bytes]]]:
@@ -107,7 +118,7 @@ def _in_zip(archive: zipfile.ZipFile, wanted: re.Pattern[str], most: int) -> Ite
                 raise BadRelease("The zip holds an encrypted or linked table.")
             if part.file_size > most or part.file_size > MOST_RATIO * max(part.compress_size, 1024):
                 raise BadRelease(f"A table of the zip is larger than {most // 2**20} MB, or packed too tightly to be one.")
-            with archive.open(part) as stream:
+            with _understood(partial(archive.open, part)) as stream:
                 yield part.filename, io.BufferedReader(_Bounded(stream, most))
 
 
