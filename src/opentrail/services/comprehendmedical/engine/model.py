@@ -116,14 +116,22 @@ class Model:
         """Let a row of tags (a dictionary's, or the labels of an earlier head) speak, as features of `channel`."""
         self._add(scores, batch, channel, tags, lambda tag: tag_features(channel, tag))
 
-    def label(self, head: str, scores: Floats, batch: Batch, eager: float = 0.0) -> tuple[list[str], Floats]:
-        """The label (O, B- or I-) of each token by one head, and its probability; `eager` is taken from the score of "outside"."""
+    def label(
+        self, head: str, scores: Floats, batch: Batch, eager: float = 0.0, beside: tuple[Floats, Floats] | None = None
+    ) -> tuple[list[str], Floats]:
+        """The label (O, B- or I-) of each token by one head, and its probability; `eager` is taken from the score of "outside".
+
+        `beside` are the scores and transitions of another judge over the head's labels: both then have half a say each.
+        """
         chosen = self.heads[head]
-        own = scores[:, chosen.columns]
+        own, transitions = scores[:, chosen.columns], chosen.transitions
+        if beside is not None:
+            half = np.float32(0.5)
+            own, transitions = (own + beside[0]) * half, (transitions + beside[1]) * half
         if eager and "O" in chosen.labels:
             own = own.copy()
             own[:, chosen.labels.index("O")] -= eager
-        best, sure = decode(own, chosen.transitions, batch)
+        best, sure = decode(own, transitions, batch)
         return [chosen.plain[number] for number in best.tolist()], sure
 
     def _row(self, features: Sequence[str]) -> Floats:
