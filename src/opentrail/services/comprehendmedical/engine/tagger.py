@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from opentrail.services.comprehendmedical.engine.decode import batch_of
+from opentrail.services.comprehendmedical.engine.decode import Floats, batch_of
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.model import Model, Span, spans_of
 from opentrail.services.comprehendmedical.engine.network import Network
@@ -49,13 +49,16 @@ def tag(
     wanted, bold = list(heads), eager or {}
     spans: dict[str, list[Span]] = {}
     stacked: list[list[str]] = []
+    told: dict[str, tuple[list[str], Floats]] = {}
     if LATER.intersection(wanted):
         for number, name in enumerate(STACKED):
-            labels, sure = model.label(name, scores, batch)
-            stacked.append(stack_tags(labels, sure))
+            told[name] = model.label(name, scores, batch)
+            stacked.append(stack_tags(*told[name]))
             model.add_tags(scores, batch, f"k{number}", stacked[number])
     for name in wanted:
-        beside = (network.scores(batch, words, [*tags, *stacked]), network.transitions) if name == ADVISED else None
-        labels, sure = model.label(name, scores, batch, bold.get(name, 0.0), beside)
+        if name not in told or bold.get(name):
+            beside = (network.scores(batch, words, [*tags, *stacked]), network.transitions) if name == ADVISED else None
+            told[name] = model.label(name, scores, batch, bold.get(name, 0.0), beside)
+        labels, sure = told[name]
         spans[name] = spans_of(labels, sure.tolist(), document.sentences)
     return Tagged(tags, spans)
