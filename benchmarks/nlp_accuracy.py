@@ -58,8 +58,8 @@ TARGETS = {
     "negation": {"accuracy": 0.93},
 }
 """What is wanted on the development data."""
-FLOORS = {**TARGETS, "clinical": {"overlap": 0.765, "precision at score .9": 0.9}}
-"""What a test holds the stored scores to: the targets, and where a target is not reached what was reached."""
+FLOORS = TARGETS
+"""What a test holds the stored scores to: all targets are reached."""
 Result = dict[str, Any]
 
 
