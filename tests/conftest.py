@@ -33,7 +33,7 @@ def kinds() -> list[str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A private server's address with {} for the database name."""
-    with postgres.server() as address:
+    with postgres.server(postgres.fastest()) as address:
         yield address
 
 
