@@ -17,7 +17,9 @@ import random
 import sys
 import tempfile
 import time
+import tokenize
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,7 @@ Result = dict[str, Any]
 
 
 def digest(part: str) -> str:
-    """A digest of what a part's scores were measured on and with; comments and layout of code do not count."""
+    """A digest of what a part's scores were measured on and with; comments do not count."""
     made = hashlib.sha256((ROOT / "benchmarks/nlp_folds.tsv").read_bytes() + repr(OPTIONS.get(part)).encode() + b"ends" * (part in ENDED))
     for name in MADE_OF[part]:
         content = (ROOT / ENGINE / name).read_bytes()
@@ -75,13 +77,18 @@ def digest(part: str) -> str:
 
 
 def _bare(source: bytes) -> str:
-    """What code does, without its texts: the syntax tree less all statements that are nothing but a string."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [one for one in body if not (isinstance(one, ast.Expr) and isinstance(one.value, ast.Constant))]  # type: ignore[attr-defined]
-    return ast.dump(tree)
+    """What code does, without its texts: its lines less comments, blank lines and strings that stand alone. The same in every release of
+    Python, unlike a dump of the syntax tree."""
+    lines = source.decode().splitlines()
+    for token in tokenize.tokenize(BytesIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1][:column]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            for row in range(node.lineno, (node.end_lineno or node.lineno) + 1):
+                lines[row - 1] = ""
+    return "\n".join(line.rstrip() for line in lines if line.strip())
 
 
 def chosen_folds() -> list[int]:

@@ -12,14 +12,11 @@ import pg8000.native
 import pytest
 
 from opentrail.store.databases import Name
-from opentrail.store.migrate import migrate
 from opentrail.store.postgres import PostgresDatabase, arguments
-from opentrail.store.sqlite import SqliteDatabase
-from tests import gaps, postgres
+from tests import databases, gaps, postgres
+from tests.databases import Database, MakeDatabase
 from tests.fault.needs import missing
 
-Database = SqliteDatabase | PostgresDatabase
-MakeDatabase = Callable[[Name], Database]
 _numbers = itertools.count(1)
 
 missing()  # noted here too: of a distributed run's conftests only this one is loaded in the process that reports
@@ -36,39 +33,41 @@ def kinds() -> list[str]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """A private server's address with {} for the database name."""
-    with postgres.server() as address:
+    with postgres.server(postgres.fastest()) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def new_postgres(postgres_server: str) -> Callable[[], str]:
-    """Makes an empty database and returns its address."""
+def new_postgres(postgres_server: str) -> Callable[..., str]:
+    """Makes an empty database, or a copy of one that nobody uses, and returns its address."""
 
-    def make() -> str:
+    def make(like: str = "template1") -> str:
         name = f"t{next(_numbers)}"
         admin = pg8000.native.Connection(**arguments(postgres_server.format("postgres")))
-        admin.run(f"CREATE DATABASE {name}")
+        admin.run(f"CREATE DATABASE {name} TEMPLATE {like}")
         admin.close()
         return postgres_server.format(name)
 
     return make
 
 
+@pytest.fixture(scope="session")
+def new_migrated_postgres(new_postgres: Callable[..., str]) -> Callable[[], str]:
+    """Makes a database with all schemas and returns its address."""
+    first = new_postgres()
+    databases.migrate_all(first)
+    return lambda: new_postgres(arguments(first)["database"])
+
+
 @pytest.fixture(params=kinds())
 def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeDatabase]:
     """Makes migrated databases by name, of one kind; runs the test once for each kind."""
     opened: list[Database] = []
-    address = request.getfixturevalue("new_postgres")() if request.param == "postgresql" else ""
+    address = request.getfixturevalue("new_migrated_postgres")() if request.param == "postgresql" else ""
 
     def make(name: Name) -> Database:
-        if address:
-            database: Database = PostgresDatabase(address, f"opentrail_{name}")
-        else:
-            database = SqliteDatabase(tmp_path / f"{name}.db")
-            database.writer()
-        migrate(database, name)
-        opened.append(database)
-        return database
+        opened.append(databases.on_postgres(address, name) if address else databases.on_sqlite(tmp_path, name))
+        return opened[-1]
 
     yield make
     for database in opened:
@@ -94,10 +93,9 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture
-def new_postgres_main(new_postgres: Callable[[], str]) -> Iterator[PostgresDatabase]:
+def new_postgres_main(new_migrated_postgres: Callable[[], str]) -> Iterator[PostgresDatabase]:
     """A migrated main database on PostgreSQL."""
-    database = PostgresDatabase(new_postgres(), "opentrail_main")
-    migrate(database, "main")
+    database = databases.on_postgres(new_migrated_postgres(), "main")
     yield database
     database.close()
 

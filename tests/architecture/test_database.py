@@ -17,7 +17,7 @@ from opentrail.store.databases import NAMES, Name
 from opentrail.store.migrate import METADATA, engine
 from opentrail.store.sql import Sql
 from opentrail.store.sqlite import SqliteDatabase
-from tests.conftest import Database, MakeDatabase
+from tests.databases import Database, MakeDatabase
 
 ONLY = {"opentrail.store.sqlite": "sqlite", "opentrail.store.postgres": "postgresql"}
 """Modules whose statements one database alone runs."""

@@ -18,7 +18,7 @@ from opentrail.store.lane import Lane, State, Ticket
 from opentrail.store.postgres import PostgresDatabase
 from opentrail.store.sql import Conflict, Sql
 from opentrail.store.sqlite import SqliteDatabase
-from tests.conftest import Database
+from tests.databases import Database
 
 EPOCHS = Sql("INSERT INTO state_epoch (id, epoch) VALUES (:id, :value)")
 EPOCH = Sql("SELECT epoch FROM state_epoch WHERE id = :id")

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opentrail.store.sql import Conflict, Sql, Unstorable
-from tests.conftest import Database
+from tests.databases import Database
 
 COLUMNS = ("store", "type", "id", "version", "updated", "method", "body", "change")
 ALL = Sql(f"SELECT {', '.join(COLUMNS)} FROM fhir_history ORDER BY version")

@@ -16,7 +16,7 @@ from opentrail.journal.read import after
 from opentrail.kernel.principal import Principal
 from opentrail.store.database import LaneTx
 from opentrail.store.lane import Lane, Ticket
-from tests.conftest import Database
+from tests.databases import Database
 
 
 async def test_a_nested_call_is_refused_while_its_apply_holds_the_lane(main_database: Database) -> None:

@@ -7,7 +7,7 @@ import pytest
 from opentrail.store.databases import NAMES, Name
 from opentrail.store.revision import is_current
 from opentrail.store.sql import Sql
-from tests.conftest import MakeDatabase
+from tests.databases import MakeDatabase
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,7 +15,7 @@ from opentrail.store.lane import Lane, Ticket
 from opentrail.store.sql import Sql
 from opentrail.store.sqlite import SqliteDatabase
 from opentrail.store.turns import Turns, TurnServer
-from tests.conftest import Database
+from tests.databases import Database
 
 ADD = Sql("INSERT INTO state_epoch (id, epoch) VALUES (:id, 0)")
 COUNT = Sql("SELECT COUNT(*) FROM state_epoch WHERE id > 1")

@@ -13,7 +13,7 @@ from opentrail.kernel.settings import Settings
 from opentrail.services.s3 import blobs, store
 from opentrail.store.lane import Lane, Ticket
 from opentrail.store.sql import Sql
-from tests.conftest import Database
+from tests.databases import Database
 
 DAY = 86_400
 NOW = 100 * DAY

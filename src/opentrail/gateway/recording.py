@@ -145,24 +145,27 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
     denied = error is not None and error.code in DENIED
     account = call.account
     aimed = call.touched or (_aimed_at(call) if denied else ())
+    # In the order of Facts' fields: by name it would cost a microsecond more, on every call.
     return Facts(
-        action=told.action,
-        principal=call.caller,
-        time=gateway.tools.clock.now(),
-        region=operation.global_region or call.region if operation else call.region,
-        source_ip=request.peer,
-        user_agent=request.header("user-agent"),
-        request_id=call.id,
-        event_id=gateway.tools.ids.uuid(),
-        recipient=account,
-        request=_kept(call, told) if call.input is not None and keep and not denied else None,
-        response=told.keep_output(outcome.output) if error is None and outcome.output else None,
-        additional=call.facts or None,
-        error_code=error.code if error is not None else "",
-        error_message=error.for_record() if error is not None else "",
-        resources=[(touched.arn, touched.type, touched.account or account) for touched in aimed] if aimed else (),
-        host=request.header("host"),
-        tls=request.scheme == "https",
+        told.action,
+        call.caller,
+        gateway.tools.clock.now(),
+        operation.global_region or call.region if operation else call.region,
+        request.peer,
+        request.header("user-agent"),
+        call.id,
+        gateway.tools.ids.uuid(),
+        account,
+        _kept(call, told) if call.input is not None and keep and not denied else None,
+        told.keep_output(outcome.output) if error is None and outcome.output else None,
+        call.facts or None,
+        error.code if error is not None else "",
+        error.for_record() if error is not None else "",
+        [(touched.arn, touched.type, touched.account or account) for touched in aimed] if aimed else (),
+        "",
+        False,
+        request.header("host"),
+        request.scheme == "https",
     )
 
 

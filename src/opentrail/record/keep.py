@@ -49,7 +49,11 @@ def projector(
     def project(value: Any) -> dict[str, Any] | None:
         return _members(value, fields) or None
 
-    return project
+    return project if fields else _nothing
+
+
+def _nothing(value: Any) -> None:
+    """What most read-only calls keep of their output: looking for its kind alone would be dear."""
 
 
 def _graft(root: Tree, path: str) -> None:

@@ -12,7 +12,7 @@ from opentrail.identity.credentials import load_credentials
 from opentrail.identity.refusals import Rejected
 from opentrail.kernel.ambient import SystemIds
 from opentrail.kernel.sealing import Sealer
-from tests.conftest import Database
+from tests.databases import Database
 
 ACCOUNTS = ("111111111111", "222222222222")
 

@@ -19,7 +19,7 @@ from opentrail.journal.read import head
 from opentrail.journal.verify import verify
 from opentrail.kernel.ambient import stamp
 from opentrail.store.sql import Sql, Value
-from tests.conftest import Database
+from tests.databases import Database
 
 ACCOUNT, REGION, UNDER = "123456789012", "us-east-1", "arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/ab/Patient"
 

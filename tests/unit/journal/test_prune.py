@@ -10,7 +10,7 @@ from opentrail.journal.append import EMPTY, Appender, Fresh, extend
 from opentrail.journal.prune import prune
 from opentrail.journal.read import after, head
 from opentrail.journal.verify import verify
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.cloudtrail.deliveries import on_sqlite
 
 TIMES = (100, 110, 105, 120, 130, 140)

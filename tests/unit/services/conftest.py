@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.identity_world import World
 
 

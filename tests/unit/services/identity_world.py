@@ -24,7 +24,7 @@ from opentrail.kernel.sealing import Sealer
 from opentrail.kernel.settings import Settings
 from opentrail.services.iam.service import SERVICE as IAM
 from opentrail.services.sts.service import SERVICE as STS
-from tests.conftest import Database
+from tests.databases import Database
 
 HOME, AWAY = "111111111111", "222222222222"
 _models: dict[str, Any] = {}

@@ -13,7 +13,7 @@ from opentrail.store.sql import Sql, Tx
 from opentrail.work import jobs
 from opentrail.work.executor import WorkerDied
 from opentrail.work.jobs import Job, Jobs, Run
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
 NOTE = Sql("INSERT INTO tag (arn, tag_key, tag_value) VALUES (:arn, :key, :value)")

@@ -7,7 +7,7 @@ import pytest
 from opentrail.store.sql import Sql
 from opentrail.work import tables
 from opentrail.work.lease import LENGTH, Lease, LeaseLost, holdings
-from tests.conftest import Database, MakeDatabase
+from tests.databases import Database, MakeDatabase
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
 assert tables

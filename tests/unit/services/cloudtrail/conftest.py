@@ -7,38 +7,32 @@ from pathlib import Path
 
 import pytest
 
-from opentrail.store.migrate import migrate
-from opentrail.store.postgres import PostgresDatabase
-from opentrail.store.sqlite import SqliteDatabase
-from tests.conftest import Database, kinds
-from tests.unit.services.cloudtrail.world import World, create
-
-NAMES = ("main", "history", "delivery")
+from opentrail.store.databases import NAMES
+from tests import databases
+from tests.conftest import kinds
+from tests.databases import Database
+from tests.unit.services.cloudtrail.world import World
 
 
 @pytest.fixture(params=kinds())
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """On each kind of database."""
     if request.param == "sqlite":
-        yield from _world([SqliteDatabase(tmp_path / f"{name}.db") for name in NAMES], tmp_path)
+        yield from _world([databases.on_sqlite(tmp_path, name) for name in NAMES], tmp_path)
     else:
-        new: Callable[[], str] = request.getfixturevalue("new_postgres")
+        new: Callable[[], str] = request.getfixturevalue("new_migrated_postgres")
         address = new()
-        yield from _world([PostgresDatabase(address, f"opentrail_{name}") for name in NAMES], tmp_path)
+        yield from _world([databases.on_postgres(address, name) for name in NAMES], tmp_path)
 
 
 @pytest.fixture
 def sqlite_world(tmp_path: Path) -> Iterator[World]:
     """On SQLite only: for what does not depend on the database."""
-    yield from _world([SqliteDatabase(tmp_path / f"{name}.db") for name in NAMES], tmp_path)
+    yield from _world([databases.on_sqlite(tmp_path, name) for name in NAMES], tmp_path)
 
 
-def _world(databases: Sequence[Database], folder: Path) -> Iterator[World]:
-    main, history, delivery = databases
-    for database in databases:
-        database.writer()
-    migrate(main, "main")
-    create(main, history, delivery)
+def _world(opened: Sequence[Database], folder: Path) -> Iterator[World]:
+    main, history, delivery = opened
     yield World(main, history, delivery, folder)
-    for database in databases:
+    for database in opened:
         database.close()

@@ -19,9 +19,7 @@ from opentrail.kernel.ambient import stamp
 from opentrail.kernel.errors import ServiceError
 from opentrail.kernel.principal import Principal
 from opentrail.services.cloudtrail import store as trail_store
-from opentrail.services.cloudtrail import tables as _main_tables
 from opentrail.services.cloudtrail.delivery import plan, put, store
-from opentrail.services.cloudtrail.delivery import tables as _tables
 from opentrail.services.cloudtrail.digests import plan as digest_plan
 from opentrail.services.cloudtrail.digests import put as digest_put
 from opentrail.services.cloudtrail.digests import store as digest_store
@@ -30,17 +28,12 @@ from opentrail.services.cloudtrail.digests.signer import RsaKey
 from opentrail.services.cloudtrail.findings import Fetched, Listed, Rows
 from opentrail.services.cloudtrail.versions import TrailConfiguration
 from opentrail.store.database import Database
-from opentrail.store.migrate import engine, migrate
 from opentrail.store.sql import Tx
-from opentrail.store.sqlite import SqliteDatabase
-from opentrail.store.tables import MAIN
-from opentrail.work import tables as _work_tables
 from opentrail.work.backoff import Chance
 from opentrail.work.follower import Following
 from opentrail.work.lease import Lease
-from tests.conftest import Database as AnyDatabase
-
-assert all((_main_tables, _tables, _work_tables))
+from tests import databases
+from tests.databases import Database as AnyDatabase
 
 ACCOUNT = "123456789012"
 HOME = "us-east-1"
@@ -279,19 +272,6 @@ class World:
             return Rows(store.of_trail(snapshot, trail.arn), digest_store.of_trail(snapshot, trail.arn))
 
 
-def prepared(main: AnyDatabase, own: AnyDatabase) -> World:
-    """A world over migrated databases; tables that no migration makes yet are made."""
-    with engine(main).begin() as connection:
-        MAIN.create_all(connection)
-    return World(main, own)
-
-
 def on_sqlite(folder: Path) -> World:
     """A world in a folder."""
-    made = []
-    for name in ("main", "delivery"):
-        database = SqliteDatabase(folder / f"{name}.db")
-        database.writer()
-        migrate(database, name)  # type: ignore[arg-type]
-        made.append(database)
-    return prepared(*made)
+    return World(databases.on_sqlite(folder, "main"), databases.on_sqlite(folder, "delivery"))

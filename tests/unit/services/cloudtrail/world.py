@@ -8,7 +8,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import msgspec
-from sqlalchemy import text
 
 from opentrail.calls.call import Call, Request, Target
 from opentrail.calls.tools import Tools
@@ -20,34 +19,13 @@ from opentrail.kernel.errors import ServiceError
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer
 from opentrail.kernel.settings import Settings
-from opentrail.services.cloudtrail import tables as trail_tables
-from opentrail.services.cloudtrail.delivery import tables as delivery_tables
 from opentrail.services.cloudtrail.history import index, merging
-from opentrail.services.cloudtrail.history import tables as history_tables
-from opentrail.services.common import tables as common_tables
-from opentrail.store.migrate import engine
-from opentrail.store.postgres import PostgresDatabase
-from opentrail.store.sqlite import SqliteDatabase
-from opentrail.store.tables import DELIVERY, HISTORY, MAIN
-from opentrail.work import tables as work_tables
 from opentrail.work.lease import Lease
+from tests.databases import Database
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NOW = 1_790_000_000.0
 PATIENTS = "arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/0a1b/Patient"
-
-Database = SqliteDatabase | PostgresDatabase
-USED = (trail_tables, history_tables, common_tables, delivery_tables, work_tables)
-"""The modules whose import declares the tables that `create` makes."""
-
-
-def create(main: Database, history: Database, delivery: Database) -> None:
-    """Makes whatever tables are missing."""
-    for database, metadata in ((main, MAIN), (history, HISTORY), (delivery, DELIVERY)):
-        with engine(database).begin() as connection:
-            if isinstance(database, PostgresDatabase):
-                connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{database.schema}"'))
-            metadata.create_all(connection)
 
 
 class Clock:

@@ -21,7 +21,7 @@ from opentrail.store.sql import Sql
 from opentrail.work import jobs as work
 from opentrail.work.executor import WorkerDied
 from opentrail.work.jobs import Jobs
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
 ACCOUNT, ID = "123456789012", "a" * 32

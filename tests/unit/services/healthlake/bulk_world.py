@@ -23,7 +23,7 @@ from opentrail.store.sql import Sql, Tx
 from opentrail.work import jobs
 from opentrail.work.executor import Running
 from opentrail.work.jobs import Jobs
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
 ACCOUNT, STORE = "123456789012", "d" * 32

@@ -13,7 +13,7 @@ import pytest
 from opentrail.services.healthlake import exporting, fhir_store, job_store, kept_files, store
 from opentrail.services.healthlake.engine.search.rows import IndexRows, index_rows
 from opentrail.services.healthlake.job_store import EXPORT
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.healthlake.bulk_world import STORE, HandClock, World
 
 

@@ -20,7 +20,7 @@ from opentrail.services.healthlake.job_store import IMPORT
 from opentrail.store.sql import Sql
 from opentrail.store.turns import SLICE
 from opentrail.work import jobs
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.healthlake.bulk_world import STORE, World
 
 

@@ -17,7 +17,7 @@ from opentrail.services.cloudtrail.lookup import lookup_events
 from opentrail.services.healthlake import job_records
 from opentrail.services.healthlake.job_records import EXPORT, IMPORT
 from opentrail.services.healthlake.store import Datastore
-from tests.conftest import MakeDatabase
+from tests.databases import MakeDatabase
 from tests.unit.services.cloudtrail.world import ACCOUNT, NOW, REGION, Input, World
 
 STORE = Datastore("0a" * 16, 1, ACCOUNT, REGION, None, "ACTIVE", 0.0, "{}")

@@ -15,7 +15,7 @@ from opentrail.services.healthlake.tables import FHIR_TABLES
 from opentrail.services.healthlake.transaction_store import Waiting
 from opentrail.store.sql import Sql
 from opentrail.work.jobs import MOST_CRASHES, Jobs
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
 ACCOUNT, REGION, STORE, OTHER, ID = "123456789012", "eu-west-1", "5" * 32, "6" * 32, "7" * 32

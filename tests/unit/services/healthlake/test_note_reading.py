@@ -19,7 +19,7 @@ from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.note_reading import NoteReading
 from opentrail.work import jobs
 from opentrail.work.jobs import MOST_CRASHES, Jobs
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
 ACCOUNT, STORE = "123456789012", "s" * 32

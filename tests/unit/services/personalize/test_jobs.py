@@ -16,7 +16,7 @@ from opentrail.services.personalize.engine.errors import InvalidInput
 from opentrail.services.personalize.store import Resource
 from opentrail.work.executor import Running, WorkerDied
 from opentrail.work.jobs import MOST_CRASHES, Jobs, stop, under_way
-from tests.conftest import Database
+from tests.databases import Database
 from tests.unit.services.cloudtrail.deliveries import HandClock
 
 ROWS = "USER_ID,ITEM_ID,TIMESTAMP\n" + "".join(f"u{n},i{n},{n}\n" for n in range(100))

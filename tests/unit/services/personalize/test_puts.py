@@ -7,7 +7,7 @@ from typing import Any
 
 from opentrail.services.personalize import events, streams
 from opentrail.services.personalize.events import Plan
-from tests.conftest import Database
+from tests.databases import Database
 
 NOW = 1_700_000_000.123
 

@@ -10,7 +10,7 @@ import pytest
 from opentrail.services.personalize import queue, resources, schedules, store
 from opentrail.services.personalize.schedules import DAY, FIRST
 from opentrail.services.personalize.store import Resource
-from tests.conftest import Database
+from tests.databases import Database
 
 PREFIX = "arn:aws:personalize:us-east-1:123456789012:"
 GROUP = f"{PREFIX}dataset-group/g"

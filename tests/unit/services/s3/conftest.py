@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete
 
-from opentrail.store.migrate import engine, migrate
-from opentrail.store.postgres import PostgresDatabase
-from opentrail.store.sqlite import SqliteDatabase
-from tests.conftest import Database, kinds
+from opentrail.store.migrate import engine
+from tests import databases
+from tests.conftest import kinds
+from tests.databases import Database
 from tests.unit.services.s3.support import TABLES, Server
 
 
@@ -20,12 +20,10 @@ from tests.unit.services.s3.support import TABLES, Server
 def s3_database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     """A migrated main database with the tables of S3."""
     if request.param == "postgresql":
-        address: str = request.getfixturevalue("new_postgres")()
-        database: Database = PostgresDatabase(address, "opentrail_main")
+        address: str = request.getfixturevalue("new_migrated_postgres")()
+        database: Database = databases.on_postgres(address, "main")
     else:
-        database = SqliteDatabase(tmp_path_factory.mktemp("s3") / "main.db")
-        database.writer()
-    migrate(database, "main")
+        database = databases.on_sqlite(tmp_path_factory.mktemp("s3"), "main")
     yield database
     database.close()
 

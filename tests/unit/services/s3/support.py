@@ -20,7 +20,7 @@ from opentrail.kernel.settings import Settings
 from opentrail.services.s3 import blobs, tables
 from opentrail.services.s3.service import service
 from opentrail.store.sql import Sql
-from tests.conftest import Database
+from tests.databases import Database
 
 MODEL = botocore.session.get_session().get_service_model("s3")
 TABLES = [tables.bucket, tables.object_, tables.upload, tables.part, tables.garbage]

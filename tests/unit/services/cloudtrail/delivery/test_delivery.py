@@ -22,8 +22,8 @@ from opentrail.record.selectors import DataResource, EventSelector
 from opentrail.services.cloudtrail.delivery import files, store
 from opentrail.services.cloudtrail.delivery.status import status_of
 from opentrail.services.cloudtrail.trail_status import get_trail_status
-from tests.conftest import MakeDatabase
-from tests.unit.services.cloudtrail.deliveries import ACCOUNT, BUCKET, HOME, START, Crash, World, on_sqlite, prepared, record, trail
+from tests.databases import MakeDatabase
+from tests.unit.services.cloudtrail.deliveries import ACCOUNT, BUCKET, HOME, START, Crash, World, on_sqlite, record, trail
 
 POINTS = (
     "delivery: before commit",
@@ -41,7 +41,7 @@ def world(tmp_path: Path) -> World:
 
 
 def test_every_record_of_the_trail_is_delivered_once_on_each_database(make_database: MakeDatabase) -> None:
-    world = prepared(make_database("main"), make_database("delivery"))
+    world = World(make_database("main"), make_database("delivery"))
     world.calls(3)
     expected = [world.change(trail())]
     for _ in range(3):

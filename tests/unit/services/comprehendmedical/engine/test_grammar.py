@@ -42,6 +42,13 @@ def test_a_rule_finds_its_words(loaded: Library, source: str, words: str, kind: 
     assert (words, kind) in [(source[one.begin : one.end], one.kind) for one in loaded.grammar.find(source)]
 
 
+@pytest.mark.parametrize("before", ["", "İ", "ŒİẞK", "\U0001f600İ"])
+def test_capitals_are_read_alike_and_letters_that_grow_in_small_move_nothing(loaded: Library, before: str) -> None:
+    source = f"{before} TAKE 20 MG By Mouth twice Daily"
+    found = [(source[one.begin : one.end], one.kind) for one in loaded.grammar.find(source)]
+    assert found == [("20 MG", "STRENGTH"), ("By Mouth", "ROUTE_OR_MODE"), ("twice Daily", "FREQUENCY")]
+
+
 @pytest.mark.parametrize("source", ["mg", "the", "p o", "500", "he may", "March", "tabby"])
 def test_plain_words_are_left_alone(loaded: Library, source: str) -> None:
     assert loaded.grammar.find(source) == []

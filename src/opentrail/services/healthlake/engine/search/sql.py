@@ -106,13 +106,13 @@ def _pks(f: Filter, kind: str, bound: Bound, depth: int) -> str:
     if isinstance(f, Chain):
         return " UNION ".join(_chained(f, target, inner, bound, depth) for target, inner in f.targets)
     if isinstance(f, Has):
-        x = f"x{depth}"
-        return (
-            f"SELECT {x}.pk FROM fhir_reference {a} CROSS JOIN fhir_current {x}"
-            f" WHERE {a}.pk IN ({_pks(f.filter, f.source, bound, depth + 1)}) AND {c.of_paths(a, f.parameter.paths)}"
-            f" AND {a}.type={bound.add(kind)} AND {a}.base=0 AND {x}.store=:store"
-            f" AND {x}.type={a}.type AND {x}.id={a}.id"
+        x, kept = f"x{depth}", bound.add(kind)
+        pointed = (  # each once: many point to the same one, which is then looked up once
+            f"SELECT DISTINCT {a}.id FROM fhir_reference {a} WHERE {a}.pk IN ({_pks(f.filter, f.source, bound, depth + 1)})"
+            f" AND {c.of_paths(a, f.parameter.paths)} AND {a}.type={kept} AND {a}.base=0"
         )
+        live = f"{x}.store=:store AND {x}.type={kept} AND {x}.deleted=0"
+        return f"SELECT {x}.pk FROM ({pointed}) {a} CROSS JOIN fhir_current {x} WHERE {live} AND {x}.id={a}.id"
     return f"SELECT {a}.pk FROM fhir_current {a} WHERE {_live(a, kind, bound)} AND {condition(f, kind, a, bound, depth + 1)}"
 
 

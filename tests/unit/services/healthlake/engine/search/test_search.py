@@ -283,6 +283,17 @@ def test_nothing_crosses_from_one_store_to_another(store: Store) -> None:
     assert "p9" not in store.ids("Patient?family=muller") + store.ids("Patient?gender=female") + store.ids("Patient?")
 
 
+def test_what_is_deleted_is_not_found_by_what_still_points_to_it() -> None:
+    patient = {"resourceType": "Patient", "id": "gone"}
+    pointing = {"resourceType": "Observation", "id": "o", "subject": {"reference": "Patient/gone"}, "code": {"coding": [{"code": "1"}]}}
+    store = Store([patient, pointing])
+    assert store.ids("Patient?_has:Observation:patient:code=1") == ["gone"]
+    store.run("UPDATE fhir_current SET deleted = 1, body = NULL WHERE id = :id", {"id": "gone"})
+    assert store.ids("Patient?_has:Observation:patient:code=1") == []
+    assert store.search("Observation?code=1&_include=Observation:patient").included == ()
+    assert store.ids("Observation?patient._has:Observation:patient:code=1") == []
+
+
 def test_summary_count_gives_the_total_alone(store: Store) -> None:
     page = store.search("Patient?_summary=count")
     assert (page.total, page.matches) == (3, ())
