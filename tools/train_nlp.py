@@ -1,9 +1,11 @@
-"""Train the engine's models from the data folder and write them, with their scores, into the package.
+"""Train the engine's models from the data folder and write them into the package.
 
     python -m tools.train_nlp            all models on all development data (package data)
+    python -m tools.train_nlp network    the network beside `clinical` alone, with the model.npz that is there
 
 The data folder is OPENTRAIL_SHARED (default ../shared). Cascade: `bc5cdr`, `chia` and `phi` stand alone; `ncbi` and `clinical` also see the
-labels of `bc5cdr` (channel k0) and `chia` (channel k1).
+labels of `bc5cdr` (channel k0) and `chia` (channel k1), and so does the network that has half a say in `clinical` (`nlp_network`; needs
+PyTorch: `make deep`).
 """
 
 from __future__ import annotations
@@ -14,15 +16,16 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine import clusters, gazetteer, model
+from opentrail.services.comprehendmedical.engine import clusters, gazetteer, model, network, stored
 from opentrail.services.comprehendmedical.engine.decode import batch_of
 from opentrail.services.comprehendmedical.engine.features import Clusters, sentence_features
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.model import Model
+from opentrail.services.comprehendmedical.engine.stored import Arrays
 from opentrail.services.comprehendmedical.engine.tagger import stack_tags
 from tools import nlp_corpora, nlp_phi
 from tools.nlp_corpora import Sentence, mended, with_ends
-from tools.nlp_crf import Trained, train
+from tools.nlp_crf import Trained, in_order, train
 from tools.nlp_folds import shared_folder
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,18 +88,43 @@ def train_from(head: str, shared: Path, lower: Path | None = None) -> Trained:
     return train_head(head, found, featured(head, found, below, dictionary, groups))
 
 
+def train_network(found: Sequence[Sentence], tags: Sequence[Sequence[Sequence[str]]], groups: Clusters) -> Arrays:
+    """The arrays of the network beside `clinical`: `tags` are each sentence's dictionary tags and then the labels of the lower heads."""
+    from tools.nlp_network import Seen, train
+
+    marks = [mended(one.labels) for one in found]
+    seen = [Seen(one.words, rows, labels) for one, rows, labels in zip(found, tags, marks, strict=True)]
+    listed = sorted({label for labels in marks for label in labels}, key=in_order)
+    return train(seen, listed, network.load_vectors(DATA / "vectors.npz", groups))
+
+
+def network_from(shared: Path) -> bytes:
+    """The file of the network trained on all its data, in a process of its own; the lower heads are those of data/model.npz."""
+    dictionary, groups = dictionaries()
+    found = sentences("clinical", shared)
+    below = stacked(model.load(DATA / "model.npz", groups), found, dictionary)
+    tags = [[*dictionary.tags(one.words), *rows] for one, rows in zip(found, below, strict=True)]
+    return stored.packed(train_network(found, tags, groups), network.FORM)
+
+
 def main() -> None:
-    """Train every head, two at a time, and write data/model.npz."""
+    """Train every head, two at a time, and write data/model.npz and data/network.npz."""
     began, shared = time.monotonic(), shared_folder()
+    if sys.argv[1:] == ["network"]:
+        (DATA / "network.npz").write_bytes(network_from(shared))
+        return
     heads: dict[str, Trained] = {}
     with ProcessPoolExecutor(2) as workers:
         for names, lower in ((FIRST, None), (SECOND, DATA / "model.npz")):
+            advice = workers.submit(network_from, shared) if lower else None
             running = {name: workers.submit(train_from, name, shared, lower) for name in names}
             for name, future in running.items():
                 heads[name] = future.result()
                 sys.stdout.write(f"{name}: {len(heads[name][2])} features, {time.monotonic() - began:.0f} s\n")
                 sys.stdout.flush()
             model.save(DATA / "model.npz", heads)
+            if advice:
+                (DATA / "network.npz").write_bytes(advice.result())
 
 
 if __name__ == "__main__":

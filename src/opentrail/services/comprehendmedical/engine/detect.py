@@ -77,7 +77,7 @@ def _offset(shape: Answer) -> tuple[int, int]:
 def _read(document: Document, library: Library, heads: tuple[str, ...]) -> tuple[Findings, list[Protected]]:
     if not document.tokens:
         return Findings([], [], []), []
-    tagged = tagger.tag(document, library.gazetteer, library.model, heads, library.eager)
+    tagged = tagger.tag(document, library.gazetteer, library.model, library.network, heads, library.eager)
     private = phi.protected(document, tagged.spans["phi"]) if "phi" in heads else []
     if "clinical" not in heads:
         return Findings([], [], []), private

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine import attach, clusters, context, gazetteer, grammar, model
+from opentrail.services.comprehendmedical.engine import attach, clusters, context, gazetteer, grammar, model, network, threads
 from opentrail.services.comprehendmedical.engine.context import Cues
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.grammar import Grammar
 from opentrail.services.comprehendmedical.engine.model import Model
+from opentrail.services.comprehendmedical.engine.network import Network
 
 DATA = Path(__file__).parent / "data"
 """Where the package's own data lies."""
-MODEL_VERSION = "1.0.0"
+MODEL_VERSION = "1.1.0"
 """The ModelVersion of every answer: moves when models, rules or dictionaries change."""
 
 
@@ -48,6 +49,7 @@ class Library:
     headers: dict[str, str]
     gazetteer: Gazetteer
     model: Model
+    network: Network
     grammar: Grammar
     values: re.Pattern[str]
     cues: Cues
@@ -58,14 +60,17 @@ class Library:
 
 
 def load(folder: Path = DATA) -> Library:
-    """Load the detecting part from a folder with the files of the package's own `data`."""
+    """Load the detecting part from a folder with the files of the package's own `data`; the process then multiplies with one thread."""
+    threads.one()
     rules, values = grammar.load(folder / "grammar.json")
     settings = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
     points = {kind: tuple((float(raw), float(right)) for raw, right in listed) for kind, listed in settings["points"].items()}
+    groups = clusters.load(folder / "clusters.npz")
     return Library(
         headers=_pairs(folder / "sections.tsv"),
         gazetteer=gazetteer.load(folder / "phrases.npz"),
-        model=model.load(folder / "model.npz", clusters.load(folder / "clusters.npz")),
+        model=model.load(folder / "model.npz", groups),
+        network=network.load(folder / "network.npz", network.load_vectors(folder / "vectors.npz", groups)),
         grammar=rules,
         values=values,
         cues=context.load(folder / "context.tsv"),

@@ -64,8 +64,8 @@ TREATMENT = re.compile(
     r"|cpap|bipap|diet|exercise|counsel|hydration|fluids?\b|irrigation|monitoring|management|compression|prophyla|sedation|plasmapheresis",
     re.IGNORECASE,
 )
-PICTURE = re.compile("[\u200b-\u200f\u2060\ufeff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]")
-"""Arrows, signs, emoji and what joins them: no part of a name."""
+PICTURE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u200b-\u200f\u2060\ufeff\u2190-\u2bff\ufe0f\U0001f000-\U0001faff]")
+"""Control characters, arrows, signs, emoji and what joins them: no part of a name."""
 
 
 class Places:

@@ -11,16 +11,18 @@ import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opentrail.services.comprehendmedical.engine.decode import Batch, Floats, decode
-from opentrail.services.comprehendmedical.engine.features import REACH, Clusters, pair_key, tag_features, word_features
+from opentrail.services.comprehendmedical.engine.features import REACH, Clusters, fold, tag_features, word_features
 
 REMEMBERED = 12_000
 """Keys whose rows are kept in one channel; beyond it all are forgotten (this bounds memory, it changes no result)."""
+_folded = lru_cache(maxsize=1 << 15)(fold)
 PLAIN = {"E": "I", "S": "B"}
 """The marks of heads that tell a mention's last word (E) and only word (S) apart from others (I, B), as callers see them."""
 
@@ -116,14 +118,22 @@ class Model:
         """Let a row of tags (a dictionary's, or the labels of an earlier head) speak, as features of `channel`."""
         self._add(scores, batch, channel, tags, lambda tag: tag_features(channel, tag))
 
-    def label(self, head: str, scores: Floats, batch: Batch, eager: float = 0.0) -> tuple[list[str], Floats]:
-        """The label (O, B- or I-) of each token by one head, and its probability; `eager` is taken from the score of "outside"."""
+    def label(
+        self, head: str, scores: Floats, batch: Batch, eager: float = 0.0, beside: tuple[Floats, Floats] | None = None
+    ) -> tuple[list[str], Floats]:
+        """The label (O, B- or I-) of each token by one head, and its probability; `eager` is taken from the score of "outside".
+
+        `beside` are the scores and transitions of another judge over the head's labels: both then have half a say each.
+        """
         chosen = self.heads[head]
-        own = scores[:, chosen.columns]
+        own, transitions = scores[:, chosen.columns], chosen.transitions
+        if beside is not None:
+            half = np.float32(0.5)
+            own, transitions = (own + beside[0]) * half, (transitions + beside[1]) * half
         if eager and "O" in chosen.labels:
             own = own.copy()
             own[:, chosen.labels.index("O")] -= eager
-        best, sure = decode(own, chosen.transitions, batch)
+        best, sure = decode(own, transitions, batch)
         return [chosen.plain[number] for number in best.tolist()], sure
 
     def _row(self, features: Sequence[str]) -> Floats:
@@ -149,11 +159,11 @@ class Model:
         return np.stack([self._row(given[distance]) for distance in REACH])
 
     def _add_pairs(self, scores: Floats, batch: Batch, words: Sequence[str]) -> None:
-        rows = batch.rows.tolist()
+        rows, folded = batch.rows.tolist(), [_folded(word) for word in words]
         for number in range(1, len(words)):
             if rows[number] != rows[number - 1] + 1:
                 continue
-            key = pair_key(words[number - 1], words[number])
+            key = f"{folded[number - 1]}|{folded[number]}"  # as `pair_key` has it, each word folded once
             for feature, at in (("b" + key, rows[number]), ("n" + key, rows[number - 1])):
                 row = self._features.get(feature)
                 if row is not None:
