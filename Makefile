@@ -24,7 +24,7 @@ bench: $(VENV)/.test  ## run every benchmark
 
 deep: $(VENV)/.deep  ## install the extra `deep` (PyTorch) and test it
 	$(BIN)/python -m pytest -q tests/unit/services/personalize/engine/deep tests/wire/test_personalize_deep.py \
-	  tests/unit/services/comprehendmedical/engine/test_network.py
+	  tests/unit/services/comprehendmedical/engine/test_network_training.py
 
 soak: $(VENV)/.test  ## long runs
 	$(BIN)/python -m pytest -m soak tests/fault

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from opentrail.services.comprehendmedical.engine import network, threads
@@ -21,9 +19,7 @@ SENTENCES = [["No", "high", "Fever", "."], ["Cough"], ["Fever", "of", "39.5", "C
 TAGS = [["", "", "BS", "", "BS", "BS", "", "", "", "", "never-seen"], ["o", "", "B-DX+", "", "", "B-DX+", "", "", "", "", ""]]
 WORDS = [word for words in SENTENCES for word in words]
 BATCH = batch_of([(0, 4), (4, 5), (5, 11)])
-VECTORS = Vectors(
-    {"fever": 0, "cough": 1, "no": 2}, np.arange(-9, 9, dtype=np.int8).reshape(3, 6), np.array([0.1, 0.2, 0.05], np.float32)
-)
+VECTORS = Vectors({"fever": 0, "cough": 1, "no": 2}, np.arange(-9, 9, dtype=np.int8).reshape(3, 6), np.array([0.1, 0.2, 0.05], np.float32))
 
 
 def arrays(size: int = 5, width: int = 7) -> dict[str, NDArray[np.generic]]:
@@ -71,7 +67,11 @@ def read(made: dict[str, NDArray[np.generic]], inputs: list[Floats], way: int) -
     columns = slice(way * 4 * size, (way + 1) * 4 * size)
     hidden, cell, known = np.zeros(size), np.zeros(size), []
     for one in inputs[::-1] if way else inputs:
-        raw = one @ made["first"][:, columns].astype(np.float32) + made["first_bias"][columns] + hidden @ made["again"][way].astype(np.float32)
+        raw = (
+            one @ made["first"][:, columns].astype(np.float32)
+            + made["first_bias"][columns]
+            + hidden @ made["again"][way].astype(np.float32)
+        )
         enter, forget, out = (1 / (1 + np.exp(-2 * raw[at * size : (at + 1) * size])) for at in range(3))
         cell = forget * cell + enter * np.tanh(raw[3 * size :])
         hidden = out * np.tanh(cell)
@@ -107,33 +107,6 @@ def test_words_are_looked_up_without_case_and_digits_as_zero() -> None:
 
 def test_the_packaged_network_knows_the_labels_of_the_clinical_head(loaded: Library) -> None:
     assert loaded.network.labels == loaded.model.heads["clinical"].labels
-
-
-@pytest.mark.skipif(find_spec("torch") is None, reason="PyTorch is an extra")
-def test_training_and_answering_read_alike() -> None:
-    import torch
-    from tools.nlp_network import Plan, Reader, Seen, export, train, vocabulary, words_of
-
-    seen, at = [], 0
-    for words in SENTENCES:
-        rows = [row[at : at + len(words)] for row in TAGS]
-        seen.append(Seen(words, rows, ["B-X" if word == "Fever" else "O" for word in words]))
-        at += len(words)
-    plan = Plan(form=4, gram=5, buckets=16, shape=3, width=6, size=5, rounds=3)
-    torch.manual_seed(1)
-    known = vocabulary(seen)
-    words = words_of(seen, known, VECTORS, plan.buckets)
-    net = Reader(plan, known, 6, len(LABELS)).eval()
-    told = Network(export(net, known, LABELS), VECTORS).scores(BATCH, WORDS, TAGS)[BATCH.rows]
-    at = 0
-    for one in seen:
-        numbers = torch.tensor([[words.numbers[word] for word in one.words]])
-        tags = [torch.tensor([[known_tags.get(tag, 0) for tag in row]]) for known_tags, row in zip(known.tags, one.tags, strict=True)]
-        with torch.no_grad():
-            np.testing.assert_allclose(told[at : at + len(one.words)], net(words, numbers, tags)[0].numpy(), atol=1e-2)
-        at += len(one.words)
-    first, again = train(seen, LABELS, VECTORS, plan), train(seen, LABELS, VECTORS, plan)
-    assert all(np.array_equal(first[name], again[name]) for name in first)
 
 
 def test_numpy_multiplies_with_one_thread_where_it_can_be_told() -> None:
