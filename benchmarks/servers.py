@@ -93,14 +93,17 @@ class Server:
         return self.keys[self.settings.account[0]]
 
     def start(self, patience: float = 60.0) -> None:
-        """Starts it and waits until it answers."""
+        """Starts it and waits until it answers; before that, until no role of one that was killed does, which takes a moment."""
+        until = time.monotonic() + patience
+        while self._process is not None and self.listens and self.health() is not None:
+            assert time.monotonic() < until, f"the server before still answers after {patience} s:\n{self.said()}"
+            time.sleep(0.02)
         command = [*PROGRAM, "serve", "--data-dir", str(self.folder), "--listen", f"127.0.0.1:{self.port}", *self.options]
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env={**os.environ, **self.environment}
             )
-        until = time.monotonic() + patience
         while self.listens and self.health() is None:
             assert self._process.poll() is None, f"the server ended while starting:\n{self.said()}"
             assert time.monotonic() < until, f"the server did not answer in {patience} s:\n{self.said()}"
