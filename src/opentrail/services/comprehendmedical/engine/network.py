@@ -140,8 +140,7 @@ class Network:
         ahead = (given @ self._first + self._first_bias).reshape(len(given), 2, 4 * size)
         known = np.zeros((2, len(given), size), np.float32)
         hidden, cell = np.zeros((2, len(starts), size), np.float32), np.zeros((2, len(starts), size), np.float32)
-        counts = np.searchsorted(-lengths, -np.arange(int(lengths[0])), side="left").tolist()
-        for step, count in enumerate(counts):
+        for step, (_, count) in enumerate(batch.steps):
             forth, back = starts[:count] + step, starts[:count] + lengths[:count] - 1 - step
             gates = np.matmul(hidden[:, :count], self._again)
             gates[0] += ahead[forth, 0]
