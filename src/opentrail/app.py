@@ -21,6 +21,7 @@ from opentrail.calls.tools import Calls, Tools
 from opentrail.gateway.inner import InnerCalls
 from opentrail.gateway.listening import Server, new_event_loop
 from opentrail.gateway.resolve import Routes
+from opentrail.gateway.spool import Spool
 from opentrail.gateway.state import Gateway
 from opentrail.identity.sessions import issue_service
 from opentrail.journal.append import Appender
@@ -55,7 +56,6 @@ from opentrail.services.personalize import jobs as personalize_jobs
 from opentrail.services.personalize import service as personalize
 from opentrail.services.s3 import bucket_policies
 from opentrail.services.s3 import service as s3
-from opentrail.services.s3.blobs import SPOOL
 from opentrail.services.sns import service as sns
 from opentrail.services.sts import service as sts
 from opentrail.store.database import Database
@@ -140,8 +140,6 @@ def serve_web(settings: Settings) -> int:
 
 async def _serve_web(settings: Settings) -> int:
     parts = Parts(settings, web=True)
-    if not settings.database:
-        clear_spool(parts.blobs)
     gateway = make_gateway(parts)
     server = Server(
         gateway,
@@ -161,18 +159,13 @@ async def _serve_web(settings: Settings) -> int:
     await turns.stop()
     await server.stop(_PATIENCE)
     await asyncio.to_thread(gateway.lane.stop)
+    gateway.spool.close()
     gateway.pool.shutdown(wait=False)
     gateway.inner_pool.shutdown(wait=False)
     gateway.engine_pool.shutdown(wait=False, cancel_futures=True)
     parts.engines.stop()
     parts.close()
     return 0
-
-
-def clear_spool(folder: Path) -> None:
-    """Removes what a web process that was killed left half received: it may be patients' text. On SQLite no other process spools."""
-    for file in (folder / SPOOL).glob("*"):
-        file.unlink(missing_ok=True)
 
 
 def make_tools(parts: Parts, calls: Calls) -> Tools:
@@ -206,6 +199,7 @@ def make_gateway(parts: Parts) -> Gateway:
         routes=Routes(services, fhir=next(service.name for service in services if service.fhir)),
         tools=make_tools(parts, calls),
         database=parts.main,
+        spool=Spool(parts.blobs / "spool", parts.ids),
         lane=Lane(parts.main.writer(), Appender().append, counted),
         space=Space(settings.folder, settings.min_free_mb),
         lags=lambda: lags(parts),

@@ -47,7 +47,6 @@ def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
 def prepare(settings: Settings, say: Callable[[str], None]) -> None:
     """Brings the databases to this release and makes accounts and first credentials. Repeating it changes nothing."""
     sealer = Sealer(load_master_key(settings.master_key, create=True))
-    (settings.folder / "objects" / "spool").mkdir(parents=True, exist_ok=True)
     if not settings.database:
         warn_of_old_sqlite(say)
     for name in NAMES:

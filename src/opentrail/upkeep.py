@@ -79,11 +79,11 @@ async def prune_journal(gateway: Gateway, prunable: Callable[[], int]) -> int:
 
 
 async def sweep(gateway: Gateway) -> int:
-    """Unlinks blobs and spooled bodies that nothing has referred to for long enough. Returns how many."""
+    """Unlinks blobs that nothing has referred to for long enough, and bodies that ended processes left. Returns how many."""
     tools = gateway.tools
 
     def turn(work: Callable[[Tx], None]) -> None:
         asyncio.run_coroutine_threadsafe(borrow(gateway.lane, work), gateway.loop).result(PATIENCE)
 
     swept = await asyncio.to_thread(blobs.sweep, tools.blobs, tools.read, turn, tools.clock.now())
-    return sum(swept)
+    return sum(swept) + await asyncio.to_thread(gateway.spool.clear)

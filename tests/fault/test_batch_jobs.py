@@ -59,7 +59,7 @@ def leftovers(folder: Path) -> list[str]:
     """The files that hold clinical text, but for the objects of the user's buckets."""
     found = []
     for file in folder.rglob("*"):
-        bucket = file.parent.parent.name == "objects" and file.parent.name != "spool"
+        bucket = file.parent.parent.name == "objects"
         if file.is_file() and not bucket and CANARY.encode() in file.read_bytes():
             found.append(str(file.relative_to(folder)))
     return found

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -189,17 +189,11 @@ def test_nothing_is_read_for_a_client_that_hung_up(server: Server) -> None:
 def test_nothing_is_kept_of_an_upload_that_hung_up(server: Server) -> None:
     body = bytes(4 * MB)
     server.client("s3").create_bucket(Bucket="uploads")
-    request = signed(put_object("uploads", "half", body), "half", server.url, server.credentials)
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        connection.sendall(head(server, "PUT", "/uploads/half", {**dict(request.headers.items()), "content-length": str(len(body))}))
-        connection.sendall(body[: 2 * MB])
-        spool = server.folder / "objects" / "spool"
-        until = time.monotonic() + 30
-        while not any(spool.iterdir()):
-            assert time.monotonic() < until, "the upload never began"
-            time.sleep(0.02)
-    while any(spool.iterdir()):
-        assert time.monotonic() < until + 30, "the spooled half stays"
+    with half_sent(server, "uploads", "half", body):
+        pass
+    until = time.monotonic() + 30
+    while spooled(server):
+        assert time.monotonic() < until, "the spooled half stays"
         time.sleep(0.05)
     assert "Contents" not in server.client("s3").list_objects_v2(Bucket="uploads")
 
@@ -238,6 +232,25 @@ def test_the_journal_is_whole_after_all_this(server: Server) -> None:
     records = world.records(0)
     assert [record.position for record in records] == list(range(1, len(records) + 1))
     assert len({record.json["eventID"] for record in records}) == len(records)
+
+
+@contextmanager
+def half_sent(server: Server, bucket: str, key: str, body: bytes) -> Iterator[socket.socket]:
+    """A connection over which half of an object has come in."""
+    request = signed(put_object(bucket, key, body), key, server.url, server.credentials)
+    before, until = spooled(server), time.monotonic() + 30
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head(server, "PUT", f"/{bucket}/{key}", {**dict(request.headers.items()), "content-length": str(len(body))}))
+        connection.sendall(body[: len(body) // 2])
+        while spooled(server) == before:
+            assert time.monotonic() < until, "the upload never began"
+            time.sleep(0.02)
+        yield connection
+
+
+def spooled(server: Server) -> list[Path]:
+    """The files of bodies that come in to any server of the folder."""
+    return sorted((server.folder / "objects" / "spool").glob("*/*"))
 
 
 def head(server: Server, method: str, path: str, headers: dict[str, str]) -> bytes:

@@ -17,7 +17,7 @@ from opentrail.journal.verify import verify
 from opentrail.store.postgres import arguments
 from tests.fault.judge import World
 from tests.fault.load import Load
-from tests.fault.test_concurrency import revoke_then_call
+from tests.fault.test_concurrency import MB, half_sent, revoke_then_call, spooled
 
 QUICK = ("--flush-interval", "1s", "--digest-interval", "3s")
 _names = itertools.count(1)
@@ -76,6 +76,22 @@ def test_two_web_processes_write_one_journal(tmp_path: Path, database: str) -> N
         with first.snapshot() as view:
             assert verify(view).why == ""
         world.check_log_files(120)
+
+
+def test_half_a_body_goes_with_its_server_and_stays_while_it_lives(tmp_path: Path, database: str) -> None:
+    body = bytes(4 * MB)
+    with three(tmp_path / "data", database) as (first, second):
+        first.client("s3").create_bucket(Bucket="uploads")
+        with half_sent(first, "uploads", "live", body) as live, half_sent(second, "uploads", "lost", body):
+            second.kill("all")
+            second.wait()
+            assert len(spooled(second)) == 2
+            second.start()
+            assert len(spooled(second)) == 1
+            live.sendall(body[len(body) // 2 :])
+            assert live.recv(65_536).startswith(b"HTTP/1.1 200")
+        assert [one["Key"] for one in second.client("s3").list_objects_v2(Bucket="uploads")["Contents"]] == ["live"]
+        assert spooled(first) == []
 
 
 @contextmanager

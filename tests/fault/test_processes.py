@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from benchmarks.servers import Server, free_port
+from benchmarks.servers import Server, free_port, serving
 
 from tests.fault import live
+from tests.fault.test_concurrency import MB, half_sent, spooled
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +53,20 @@ def test_a_second_server_on_the_same_folder_is_refused(server: Server) -> None:
     assert other.returncode != 0
     assert "in use by another OpenTrail server" in other.stderr + other.stdout
     assert "Traceback" not in other.stderr
+
+
+def test_half_a_body_goes_with_the_killed_server(tmp_path: Path) -> None:
+    """Before a client can see that the server is back."""
+    with serving(tmp_path / "data") as server:
+        server.client("s3").create_bucket(Bucket="uploads")
+        with half_sent(server, "uploads", "lost", bytes(4 * MB)):
+            server.kill("all")
+            server.wait()
+        assert len(spooled(server)) == 1
+        server.start()
+        assert spooled(server) == []
+        assert server.stop() == 0
+    assert list((tmp_path / "data" / "objects" / "spool").iterdir()) == []
 
 
 def test_many_calls_that_make_calls_do_not_use_up_the_threads(server: Server) -> None:

@@ -71,7 +71,7 @@ async def _make(
         call.standing = Standing(await gateway.epoch(inner=True), None, credentials)
         value = contract_of(service, operation).from_value(dict(input))
         if found.operations[operation].streams_in:
-            spooled = tools.blobs / "spool" / tools.ids.hex(32)
+            spooled = gateway.spool.file()
             upload = await gateway.run(partial(spool, spooled, body), inner=True)
             setattr(value, contract_of(service, operation).streamed, upload)
         call.set_input(value)

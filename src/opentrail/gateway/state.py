@@ -13,6 +13,7 @@ from opentrail.calls.operation import Service
 from opentrail.calls.tools import Tools
 from opentrail.gateway.body import Memory
 from opentrail.gateway.resolve import Routes
+from opentrail.gateway.spool import Spool
 from opentrail.gateway.strangers import Strangers
 from opentrail.kernel import telemetry
 from opentrail.store.database import Database
@@ -106,6 +107,7 @@ class Gateway:
     routes: Routes
     tools: Tools
     database: Database
+    spool: Spool
     lane: Lane
     space: Space
     lags: Callable[[], Mapping[str, int]]

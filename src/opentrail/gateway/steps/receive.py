@@ -47,7 +47,7 @@ async def receive(gateway: Gateway, call: Call, source: Source, outcome: Outcome
     chunks = None
     if claim.payload in sigv4.STREAMING:
         chunks = _Chunks(ChunkReader(claim, call.standing.credentials.secret, length))
-    file = gateway.tools.blobs / "spool" / gateway.tools.ids.hex(32)
+    file = gateway.spool.file()
     call.spooled = file
     try:
         upload = await source.spool(file, gateway.tools.settings.max_object, chunks)

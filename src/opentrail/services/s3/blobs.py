@@ -27,9 +27,6 @@ ORPHAN_SECONDS = 86400
 """How old a blob without a row must be before it is taken for the leftover of a call that failed."""
 
 _DIGITS = 32
-SPOOL = "spool"
-"""The folder beside the blobs in which request bodies are gathered."""
-
 _FANS = [f"{i:02x}" for i in range(256)]
 _ID = re.compile(r"\A[0-9a-f]{32}\Z")
 _SLICE = 500
@@ -149,7 +146,7 @@ Turn = Callable[[Callable[[Tx], None]], None]
 def sweep(folder: Path, read: Snapshots, turn: Turn, now: float) -> Swept:
     """Unlinks what no row has referred to for long enough. May be interrupted anywhere and run again."""
     garbage = _sweep_garbage(folder, read, turn, now)
-    return Swept(garbage, sum(_sweep_fan(folder, fan, read, now) for fan in _FANS) + _sweep_spool(folder, now))
+    return Swept(garbage, sum(_sweep_fan(folder, fan, read, now) for fan in _FANS))
 
 
 def _sweep_garbage(folder: Path, read: Snapshots, turn: Turn, now: float) -> int:
@@ -183,14 +180,6 @@ def _sweep_fan(folder: Path, fan: str, read: Snapshots, now: float) -> int:
     for entry in orphans:
         Path(entry.path).unlink(missing_ok=True)
     return len(orphans)
-
-
-def _sweep_spool(folder: Path, now: float) -> int:
-    """Bodies whose process ended before they became blobs."""
-    left = [entry for entry in _entries(folder / SPOOL) if now - entry.stat().st_ctime >= ORPHAN_SECONDS]
-    for entry in left:
-        Path(entry.path).unlink(missing_ok=True)
-    return len(left)
 
 
 def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:

@@ -138,9 +138,13 @@ class Server:
             with self.database.read() as snapshot:
                 return operation.read(snapshot, call, input)
         assert operation.apply is not None, "an operation reads or applies"
-        plan = operation.prepare(call, input)
-        with self.database.write() as tx:
-            return operation.apply(tx, call, plan)
+        try:
+            plan = operation.prepare(call, input)
+            with self.database.write() as tx:
+                return operation.apply(tx, call, plan)
+        finally:
+            if isinstance(values.get("Body"), bytes):
+                input.Body.file.unlink(missing_ok=True)
 
     def body(self, output: Mapping[str, Any]) -> bytes:
         """The bytes of a streamed answer."""

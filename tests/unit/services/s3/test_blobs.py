@@ -145,14 +145,6 @@ def test_garbage_goes_after_an_hour_and_survives_an_interrupted_sweep(s3: Server
     assert s3.body(s3.do("GetObject", Bucket=bucket, Key="k")) == b"2"
 
 
-def test_bodies_that_never_became_blobs_are_swept_after_a_day(s3: Server) -> None:
-    s3.spooled(b"left")
-    assert s3.sweep() == (0, 0)
-    s3.clock.time += DAY + 5
-    assert s3.sweep() == (0, 1)
-    assert s3.files() == set()
-
-
 def test_links_fall_back_to_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, copy = "a" * 32, "b" * 32
     (tmp_path / "spooled").write_bytes(b"bytes")
