@@ -190,17 +190,13 @@ def make_gateway(parts: Parts) -> Gateway:
     services = offered(settings)
     calls = InnerCalls()
 
-    def counted(calls: int, position: int) -> None:
-        telemetry.lane_batches.inc()
-        telemetry.journal_position.set(position)
-
     gateway = Gateway(
         services={service.name: service for service in services},
         routes=Routes(services, fhir=next(service.name for service in services if service.fhir)),
         tools=make_tools(parts, calls),
         database=parts.main,
         spool=Spool(parts.blobs / "spool", parts.ids),
-        lane=Lane(parts.main.writer(), Appender().append, counted),
+        lane=Lane(parts.main.writer(), Appender().append, telemetry.count_batch),
         space=Space(settings.folder, settings.min_free_mb),
         lags=lambda: lags(parts),
         troubles=lambda: troubles(parts),

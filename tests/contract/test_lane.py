@@ -48,6 +48,32 @@ async def test_records_get_dense_positions_in_commit_order_and_a_running_hash(ma
     assert (top.position, top.root) == (300, root)
 
 
+async def test_views_are_renewed_for_changes_and_not_for_records_alone(main_database: Database) -> None:
+    lane = Lane(main_database.writer(), Appender().append)
+    await lane.submit(written("read"))
+    assert lane.changes == 0
+    await asyncio.gather(lane.submit(written("read")), lane.submit(Ticket(lambda tx: [fresh("changed")], (), 9)))
+    assert lane.changes == 1
+    await lane.submit(written("read"))
+    assert lane.changes == 1
+    lane.stop()
+
+
+@pytest.mark.parametrize("together", [1, 2, 40])
+async def test_calls_that_come_together_are_one_batch_also_after_lone_ones(main_database: Database, together: int) -> None:
+    batches: list[int] = []
+    lane = Lane(main_database.writer(), Appender().append, batches.append)
+    for _ in range(3):
+        await lane.submit(written("lone"))
+    assert batches == [1, 2, 3]
+    before = len(batches)
+    for _ in range(3):
+        await asyncio.gather(*(lane.submit(written("together")) for _ in range(together)))
+    assert len(batches) - before <= 4  # the first that comes after a lone one is taken at once
+    assert batches[-1] == 3 + 3 * together
+    lane.stop()
+
+
 async def test_a_call_that_undoes_leaves_only_its_record(main_database: Database) -> None:
     def fails(tx: LaneTx) -> Sequence[Fresh]:
         tx.run(EPOCHS, id=7, value=1)

@@ -300,7 +300,7 @@ class Connection(asyncio.Protocol):
         lines = [_STATUS.get(answer.status) or f"HTTP/1.1 {answer.status} \r\n", self.edge.headers]
         measured = answer.status in (204, 304)
         for name, value in answer.headers:
-            if _UNSENDABLE.search(value) or _UNSENDABLE.search(name):
+            if not (value.isprintable() and name.isprintable()):
                 name, value = _UNSENDABLE.sub(" ", name), _UNSENDABLE.sub(" ", value)
             measured = measured or name == "content-length"
             lines += (name, ": ", value, "\r\n")

@@ -78,14 +78,14 @@ class Glance:
     def one(self, statement: Sql, /, **values: Value) -> Row | None:
         """See Snapshot."""
         if statement.settled:
-            return self.settled(("one", statement, *values.items()), lambda _: self._kept.one(self._lane.commits, statement, values))
-        return self._kept.one(self._lane.commits, statement, values)
+            return self.settled(("one", statement, *values.items()), lambda _: self._kept.one(self._lane.changes, statement, values))
+        return self._kept.one(self._lane.changes, statement, values)
 
     def all(self, statement: Sql, /, **values: Value) -> list[Row]:
         """See Snapshot."""
         if statement.settled:
-            return self.settled(("all", statement, *values.items()), lambda _: self._kept.all(self._lane.commits, statement, values))
-        return self._kept.all(self._lane.commits, statement, values)
+            return self.settled(("all", statement, *values.items()), lambda _: self._kept.all(self._lane.changes, statement, values))
+        return self._kept.all(self._lane.changes, statement, values)
 
     def settled(self, key: Hashable, make: Callable[[Snapshot], T]) -> T:
         """See Snapshot."""

@@ -14,7 +14,7 @@ from itertools import accumulate
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 registry = CollectorRegistry()
@@ -22,8 +22,6 @@ registry = CollectorRegistry()
 calls_unrecorded = Counter(
     "opentrail_calls_unrecorded", "Requests for which CloudTrail writes no record, by reason.", ("reason",), registry=registry
 )
-journal_position = Gauge("opentrail_journal_position", "Newest position of the journal.", registry=registry)
-lane_batches = Counter("opentrail_lane_batches", "Transactions that the lane committed.", registry=registry)
 lane_waiting = Gauge("opentrail_lane_waiting", "Calls that wait for the lane.", registry=registry)
 follower_lag = Gauge("opentrail_follower_lag", "Records that a follower has yet to take.", ("follower",), registry=registry)
 wal_bytes = Gauge("opentrail_wal_bytes", "Size of the write-ahead log of SQLite's main database.", registry=registry)
@@ -65,9 +63,25 @@ class _Calls(Collector):
         yield seconds
 
 
-calls = _Calls()
+class _Batches(Collector):
+    """Counts of what the lane committed, and where the journal stands; plain numbers for the same reason."""
+
+    def __init__(self) -> None:
+        self.committed = self.position = 0
+
+    def count(self, position: int) -> None:
+        self.committed += 1
+        self.position = position
+
+    def collect(self) -> Iterator[Metric]:
+        yield CounterMetricFamily("opentrail_lane_batches", "Transactions that the lane committed.", self.committed)
+        yield GaugeMetricFamily("opentrail_journal_position", "Newest position of the journal.", self.position)
+
+
+calls, batches = _Calls(), _Batches()
 registry.register(calls)
-count_call = calls.count
+registry.register(batches)
+count_call, count_batch = calls.count, batches.count
 """Counts one answered call: service, operation, HTTP status, seconds."""
 
 

@@ -97,7 +97,7 @@ class Turn:
 class Lane:
     """Starts its thread at once. `submit` belongs to the event loop on which the lane was made; the rest to any thread."""
 
-    def __init__(self, writer: Writer, append: Append, on_batch: Callable[[int, int], None] = lambda calls, position: None) -> None:
+    def __init__(self, writer: Writer, append: Append, on_batch: Callable[[int], None] = lambda position: None) -> None:
         self._writer = writer
         self._append = append
         self._on_batch = on_batch
@@ -108,12 +108,14 @@ class Lane:
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._gathering = False
         self._seen = 0
+        self._last = 0
         self._until = 0.0
         self._stopping = False
         self.failure = ""
         """Why nothing is written any more; empty while all is well."""
-        self.commits = 0
-        """Moves with every commit, before its answers are released: a view opened before is no longer the newest."""
+        self.changes = 0
+        """Moves with every commit that may have changed more than the journal, before its answers are released: a view opened before
+        is no longer the newest."""
         self.epoch = 0
         """Moves with every commit that changed rights: what was cached before is no longer true."""
         self._thread = threading.Thread(target=self._run, name="lane", daemon=True)
@@ -143,8 +145,12 @@ class Lane:
         return ticket.done
 
     def _gather(self) -> None:
-        """Lets the loop go on to what else is ready, and look again; see _gathered."""
+        """Lets the loop go on to what else is ready, and look again; see _gathered. A call that comes after a lone one is taken for
+        alone, too: nothing is gathered before a second one waits."""
         self._gathering = True
+        if self._last == len(self._waiting) == 1:
+            self._wake.put(None)
+            return
         self._seen, self._until = len(self._waiting), self._loop.time() + GATHER
         self._loop.call_soon(self._gathered)
 
@@ -171,7 +177,7 @@ class Lane:
             return False
         turn.grant()
         changed = turn.wait(TURN_LIMIT)
-        self.commits += 1
+        self.changes += 1
         self.epoch += changed
         return True
 
@@ -232,6 +238,7 @@ class Lane:
                 ticket.state = State.TAKEN
                 size += ticket.size
                 batch.append(ticket)
+        self._last = len(batch)
         return batch
 
     def _rest(self, lent: bool) -> None:
@@ -315,9 +322,9 @@ class Lane:
             calls.append((records, later))
         position = self._append(writer.tx, calls)
         writer.commit()
-        self.commits += 1
+        self.changes += tx is not None
         self.epoch = epoch
-        self._on_batch(len(batch), position)
+        self._on_batch(position)
 
     def _unknown(self) -> Unavailable:
         return Unavailable("The outcome of this call is unknown: the journal failed while it was written ({reason}).", reason=self.failure)

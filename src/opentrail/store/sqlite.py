@@ -176,7 +176,7 @@ class SqliteView(_Statements):
 
 
 class KeptView:
-    """A view that stays open from one read to the next while `mark` (the lane's commits) is the same: opening and closing one costs
+    """A view that stays open from one read to the next while `mark` (the lane's changes) is the same: opening and closing one costs
     more than a read by key. For any thread. The writer lets it go whenever it copies the log, which waits for views."""
 
     def __init__(self, database: SqliteDatabase) -> None:
@@ -285,7 +285,7 @@ class SqliteWriter:
             self.tx._execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._durable = durable
         self.tx._arm()
-        self.tx._execute("BEGIN IMMEDIATE")
+        self.tx._execute("BEGIN IMMEDIATE" if writes else "BEGIN")  # what only appends locks with its first statement
 
     def enter(self) -> LaneTx:
         self.tx.start()

@@ -21,13 +21,13 @@ class World:
     """A table, and a lane that only counts."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        self.database, self.lane = database, SimpleNamespace(commits=0, epoch=0)
+        self.database, self.lane = database, SimpleNamespace(changes=0, epoch=0)
         self.glance = Glance(database, self.lane, Cached())  # type: ignore[arg-type]  # only these two are read
 
     def commit(self, settled: bool = False) -> None:
         with self.database.write() as tx:
             tx.run(ADD, name="n")
-        self.lane.commits += 1
+        self.lane.changes += 1
         self.lane.epoch += settled
 
 
