@@ -13,7 +13,7 @@ from opentrail.store.sqlite_errors import reason
 BUSY_MS = 5000
 """How long a connection waits for another one's lock."""
 
-_COPY_EVERY = 500
+_COPY_EVERY = 1000
 """Frames by which the write-ahead log grows between two copies into the file: each copy stalls the calls for some milliseconds."""
 
 _LOOK_EVERY = 16

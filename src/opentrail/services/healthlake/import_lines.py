@@ -12,7 +12,6 @@ from opentrail.services.healthlake import packages, requests
 from opentrail.services.healthlake.drafts import Draft, draft
 from opentrail.services.healthlake.engine import compartments, definitions, ndjson, values
 from opentrail.services.healthlake.engine.issues import FhirError, content, operation_outcome, refuse
-from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.engine.validation import Level
 from opentrail.services.healthlake.engine.validation.profiles import Profiles
 
@@ -22,7 +21,8 @@ TOO_LONG = "A resource has at most {} bytes."
 
 
 class Ready(NamedTuple):
-    """A resource that may be stored. Its JSON is `head`, the server's own members of meta, `tail`; `size` is its line's."""
+    """A resource that may be stored. Its JSON is `head`, the server's own members of meta, `tail`; `rows` are `IndexRows.lists`, `size`
+    is its line's."""
 
     line: int
     type: str
@@ -73,12 +73,7 @@ def _line(level: Level, profiles: Profiles, number: int, text: bytes) -> Ready |
     except ServiceError as error:
         return refused(number, error.status, "structure", "{}", error.for_caller())
     patients = compartments.patients(kind, id, made.rows)
-    return Ready(number, kind, id, *_json(made, id), rows_of(made.rows), made.flagged, patients, len(text))
-
-
-def rows_of(rows: IndexRows) -> tuple[list[Any], ...]:
-    """The rows as they travel between processes: one list a table, in the order of `IndexRows.by_table`."""
-    return tuple(found for _, found in rows.by_table())
+    return Ready(number, kind, id, *_json(made, id), made.rows.lists, made.flagged, patients, len(text))
 
 
 _OWN_META = ("versionId", "lastUpdated")

@@ -4,18 +4,22 @@ import copy
 import gzip
 import os
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from opentrail.services.healthlake.engine import definitions
 from opentrail.services.healthlake.engine.issues import Issue, operation_outcome
 from opentrail.services.healthlake.engine.search.rows import index_rows, lenient_rows
 from opentrail.services.healthlake.engine.validation import rules, validate
-from opentrail.services.healthlake.engine.validation.checks import KEYS
+from opentrail.services.healthlake.engine.validation.checks import KEYS, period_in_order
 from opentrail.services.healthlake.engine.validation.flags import URL, flagged
+from opentrail.services.healthlake.engine.values import date_interval
 
 Json = dict[str, Any]
 Edit = Callable[[Json], object]
@@ -263,3 +267,22 @@ def test_official_examples_validate_and_index() -> None:
 def test_every_type_has_a_schema_and_refuses_an_unknown_element() -> None:
     for kind in definitions.resource_types()[::12]:
         assert any("canary" in issue.wire_text() for issue in validate({"resourceType": kind, "canary": 1}))
+
+
+_DAYS = st.dates(min_value=date(1, 1, 1)).map(date.isoformat)
+_TIMES = st.builds(
+    lambda day, clock, fraction, zone: f"{day}T{clock}{fraction}{zone}",
+    _DAYS,
+    st.times().map(lambda found: found.isoformat()[:8]),
+    st.sampled_from(["", ".5", ".123", ".999999"]),
+    st.sampled_from(["Z", "+02:00", "-05:30", "+14:59", "+15:00"]),
+)
+_MOMENTS = st.one_of(_TIMES, _DAYS, _DAYS.map(lambda day: day[:7]), _DAYS.map(lambda day: day[:4]), st.sampled_from(["2020-13-01", "x"]))
+
+
+@given(_MOMENTS, _MOMENTS)
+@example("2020-01-01T00:00:00+02:00", "2020-01-01T00:00:00-05:30")
+@example("2020-02-30", "2020-02-01")
+def test_a_period_is_in_order_as_its_ends_cover_time(start: str, end: str) -> None:
+    first, last = date_interval(start), date_interval(end)
+    assert period_in_order({"start": start, "end": end}) is (first is None or last is None or first[0] <= last[1])

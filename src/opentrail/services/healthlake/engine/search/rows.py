@@ -20,6 +20,7 @@ from opentrail.services.healthlake.engine.search import emit, paths
 Json = dict[str, Any]
 Malformed = (AttributeError, TypeError, KeyError, ValueError, IndexError, OverflowError)
 HUGE = 1e300
+TABLES = ("token", "reference", "string", "date", "quantity", "uri", "composite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +40,19 @@ class IndexRows:
     uri: list[tuple[int, str]] = field(default_factory=list)
     composite: list[tuple[int, str, int, str, int, float, float, float, float]] = field(default_factory=list)
 
+    @property
+    def lists(self) -> tuple[list[Any], ...]:
+        """The rows of each table, in the order of TABLES."""
+        return self.token, self.reference, self.string, self.date, self.quantity, self.uri, self.composite
+
     def by_table(self) -> Iterator[tuple[str, list[Any]]]:
         """(table name, rows) of each table."""
-        for table in ("token", "reference", "string", "date", "quantity", "uri", "composite"):
-            yield table, getattr(self, table)
+        return zip(TABLES, self.lists, strict=True)
 
     @property
     def count(self) -> int:
         """How many rows there are in all."""
-        return sum(len(rows) for _, rows in self.by_table())
+        return sum(map(len, self.lists))
 
 
 def _token(value: object) -> str:
@@ -206,11 +211,10 @@ def _distinct(rows: list[Any]) -> list[Any]:
 
 
 def _extract(resource: Json, lenient: bool, fail: Callable[[str], None]) -> IndexRows:
-    lists: list[list[Any]] = [[] for _ in range(7)]
+    lists: list[list[Any]] = [[] for _ in TABLES]
     extractor(resource["resourceType"], lenient)(resource, *(rows.append for rows in lists), fail)
-    token, reference, string, date, quantity, uri, composite = lists
-    reference = [row for row in reference if row[1]]
-    return IndexRows(*(_distinct(rows) for rows in (token, reference, string, date, quantity, uri, composite)))
+    lists[1] = [row for row in lists[1] if row[1]]  # references that say what they point to
+    return IndexRows(*map(_distinct, lists))
 
 
 def index_rows(resource: Json) -> IndexRows:
