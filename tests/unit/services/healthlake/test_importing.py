@@ -106,6 +106,21 @@ def test_a_file_that_changes_fails_the_job_with_its_reason(world: World) -> None
     assert json.loads(job.report)["TotalNumberOfResourcesImported"] == 20
 
 
+def test_files_without_lines_and_files_that_are_not_read_stand_between_others(world: World) -> None:
+    world.shelf.objects = {
+        "in/a.ndjson": b"", "in/b.txt": b"text", "in/c.ndjson": patient(1), "in/d.ndjson": b"\n\n", "in/e.ndjson": patient(2),
+        "in/f.txt": b"text", "in/g.ndjson": b"",
+    }  # fmt: skip
+    world.submit(IMPORT)
+    job = world.run()
+    assert world.told == {"Patient/p1": 1, "Patient/p2": 1}
+    written = {name: [line["lineId"] for line in lines] for name, lines in world.written(IMPORT).items()}
+    assert written == {"SUCCESS/c.ndjson": [1], "SUCCESS/e.ndjson": [1]}
+    refused = [key for key in world.shelf.objects if "/FAILURE/" in key]
+    assert [key.rpartition("/")[2] for key in refused] == ["b.txt", "f.txt"]
+    assert json.loads(job.report)["TotalNumberOfScannedFiles"] == 7
+
+
 def test_a_right_that_is_lost_fails_the_job(world: World) -> None:
     fill(world)
     world.submit(IMPORT)
