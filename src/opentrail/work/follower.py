@@ -17,6 +17,7 @@ Entries = Sequence[Entry]
 Gather = Callable[[Snapshot, Entries], tuple[int, Any]]
 Prepare = Callable[[Any], Any]
 Take = Callable[[Tx, Any], None]
+Skip = Callable[[Snapshot, int], int]
 
 
 def all_of_them(snapshot: Snapshot, entries: Entries) -> tuple[int, Entries]:
@@ -29,10 +30,16 @@ def as_gathered(gathered: Any) -> Any:
     return gathered
 
 
+def nothing_skipped(snapshot: Snapshot, position: int) -> int:
+    """The `skip` of followers whom every entry concerns."""
+    return position
+
+
 @dataclass(frozen=True, slots=True)
 class Follower:
     """What a follower does with a batch of entries, which is never empty and whose positions are dense.
 
+    `skip` says up to which position no entry behind the given one concerns the follower: these are not even read.
     `gather` reads, in the view in which the entries were read, what else is needed of the journal's database; it says how many
     of the entries the batch takes (at least one) and what `prepare` gets: by default the entries.
     `prepare` computes outside of any transaction, writes nothing and may be thrown away. `take` writes what came of it, in
@@ -43,6 +50,7 @@ class Follower:
     take: Take
     prepare: Prepare = as_gathered
     gather: Gather = all_of_them
+    skip: Skip = nothing_skipped
     every: float = 0.1
     """Seconds between two looks at the journal when there is nothing more to take."""
     most_entries: int = 5_000
@@ -64,10 +72,14 @@ class Following:
         follower = self._follower
         origin = lease.position()
         with self._main.read() as snapshot:
-            entries, full = batch(snapshot, origin, follower.most_entries, follower.most_bytes)
-            if not entries:
-                return False
-            taken, gathered = follower.gather(snapshot, entries)
+            start = follower.skip(snapshot, origin)
+            entries, full = batch(snapshot, start, follower.most_entries, follower.most_bytes)
+            taken, gathered = follower.gather(snapshot, entries) if entries else (0, None)
+        if not entries:
+            if start > origin:
+                with lease.write() as tx:
+                    lease.move(tx, origin, start)
+            return False
         prepared = follower.prepare(gathered)
         with lease.write() as tx:
             follower.take(tx, prepared)

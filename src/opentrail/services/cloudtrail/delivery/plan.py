@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from opentrail.journal.read import Entry
+from opentrail.journal.read import Entry, head
 from opentrail.kernel.ambient import Clock
 from opentrail.record.schema import view
 from opentrail.services.cloudtrail.delivery import files, store
@@ -16,7 +16,7 @@ from opentrail.services.cloudtrail.delivery.trails import Segments, Span, Trails
 from opentrail.services.cloudtrail.digests import chains
 from opentrail.services.cloudtrail.digests.chains import Change
 from opentrail.store.database import Database
-from opentrail.store.sql import Tx
+from opentrail.store.sql import Snapshot, Tx
 from opentrail.work.follower import Follower
 
 NAME = "delivery"
@@ -126,6 +126,12 @@ class Planning:
         self._clock = clock
         self._trails = Trails()
 
+    def skip(self, snapshot: Snapshot, position: int) -> int:
+        """The last position before one that a trail wants, or at which one begins or ends."""
+        self._trails.refresh(snapshot)
+        logging, until = self._trails.at(position)
+        return position if logging else max(position, min(until - 1, head(snapshot).position))
+
     def prepare(self, entries: Sequence[Entry]) -> Plan:
         """Computes a batch's files."""
         with self._main.read() as snapshot:
@@ -145,6 +151,7 @@ def follower(main: Database, installation: str, clock: Clock, flush_interval: fl
     return Follower(
         NAME,
         take=planning.take,
+        skip=planning.skip,
         prepare=planning.prepare,
         every=flush_interval * 0.9,
         most_entries=_BATCH_ENTRIES,

@@ -19,7 +19,7 @@ from opentrail.work.follower import Follower
 NAME = store.NAME
 """The follower's name."""
 
-MOST = 2_000
+MOST = 4_000
 """Entries of one batch: a transaction of some ten milliseconds."""
 
 
