@@ -1,11 +1,12 @@
-"""A server whose pipeline has neither record nor journal, as the peer of `benchmarks.recording`. Nothing else puts one together.
+"""A server without a journal, or without record and journal, as the peers of `benchmarks.recording`. Nothing else puts one together.
 
-python -m benchmarks.unrecorded FOLDER PORT
+python -m benchmarks.unrecorded null|nothing FOLDER PORT
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 from unittest.mock import patch
 
@@ -22,10 +23,18 @@ def unrecorded(gateway: Any, call: Any, outcome: Any) -> list[Any]:
     return []
 
 
-def main(folder: str, port: str) -> int:
+class NullJournal:
+    """Takes every record and writes none."""
+
+    def append(self, tx: Any, calls: Iterable[Any]) -> int:
+        return 0
+
+
+def main(peer: str, folder: str, port: str) -> int:
+    """Serves until SIGTERM. `null`: records are made, and no journal and no follower has them; `nothing`: none is made."""
     settings = Settings(data_dir=folder, listen=f"127.0.0.1:{port}", account=(ACCOUNT,))
     start.prepare(settings, lambda text: None)
-    with patch.object(recording, "conclude", unrecorded):
+    with patch.object(app, "Appender", NullJournal) if peer == "null" else patch.object(recording, "conclude", unrecorded):
         return app.serve_web(settings)
 
 

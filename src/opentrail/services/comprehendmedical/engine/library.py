@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from opentrail.services.comprehendmedical.engine import attach, clusters, context, gazetteer, grammar, model, network, threads
+from threadpoolctl import threadpool_limits
+
+from opentrail.services.comprehendmedical.engine import attach, clusters, context, gazetteer, grammar, model, network
 from opentrail.services.comprehendmedical.engine.context import Cues
 from opentrail.services.comprehendmedical.engine.gazetteer import Gazetteer
 from opentrail.services.comprehendmedical.engine.grammar import Grammar
@@ -61,7 +63,7 @@ class Library:
 
 def load(folder: Path = DATA) -> Library:
     """Load the detecting part from a folder with the files of the package's own `data`; the process then multiplies with one thread."""
-    threads.one()
+    threadpool_limits(1, user_api="blas")  # the network's multiplications are small: OpenBLAS would let every core spin for the next
     rules, values = grammar.load(folder / "grammar.json")
     settings = json.loads((folder / "calibration.json").read_text(encoding="utf-8"))
     points = {kind: tuple((float(raw), float(right)) for raw, right in listed) for kind, listed in settings["points"].items()}

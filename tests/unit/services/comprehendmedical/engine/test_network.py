@@ -6,10 +6,11 @@ import json
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
-from opentrail.services.comprehendmedical.engine import network, threads
+from opentrail.services.comprehendmedical.engine import network
 from opentrail.services.comprehendmedical.engine.decode import batch_of
-from opentrail.services.comprehendmedical.engine.library import Library
+from opentrail.services.comprehendmedical.engine.library import Library, load
 from opentrail.services.comprehendmedical.engine.network import Network, Vectors, grams
 from opentrail.services.comprehendmedical.engine.terms import joined
 
@@ -109,6 +110,8 @@ def test_the_packaged_network_knows_the_labels_of_the_clinical_head(loaded: Libr
     assert loaded.network.labels == loaded.model.heads["clinical"].labels
 
 
-def test_numpy_multiplies_with_one_thread_where_it_can_be_told() -> None:
-    built = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]  # type: ignore[index]
-    assert threads.one() is ("openblas" in built)
+def test_a_process_that_loads_the_engine_multiplies_with_one_thread() -> None:
+    """The network's multiplications are small: with more threads every core would spin for the next one, at ten times the CPU."""
+    threadpool_limits(2, user_api="blas")
+    load()
+    assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {1}
