@@ -116,4 +116,5 @@ POLICY = (
 )
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]) if len(sys.argv) > 1 else 1_000.0)
+    with load.stolen():
+        main(float(sys.argv[1]) if len(sys.argv) > 1 else 1_000.0)

@@ -34,4 +34,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with load.stolen():
+        main()

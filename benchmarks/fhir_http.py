@@ -99,4 +99,5 @@ def only_store(server: servers.Server) -> str:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)
+    with load.stolen():
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 10_000)

@@ -244,4 +244,5 @@ if __name__ == "__main__":
     parser.add_argument("--again", type=int, default=0)
     parser.add_argument("--postgres", action="store_true")
     given = parser.parse_args()
-    main(given.resources, given.again, given.postgres)
+    with load.stolen():
+        main(given.resources, given.again, given.postgres)
