@@ -11,9 +11,9 @@ from opentrail.identity.bootstrap import WrongMasterKey, ensure_accounts, profil
 from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
-from opentrail.store.database import Broken
+from opentrail.store.database import Broken, Full
 from opentrail.store.databases import NAMES, open_database
-from opentrail.store.folder import FolderRefused, claim
+from opentrail.store.folder import FolderRefused, Space, claim
 from opentrail.store.revision import is_current
 from opentrail.store.sqlite import FIXED, SqliteDatabase
 
@@ -37,11 +37,20 @@ def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
         prepare(settings, say)
         say(f"OpenTrail starts on {settings.url} ...")
         return supervisor.run(settings, ROLES[role], lambda: say(welcome(settings)), lock.fileno())
-    except (FolderRefused, supervisor.StartFailed, Broken, WrongMasterKey, PermissionError, ValueError) as error:
-        raise Refused(str(error)) from error
+    except (FolderRefused, supervisor.StartFailed, Broken, Full, WrongMasterKey, OSError, ValueError) as error:
+        raise Refused(_why(settings, error)) from error
     finally:
         if "lock" in locals():
             lock.close()
+
+
+def _why(settings: Settings, error: Exception) -> str:
+    """Why the server does not start. Without room every part fails in a way of its own: then that is said first."""
+    try:
+        full = Space(settings.folder, settings.min_free_mb).refuses(False, SystemClock().monotonic())
+    except OSError:
+        full = ""
+    return f"{full} where {settings.folder} lies; make room and start again: {error}" if full else str(error)
 
 
 def prepare(settings: Settings, say: Callable[[str], None]) -> None:

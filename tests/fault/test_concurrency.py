@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,11 +18,11 @@ from benchmarks.servers import ACCOUNT, OTHER, REGION, Server, serving
 from botocore.credentials import Credentials
 
 from tests.fault.judge import World
-from tests.fault.load import CLOUDTRAIL, Asked, Client, Told, cloudtrail, patient, put_object, signed, user
+from tests.fault.load import CLOUDTRAIL, Asked, Client, Told, cloudtrail, patient, signed, user
+from tests.fault.uploads import MB, half_sent, head, spooled
 from tests.threads import together
 
 PAIRS = 1_000
-MB = 1024 * 1024
 EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 """The hash of no bytes."""
 
@@ -232,28 +232,3 @@ def test_the_journal_is_whole_after_all_this(server: Server) -> None:
     records = world.records(0)
     assert [record.position for record in records] == list(range(1, len(records) + 1))
     assert len({record.json["eventID"] for record in records}) == len(records)
-
-
-@contextmanager
-def half_sent(server: Server, bucket: str, key: str, body: bytes) -> Iterator[socket.socket]:
-    """A connection over which half of an object has come in."""
-    request = signed(put_object(bucket, key, body), key, server.url, server.credentials)
-    before, until = spooled(server), time.monotonic() + 30
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(head(server, "PUT", f"/{bucket}/{key}", {**dict(request.headers.items()), "content-length": str(len(body))}))
-        connection.sendall(body[: len(body) // 2])
-        while spooled(server) == before:
-            assert time.monotonic() < until, "the upload never began"
-            time.sleep(0.02)
-        yield connection
-
-
-def spooled(server: Server) -> list[Path]:
-    """The files of bodies that come in to any server of the folder."""
-    return sorted((server.folder / "objects" / "spool").glob("*/*"))
-
-
-def head(server: Server, method: str, path: str, headers: dict[str, str]) -> bytes:
-    """The head of a raw HTTP request."""
-    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"{method} {path} HTTP/1.1\r\nhost: 127.0.0.1:{server.port}\r\n{lines}\r\n".encode()

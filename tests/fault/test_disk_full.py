@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.servers import Server, serving
+from benchmarks.servers import Server, free_port, serving
 
 from opentrail.journal.verify import verify
 from tests.fault import disks
@@ -58,6 +58,24 @@ def test_a_disk_filled_at_once_loses_no_answered_call(small_disk: Path) -> None:
             assert verify(view).why == ""
         world.judge(told)
         world.check_log_files()
+        assert server.stop() == 0
+
+
+def test_a_start_on_a_full_disk_says_so_and_harms_nothing(small_disk: Path) -> None:
+    with serving(small_disk / "data", environment={"OPENTRAIL_MIN_FREE_MB": "2"}) as server:
+        assert status(server, "write") == 200
+        server.kill("all")
+        server.wait(30)
+        filler = disks.fill(small_disk, 0)
+        refused = server.run("serve", "--listen", f"127.0.0.1:{free_port()}")
+        assert refused.returncode == 1
+        assert "Traceback" not in refused.stdout + refused.stderr
+        assert f"the disk is almost full (0 MB free) where {server.folder} lies; make room and start again" in refused.stderr
+        filler.unlink()
+        server.start()
+        with server.snapshot() as view:
+            assert verify(view).why == ""
+        assert status(server, "write") == 200
         assert server.stop() == 0
 
 

@@ -17,7 +17,8 @@ from opentrail.journal.verify import verify
 from opentrail.store.postgres import arguments
 from tests.fault.judge import World
 from tests.fault.load import Load
-from tests.fault.test_concurrency import MB, half_sent, revoke_then_call, spooled
+from tests.fault.test_concurrency import revoke_then_call
+from tests.fault.uploads import MB, half_sent, spooled
 
 QUICK = ("--flush-interval", "1s", "--digest-interval", "3s")
 _names = itertools.count(1)

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.servers import Server, free_port, serving
 
 from tests.fault import live
-from tests.fault.test_concurrency import MB, half_sent, spooled
+from tests.fault.uploads import MB, half_sent, spooled
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The command line: `opentrail serve | env | lookup | verify | redact | vocab | demo`. One file a command, no logic."""
+"""The command line: `opentrail serve | env | profiles | lookup | report | verify | redact | vocab | demo`. One file a command, no logic."""
 
 from __future__ import annotations
 
