@@ -67,6 +67,8 @@ BODIES = {
     "an unknown element": b'{"resourceType":"Patient","id":"a","nmae":[]}',
     "an impossible date": b'{"resourceType":"Patient","id":"a","birthDate":"2020-02-31"}',
     "a code outside its binding": b'{"resourceType":"Patient","id":"a","gender":"M"}',
+    "a key twice": b'{"resourceType":"Patient","id":"a","gender":"male","gender":"female"}',
+    "a key twice far inside": b'{"resourceType":"Patient","id":"a","link":[{"other":{"reference":"Patient/p1","\\u0072eference":"Patient/p2"}}]}',
     "trailing text": b'{"resourceType":"Patient","id":"a"} x',
 }
 
@@ -93,6 +95,11 @@ def test_malformed_bodies(story: Story, ward: str, method: str, path: str, heade
         answer = send(story, ward, method, path, body, headers)
         assert 400 <= answer.status < 500, (what, answer.status, answer.data)
         outcome(answer)
+
+
+def test_a_key_that_stands_twice_is_named_to_the_caller(story: Story, ward: str) -> None:
+    found = outcome(send(story, ward, "POST", "Patient", BODIES["a key twice far inside"]))
+    assert found["issue"][0]["diagnostics"] == "The key reference stands twice in one object."
 
 
 @pytest.mark.parametrize("what", [what for what in BODIES if what.startswith(("an element", "an unknown", "an impossible", "a code"))])

@@ -17,6 +17,7 @@ import msgspec
 from opentrail.identity import patterns
 from opentrail.identity.conditions import BadCondition, Test, compile_conditions, known
 from opentrail.identity.patterns import Bound
+from opentrail.kernel.repeated import repeated_key
 
 Kind = Literal["identity", "resource", "trust", "session"]
 VERSIONS = ("2012-10-17", "2008-10-17")
@@ -97,9 +98,13 @@ def validate(document: str, kind: Kind) -> Policy:
 def _statements(document: str) -> list[tuple[int, dict[str, Any], bool]]:
     """Number, element and whether variables count, of each statement."""
     try:
-        policy = msgspec.json.decode(document.encode("utf-8", "surrogatepass"))
+        text = document.encode("utf-8", "surrogatepass")
+        policy = msgspec.json.decode(text)
+        repeated = repeated_key(text, policy)
     except (msgspec.DecodeError, RecursionError) as error:
         raise Malformed("Syntax errors in policy.") from error
+    if repeated is not None:
+        raise Malformed(f"Syntax errors in policy: the element {_shown(repeated)} stands twice in one object")
     if not isinstance(policy, dict):
         raise Malformed("Syntax errors in policy.")
     unknown = sorted(set(policy) - {"Version", "Id", "Statement"})

@@ -254,6 +254,8 @@ REFUSED: list[tuple[str, Kind, str]] = [
     ("", "identity", "Syntax errors"),
     ("[]", "identity", "Syntax errors"),
     ("{" * 5000, "identity", "Syntax errors"),
+    (policy(allow())[:-1] + ', "Statement": []}', "identity", "the element Statement stands twice"),
+    (policy(deny()).replace('"Effect"', '"Effect": "Allow", "Effect"'), "trust", "the element Effect stands twice"),
     ('{"Version": "2012-10-17"}', "identity", "Statement must be"),
     (policy(allow(), version="2020-01-01"), "identity", "valid version"),
     (json.dumps({"Version": "2012-10-17", "Statement": [allow()], "Other": 1}), "identity", "unknown element Other"),

@@ -11,6 +11,7 @@ import msgspec
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.contract.compiled import too_deep
+from opentrail.kernel.repeated import repeated_key
 from opentrail.services.healthlake import datastores, packages, store
 from opentrail.services.healthlake.engine import definitions, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
@@ -47,7 +48,7 @@ def milliseconds(call: Call) -> int:
 
 
 def parse(body: bytes) -> Json:
-    """The JSON object in a body. Refused: 400 for anything else, 413 over the limit."""
+    """The JSON object in a body. Refused: 400 for anything else and for an object with a key twice, 413 over the limit."""
     if not body:
         raise refuse(400, "required", "The request has no body; a resource as JSON is needed.")
     if len(body) > MOST_BYTES:
@@ -55,12 +56,15 @@ def parse(body: bytes) -> Json:
     too_deep(body, "ValidationException")
     try:
         found = msgspec.json.decode(body)
+        repeated = repeated_key(body, found)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         place = _BYTE.search(str(error))
         where = f"it breaks off or errs at byte {place[1]}" if place else "it cannot be decoded"
         raise refuse(400, "structure", "The body is not JSON: {}.", name(where)) from None
     if not isinstance(found, dict):
         raise refuse(400, "structure", "The body must be a JSON object.")
+    if repeated is not None:
+        raise refuse(400, "structure", "The key {} stands twice in one object.", content(repeated))
     return found
 
 
@@ -80,7 +84,7 @@ def raw_members(body: bytes) -> dict[str, msgspec.Raw]:
 def check_type(type: str | None) -> str:
     """The type. Refused with 404 when it is no R4 resource type."""
     if not type or not definitions.is_resource_type(type):
-        raise refuse(404, "not-supported", "{} is not a resource type of FHIR R4.", name(type))
+        raise refuse(404, "not-supported", "{} is not a resource type of FHIR R4.", content(type))
     return type
 
 

@@ -150,7 +150,7 @@ INVALID: list[tuple[str, Json, Edit, str, str]] = [
         "script",
         PATIENT,
         lambda r: r.update(text={"status": "generated", "div": "<div><script>x</script></div>"}),
-        "value",
+        "invariant",
         "/Patient/text/div",
     ),
     ("base64", PATIENT, lambda r: r.update(photo=[{"contentType": "image/png", "data": "a"}]), "value", "/Patient/photo[0]/data"),

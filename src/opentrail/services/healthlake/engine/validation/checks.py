@@ -8,14 +8,18 @@ from typing import Any, ClassVar
 
 from opentrail.services.healthlake.engine import values
 from opentrail.services.healthlake.engine.issues import Issue, error, name
+from opentrail.services.healthlake.engine.validation.narrative import is_narrative
 
 Json = dict[str, Any]
 _ZONE = len("2026-01-01T00:00:00")
 """Where the fraction and the zone of a time begin."""
 
 
-def period_in_order(instance: Json) -> bool:
-    """per-1: the start is not after the end; ends of different precision compare by what they cover."""
+def period_in_order(instance: object) -> bool:
+    """per-1: the start is not after the end; ends of different precision compare by what they cover. Other shapes are the schema's
+    business."""
+    if not isinstance(instance, dict):
+        return True
     start, end = instance.get("start"), instance.get("end")
     if not isinstance(start, str) or not isinstance(end, str):
         return True
@@ -28,14 +32,14 @@ def period_in_order(instance: Json) -> bool:
 class Check:
     """The jsonschema-rs keyword `x-check`: names one of these functions."""
 
-    NAMED: ClassVar[dict[str, Callable[[Json], bool]]] = {"per-1": period_in_order}
+    NAMED: ClassVar[dict[str, Callable[[object], bool]]] = {"per-1": period_in_order, "txt-1": is_narrative}
 
     def __init__(self, parent_schema: Json, value: str, schema_path: list[str | int]) -> None:
         self.holds = self.NAMED[value]
 
     def validate(self, instance: object) -> None:
-        """Raise ValueError when the rule does not hold; other shapes are the schema's business."""
-        if isinstance(instance, dict) and not self.holds(instance):
+        """Raise ValueError when the rule does not hold."""
+        if not self.holds(instance):
             raise ValueError("x-check")
 
 
@@ -193,6 +197,8 @@ KEYS = frozenset(
         "bdl-10",
         "bdl-11",
         "bdl-12",
+        "txt-1",
+        "txt-2",
     ]
 )
 

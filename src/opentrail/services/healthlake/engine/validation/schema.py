@@ -18,7 +18,7 @@ _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
 _PARTIAL = {"pattern": r"^\d{4}(?:-(?:0[1-9]|1[0-2]))?$", "not": {"pattern": "^0000"}}
 _DAY = {"format": "date", "not": {"pattern": "^0000"}}
 _INSTANT = {"pattern": rf"^\d{{4}}-\d\d-\d\dT{_CLOCK}{_ZONE}$", "format": "date-time", "not": {"pattern": "^0000"}}
-_ACTIVE = r"(?i)<\s*(?:script|form|iframe|frame|frameset|object|embed|applet|base|link|body|head|input|button)\b"
+_NARRATIVE = "The narrative SHALL be well-formed XHTML with content, of basic formatting elements and attributes, without scripts"
 _TEXT: Schema = {
     "type": "string",
     "minLength": 1,
@@ -48,7 +48,7 @@ PRIMITIVES: dict[str, Schema] = {
     "uri": _URI,
     "url": _URI,
     "uuid": {"type": "string", "pattern": r"^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"},
-    "xhtml": {"type": "string", "pattern": r"^\s*<div\b", "not": {"pattern": _ACTIVE}},
+    "xhtml": {"type": "string", "allOf": [{"x-check": "txt-1", "x-rule": ["txt-1 and txt-2", _NARRATIVE]}]},
 }
 RESOURCE: Schema = {"type": "object", "required": ["resourceType"], "properties": {"resourceType": {"type": "string"}}}
 LOCAL = r"#\S*|"
