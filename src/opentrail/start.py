@@ -8,10 +8,11 @@ from collections.abc import Callable
 from opentrail import supervisor
 from opentrail.client.session import exports
 from opentrail.identity.bootstrap import WrongMasterKey, ensure_accounts, profiles, write_private
+from opentrail.identity.store import any_account
 from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
-from opentrail.store.database import Broken, Full
+from opentrail.store.database import Broken, Database, Full
 from opentrail.store.databases import NAMES, open_database
 from opentrail.store.folder import FolderRefused, Space, claim
 from opentrail.store.revision import is_current
@@ -55,7 +56,6 @@ def _why(settings: Settings, error: Exception) -> str:
 
 def prepare(settings: Settings, say: Callable[[str], None]) -> None:
     """Brings the databases to this release and makes accounts and first credentials. Repeating it changes nothing."""
-    sealer = Sealer(load_master_key(settings.master_key, create=True))
     if not settings.database:
         warn_of_old_sqlite(say)
     for name in NAMES:
@@ -67,11 +67,21 @@ def prepare(settings: Settings, say: Callable[[str], None]) -> None:
 
             migrate(database, name)
         if name == "main":
-            with database.write() as tx:
-                ensure_accounts(tx, sealer, SystemIds(), SystemClock().now(), settings.account)
-                text = profiles(tx, sealer, settings.account)
-            write_private(settings.folder / "credentials", text)
+            _ensure_credentials(settings, database)
         database.close()
+
+
+def _ensure_credentials(settings: Settings, database: Database) -> None:
+    """A master key is made for a database without accounts alone: it could not open the secrets of others."""
+    with database.read() as snapshot:
+        first = not any_account(snapshot)
+    if not first and not settings.master_key.exists():
+        raise WrongMasterKey(f"{settings.master_key} is missing, the master key with which the secrets of the accounts were sealed")
+    sealer = Sealer(load_master_key(settings.master_key, create=first))
+    with database.write() as tx:
+        ensure_accounts(tx, sealer, SystemIds(), SystemClock().now(), settings.account)
+        text = profiles(tx, sealer, settings.account)
+    write_private(settings.folder / "credentials", text)
 
 
 def warn_of_old_sqlite(say: Callable[[str], None]) -> None:

@@ -15,7 +15,7 @@ from opentrail.store.sql import Snapshot, Tx
 
 
 class WrongMasterKey(Exception):
-    """The stored secrets were sealed with another master key. The message names the account."""
+    """The stored secrets were sealed with another master key, or theirs is missing. The message names the account or the file."""
 
 
 def ensure_accounts(tx: Tx, sealer: Sealer, ids: Ids, now: float, accounts: Iterable[str]) -> list[str]:

@@ -60,6 +60,7 @@ class AccessKey(NamedTuple):
 
 
 _ACCOUNT = Sql("SELECT id, created, sessions_since FROM identity_accounts WHERE id = :id")
+_ANY_ACCOUNT = Sql("SELECT 1 FROM identity_accounts LIMIT 1")
 _ADD_ACCOUNT = Sql("INSERT INTO identity_accounts (id, created, sessions_since) VALUES (:id, :created, 0)", settled=True)
 _USER_COLUMNS = "id, account, name, path, created, sessions_since"
 _USER = Sql(f"SELECT {_USER_COLUMNS} FROM identity_users WHERE account = :account AND folded = :folded")
@@ -126,6 +127,11 @@ def account(snapshot: Snapshot, id: str) -> Account | None:
     """The account, or None."""
     row = snapshot.one(_ACCOUNT, id=id)
     return Account(*row) if row else None
+
+
+def any_account(snapshot: Snapshot) -> bool:
+    """Whether there is an account."""
+    return snapshot.one(_ANY_ACCOUNT) is not None
 
 
 def add_account(tx: Tx, id: str, created: float) -> None:

@@ -6,8 +6,10 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -39,7 +41,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     flush_interval: Annotated[float, Doc(description="How long records wait at most before a log file is put into the bucket.", gt=0)] = (
         60.0
     )
-    digest_interval: Annotated[float, Doc(description="Length of the interval that one digest file covers.", gt=0)] = 3600.0
+    digest_interval: Annotated[float, Doc(description="Length of the interval that a digest covers; at least a second.", ge=1)] = 3600.0
     journal_days: Annotated[int, Doc(description="Days that the journal and Event history reach back.", ge=1)] = 90
     max_body: Annotated[int, Doc(description="Largest request body in bytes that is held in memory.", ge=1024)] = 4 * 1024 * 1024
     max_object: Annotated[int, Doc(description="Largest object in bytes that one upload may carry.", ge=1024)] = 5 * 1024**3
@@ -149,10 +151,32 @@ def check(settings: Settings) -> None:
     host, _, port = settings.listen.rpartition(":")
     if not host or not port.isdigit() or not 0 < int(port) < 65536:
         raise BadSetting("listen: must be ADDRESS:PORT")
+    if settings.database and not settings.database.startswith(("postgresql://", "postgres://")):
+        raise BadSetting("database: must look like postgresql://user:password@host:port/name")
+    if settings.external_url and not _is_origin(settings.external_url):
+        raise BadSetting("external_url: must look like https://trail.example.org:4580")
+    if not all(map(_is_address, settings.trusted_proxies)):
+        raise BadSetting("trusted_proxies: each must be an IP address in its shortest form")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise BadSetting("tls_certificate and tls_key: set both or neither")
     if settings.host not in ("127.0.0.1", "localhost", "::1") and not settings.tls_certificate and not settings.insecure:
         raise BadSetting("listen: beyond loopback needs tls_certificate and tls_key, or insecure = true if something else encrypts")
+
+
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises for a port that is none
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and text.rstrip("/") == f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return str(ip_address(text)) == text
+    except ValueError:
+        return False
 
 
 def environment_file(environment: Mapping[str, str]) -> Path | None:

@@ -45,6 +45,11 @@ def test_durations_that_are_none(text: str) -> None:
         ({"listen": "127.0.0.1:99999"}, "listen"), ({"listen": ":80"}, "listen"), ({"listen": "0.0.0.0:80"}, "tls_certificate"),
         ({"tls_key": "a"}, "tls_certificate"), ({"flush_interval": "soon"}, "flush_interval"), ({"flush_interval": "0s"}, "flush_interval"),
         ({"readers": 0}, "readers"), ({"readers": "many"}, "readers"), ({"log_level": "loud"}, "log_level"), ({"min_free_mb": 1}, "min_free_mb"),
+        ({"digest_interval": "1ms"}, "digest_interval"), ({"database": "mysql://x"}, "database"), ({"external_url": "foo"}, "external_url"),
+        ({"external_url": "https://a/b"}, "external_url"), ({"external_url": "http://a:x"}, "external_url"),
+        ({"external_url": "ftp://a"}, "external_url"), ({"external_url": "https://"}, "external_url"),
+        ({"trusted_proxies": "foo"}, "trusted_proxies"), ({"trusted_proxies": "::1,10.0.0.0/8"}, "trusted_proxies"),
+        ({"trusted_proxies": "0:0::1"}, "trusted_proxies"),
     ],
 )  # fmt: skip
 def test_bad_settings_are_named(flags: dict[str, Any], named: str) -> None:

@@ -7,6 +7,7 @@ context.configure(
     connection=connection,
     target_metadata=context.config.attributes["metadata"],
     version_table="schema_version",
+    transactional_ddl=True,
     render_as_batch=connection.dialect.name == "sqlite",
 )
 with context.begin_transaction():

@@ -11,18 +11,17 @@ import re
 from html.entities import html5
 from xml.parsers import expat
 
-ELEMENTS = frozenset(
-    "a abbr acronym address area b bdo big blockquote br caption center cite code col colgroup dd dfn dir div dl dt em font"
-    " h1 h2 h3 h4 h5 h6 hr i img kbd li map menu ol p pre q s samp small span strike strong sub sup table tbody td tfoot th thead tr tt"
-    " u ul var".split()
-)
+_NAMES = """a abbr acronym address area b bdo big blockquote br caption center cite code col colgroup dd dfn dir div dl dt em font
+    h1 h2 h3 h4 h5 h6 hr i img kbd li map menu ol p pre q s samp small span strike strong sub sup table tbody td tfoot th thead tr tt u
+    ul var"""
+ELEMENTS = frozenset(_NAMES.split())
 """Chapters 7 to 11 (but 9.4) and 15 of HTML 4.0, links and images."""
 
 XHTML = "http://www.w3.org/1999/xhtml"
 _ADDRESSES = frozenset({"href", "src", "cite", "longdesc", "background", "xlink:href"})
 _SCHEMES = frozenset({"http", "https", "mailto", "tel", "fax", "sms", "ftp", "urn"})
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
-_NO_SPACE = {code: None for code in range(0x21)}
+_NO_SPACE = dict.fromkeys(range(33))
 _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*;)")
 _OF_XML = frozenset({"amp;", "lt;", "gt;", "quot;", "apos;"})
 
