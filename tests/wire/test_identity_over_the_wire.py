@@ -67,6 +67,14 @@ def test_an_expired_presigned_address_is_refused(story: Story, monkeypatch: pyte
     assert (answer.status, b"Request has expired" in answer.data) == (403, True)
 
 
+def test_an_address_presigned_in_version_2_is_told_what_to_use(story: Story) -> None:
+    """boto3 and the AWS CLI make such addresses for us-east-1 unless they are configured for s3v4."""
+    link = story.client("s3", signature_version="s3").generate_presigned_url("get_object", {"Bucket": "some-bucket", "Key": "k"})
+    answer = story.live.send("GET", link, {})
+    assert (answer.status, b"<Code>InvalidRequest</Code>" in answer.data) == (400, True)
+    assert b"Please use AWS4-HMAC-SHA256." in answer.data
+
+
 def test_query_calls_may_be_presigned(story: Story) -> None:
     path = "/?Action=GetCallerIdentity&Version=2011-06-15"
     signed = story.live.signed(story.root, "sts", "GET", path, signer=SigV4QueryAuth)

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.servers import OTHER
 from botocore.auth import S3SigV4Auth
+from botocore.exceptions import ClientError
 
 from tests.wire.covers import covers
-from tests.wire.story import Live, Story, host
+from tests.wire.story import Live, Story, host, root
 
 BUCKET, OBJECT = "AWS::S3::Bucket", "AWS::S3::Object"
 PART = 5 * 1024 * 1024
@@ -87,6 +89,33 @@ def test_bucket_policies(story: Story, bucket: str) -> None:
     assert on(story, "GetBucketPolicyStatus", bucket)["PolicyStatus"]["IsPublic"] is True
     on(story, "DeleteBucketPolicy", bucket)
     on(story, "GetBucketPolicy", bucket, error="NoSuchBucketPolicy")
+
+
+def test_a_bucket_policy_never_locks_the_owner_out(story: Story, bucket: str) -> None:
+    """Another account may not touch the policy whatever it is allowed; the owner's root user may whatever it is denied."""
+    theirs = story.client("s3", root(OTHER, story.live.server.keys))
+    everything = {"Principal": "*", "Action": "s3:*", "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}
+    allowed, denied = ({"Version": "2012-10-17", "Statement": [{"Effect": effect, **everything}]} for effect in ("Allow", "Deny"))
+    ours = story.client("s3")
+    ours.put_bucket_policy(Bucket=bucket, Policy=json.dumps(allowed))
+    theirs.put_object(Bucket=bucket, Key="theirs", Body=b"")
+    for refused in (
+        lambda: theirs.put_bucket_policy(Bucket=bucket, Policy=json.dumps(denied)),
+        lambda: theirs.get_bucket_policy(Bucket=bucket),
+        lambda: theirs.delete_bucket_policy(Bucket=bucket),
+    ):
+        with pytest.raises(ClientError) as raised:
+            refused()
+        answer = raised.value.response
+        assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == ("MethodNotAllowed", 405)
+    ours.put_bucket_policy(Bucket=bucket, Policy=json.dumps(denied))
+    with pytest.raises(ClientError, match="explicit deny"):
+        ours.list_objects_v2(Bucket=bucket)
+    with pytest.raises(ClientError, match="explicit deny"):
+        story.client("s3", story.user(("s3:*", "*"))).get_bucket_policy(Bucket=bucket)
+    assert json.loads(ours.get_bucket_policy(Bucket=bucket)["Policy"]) == denied
+    ours.delete_bucket_policy(Bucket=bucket)
+    ours.list_objects_v2(Bucket=bucket)
 
 
 @covers("s3", "PutObject", "HeadObject", "GetObject", "CopyObject", "DeleteObject", "DeleteObjects")

@@ -50,6 +50,8 @@ class Right:
     """Further condition keys (lower case) beside the global ones, such as s3:x-amz-acl."""
     new: bool = False
     """The resource is about to be made: if another's has the name, the operation says so, not that one's policy."""
+    owner_root: bool = False
+    """The root user of the resource's owner may do it whatever the resource's policy says, so that no policy locks its owner out."""
 
 
 Rights = Callable[[Call, Input], Sequence[Right]]
@@ -162,9 +164,9 @@ class Service:
     that do not declare it keep the usual one."""
 
 
-def right(action: str, resource: Callable[[Call, Input], str] | None = None) -> Rights:
-    """The rights of an operation that needs one action, on one resource or on `*`."""
+def right(action: str, resource: Callable[[Call, Input], str] | None = None, owner_root: bool = False) -> Rights:
+    """The rights of an operation that needs one action, on one resource or on `*`; see Right for `owner_root`."""
     if resource is None:
         every = (Right(action),)
         return lambda call, input: every
-    return lambda call, input: (Right(action, resource(call, input)),)
+    return lambda call, input: (Right(action, resource(call, input), owner_root=owner_root),)

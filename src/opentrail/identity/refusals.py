@@ -10,8 +10,8 @@ from typing import Literal
 from opentrail.kernel.errors import ServiceError
 
 Reason = Literal[
-    "missing", "unsupported", "malformed", "scope", "stale", "expired-url", "unknown-key", "bad-token", "expired-token", "mismatch",
-    "unsigned-headers", "no-payload-hash", "bad-payload-hash", "payload", "chunk", "inactive",
+    "missing", "unsupported", "malformed", "malformed-query", "scope", "stale", "expired-url", "unknown-key", "bad-token", "expired-token",
+    "mismatch", "unsigned-headers", "no-payload-hash", "bad-payload-hash", "payload", "chunk", "inactive",
 ]  # fmt: skip
 Family = Literal["json", "rest-json", "fhir", "query", "rest-xml"]
 
@@ -50,6 +50,7 @@ def _common(suffix: str, client: str, signature: str, denied: int, missing: int)
         "missing": ("MissingAuthenticationToken" + suffix, missing, "Request is missing Authentication Token"),
         "unsupported": (incomplete, 400, _MECHANISM),
         "malformed": (incomplete, 400, text),
+        "malformed-query": (incomplete, 400, text),
         "scope": (signature, denied, _MISMATCH),
         "stale": (signature, denied, _MISMATCH),
         "expired-url": (signature, denied, "Signature expired"),
@@ -76,6 +77,7 @@ _CODES: dict[Family, _Codes] = {
         "missing": ("AccessDenied", 403, "Access Denied"),
         "unsupported": ("InvalidRequest", 400, _MECHANISM),
         "malformed": ("AuthorizationHeaderMalformed", 400, "The authorization header you provided is invalid."),
+        "malformed-query": ("AuthorizationQueryParametersError", 400, "Query-string authentication parameters are invalid."),
         "scope": ("AuthorizationHeaderMalformed", 400, "The authorization header is malformed."),
         "stale": ("RequestTimeTooSkewed", 403, _STALE),
         "expired-url": ("AccessDenied", 403, "Request has expired"),

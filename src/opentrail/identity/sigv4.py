@@ -58,6 +58,8 @@ _PLAIN_PATH = re.compile(r"/[A-Za-z0-9_.~/-]*")
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~&=-]*")
 _CROOKED = re.compile(r"//|/\.\.?(?:/|\Z)")
 _SAFE = "-_.~"
+_VERSION_2 = re.compile(r"(?:^|&)AWSAccessKeyId=")
+"""A query signed in version 2, as boto3 and the AWS CLI presign for S3 in us-east-1 unless told otherwise."""
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -99,6 +101,8 @@ def read_claim(request: Request, now: float) -> Claim:
         claim = _from_header(request, header)
     elif in_query:
         claim = _from_query(request, now)
+    elif _VERSION_2.search(request.query):
+        raise Rejected("unsupported")
     else:
         raise Rejected("missing")
     # 3. timely
@@ -270,6 +274,15 @@ def _mechanism(front: str) -> tuple[tuple[str, str, str, str], tuple[str, ...]]:
 
 
 def _from_query(request: Request, now: float) -> Claim:
+    try:
+        return _presigned(request, now)
+    except Rejected as rejected:
+        if rejected.reason == "malformed":
+            raise Rejected("malformed-query", rejected.text, **rejected.arguments) from None
+        raise
+
+
+def _presigned(request: Request, now: float) -> Claim:
     # 1. every part once
     parts: dict[str, str] = {}
     for pair in request.query.split("&"):

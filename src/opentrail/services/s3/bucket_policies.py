@@ -11,7 +11,7 @@ from opentrail.calls.operation import Input, Operation, Output, ResourcePolicy, 
 from opentrail.identity import policy
 from opentrail.kernel import arn
 from opentrail.kernel.errors import ServiceError
-from opentrail.services.s3 import buckets, checksums, errors, members, names, store
+from opentrail.services.s3 import checksums, errors, members, names, store
 from opentrail.store.sql import Snapshot, Tx
 
 PUT = members.COMMON | {"Policy", "ContentMD5", "ChecksumAlgorithm", "ConfirmRemoveSelfBucketAccess"}
@@ -60,19 +60,19 @@ def operations(check_policy: CheckPolicy) -> tuple[Operation, ...]:
         members.only(input, PUT)
         checksums.check_whole(call)
         with call.tools.read() as snapshot:
-            names.known_bucket(snapshot, call, input)
+            _own_bucket(snapshot, call, input)
         check(input.Policy, input.Bucket)
         check_policy(input.Policy)
         return input
 
     resource = names.arn_of_bucket
     return (
-        Operation("PutBucketPolicy", right("s3:PutBucketPolicy", resource), prepare=prepare_put, apply=apply_put),
-        Operation("GetBucketPolicy", right("s3:GetBucketPolicy", resource), read=get, point=True),
+        Operation("PutBucketPolicy", right("s3:PutBucketPolicy", resource, owner_root=True), prepare=prepare_put, apply=apply_put),
+        Operation("GetBucketPolicy", right("s3:GetBucketPolicy", resource, owner_root=True), read=get, point=True),
         Operation(
             "DeleteBucketPolicy",
-            right("s3:DeleteBucketPolicy", resource),
-            prepare=buckets.prepare_on_bucket,
+            right("s3:DeleteBucketPolicy", resource, owner_root=True),
+            prepare=prepare_delete,
             apply=apply_delete,
         ),
         Operation("GetBucketPolicyStatus", right("s3:GetBucketPolicyStatus", resource), read=status, point=True),
@@ -81,14 +81,31 @@ def operations(check_policy: CheckPolicy) -> tuple[Operation, ...]:
 
 def apply_put(tx: Tx, call: Call, input: Input) -> Output:
     """PutBucketPolicy's second half."""
-    bucket = names.known_bucket(tx, call, input)
+    bucket = _own_bucket(tx, call, input)
     tx.run(store.SET_POLICY, name=bucket.name, policy=input.Policy)
     return {}
 
 
+def _own_bucket(snapshot: Snapshot, call: Call, input: Input) -> store.Bucket:
+    """The bucket, of the caller's own account: another account could lock its owner out. Raises MethodNotAllowed, as S3 does, for
+    other accounts, whatever the policy allows them."""
+    bucket = names.known_bucket(snapshot, call, input)
+    if bucket.account != call.caller.account:
+        raise errors.not_the_owner()
+    return bucket
+
+
+def prepare_delete(call: Call, input: Input) -> Input:
+    """DeleteBucketPolicy's first half."""
+    members.only(input, members.COMMON)
+    with call.tools.read() as snapshot:
+        _own_bucket(snapshot, call, input)
+    return input
+
+
 def apply_delete(tx: Tx, call: Call, input: Input) -> Output:
     """Removes a bucket's policy (DeleteBucketPolicy); that there is none is a success too."""
-    bucket = names.known_bucket(tx, call, input)
+    bucket = _own_bucket(tx, call, input)
     tx.run(store.SET_POLICY, name=bucket.name, policy=None)
     return {}
 
@@ -96,17 +113,16 @@ def apply_delete(tx: Tx, call: Call, input: Input) -> Output:
 def get(snapshot: Snapshot, call: Call, input: Input) -> Output:
     """Gives a bucket's policy as it was put (GetBucketPolicy)."""
     members.only(input, members.COMMON)
-    return {"Policy": _policy(snapshot, call, input)}
+    return {"Policy": _policy(_own_bucket(snapshot, call, input))}
 
 
 def status(snapshot: Snapshot, call: Call, input: Input) -> Output:
     """Says whether a bucket's policy lets everybody in (GetBucketPolicyStatus)."""
     members.only(input, members.COMMON)
-    return {"PolicyStatus": {"IsPublic": is_public(_policy(snapshot, call, input))}}
+    return {"PolicyStatus": {"IsPublic": is_public(_policy(names.known_bucket(snapshot, call, input)))}}
 
 
-def _policy(snapshot: Snapshot, call: Call, input: Input) -> str:
-    bucket = names.known_bucket(snapshot, call, input)
+def _policy(bucket: store.Bucket) -> str:
     if bucket.policy is None:
         error = ServiceError("NoSuchBucketPolicy", "The bucket policy does not exist", status=404)
         error.members = {"BucketName": bucket.name}
@@ -135,6 +151,9 @@ def check(document: str, bucket: str) -> None:
     for statement in statements(parsed):
         if "Principal" not in statement and "NotPrincipal" not in statement:
             raise _malformed("Missing required field Principal")
+        for action in _texts(statement.get("Action")) + _texts(statement.get("NotAction")):
+            if action != "*" and not action.lower().startswith("s3:"):
+                raise _malformed("Policy has invalid action")
         for resource in _texts(statement.get("Resource")) + _texts(statement.get("NotResource")):
             named = resource.removeprefix("arn:aws:s3:::").partition("/")[0]
             if resource != "*" and (not resource.startswith("arn:aws:s3:::") or named != bucket):

@@ -41,6 +41,11 @@ def access_denied() -> ServiceError:
     return _error("AccessDenied", 403, "Access Denied")
 
 
+def not_the_owner() -> ServiceError:
+    """MethodNotAllowed, 405: what only the owner's account may do, whoever else is allowed to."""
+    return _error("MethodNotAllowed", 405, "The specified method is not allowed against this resource.")
+
+
 def precondition_failed(condition: str) -> ServiceError:
     """PreconditionFailed, 412."""
     return _error("PreconditionFailed", 412, "At least one of the pre-conditions you specified did not hold", Condition=condition)

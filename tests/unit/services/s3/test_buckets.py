@@ -197,6 +197,8 @@ def test_a_policy_is_kept_as_put_and_found_by_bucket_or_object(s3: Server, bucke
         (policy(Principal=None), "MalformedPolicy"),
         (policy(Resource="arn:aws:s3:::other/*"), "MalformedPolicy"),
         (policy(Resource=["arn:aws:s3:::box", "arn:aws:s3:::boxes"]), "MalformedPolicy"),
+        (policy(Action="iam:GetUser"), "MalformedPolicy"),
+        (policy(Action=None, NotAction=["s3:*", "sts:*"]), "MalformedPolicy"),
         (policy(Sid="x" * 20480), "PolicyTooLarge"),
     ],
 )
