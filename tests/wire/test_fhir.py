@@ -75,8 +75,9 @@ def test_who_touched_a_patient_is_found_by_name_and_no_patient_is_in_the_record(
 def test_a_user_without_the_right_is_refused_and_recorded(story: Story, store: str) -> None:
     reader = story.user(("healthlake:ReadResource", "*"))
     denied, _ = story.fhir(
-        "CreateResource", "POST", f"/{store}/r4/Patient", PATIENT, caller=reader, status=403, error="AccessDeniedException"
-    )
+        "CreateResource", "POST", f"/{store}/r4/Patient", PATIENT, caller=reader, status=403, error="AccessDeniedException",
+        resources=touched(store),
+    )  # fmt: skip
     assert denied["issue"][0]["code"] == "forbidden"
     assert "because because" not in denied["issue"][0]["diagnostics"]
 
@@ -84,9 +85,26 @@ def test_a_user_without_the_right_is_refused_and_recorded(story: Story, store: s
 def test_another_accounts_store_is_not_found(story: Story, store: str) -> None:
     stranger = root("210987654321", story.live.server.keys)
     wanted = {"datastoreId": store, "resourceType": "Patient", "resourceId": "p1"}
+    own = [(type, arn.replace("123456789012", stranger.account)) for type, arn in touched(store, "Patient/p1")]
     story.fhir(
-        "ReadResource", "GET", f"/{store}/r4/Patient/p1", caller=stranger, status=404, request=wanted, error="ResourceNotFoundException"
-    )
+        "ReadResource", "GET", f"/{store}/r4/Patient/p1", caller=stranger, status=404, request=wanted, error="ResourceNotFoundException",
+        resources=own,
+    )  # fmt: skip
+
+
+def test_refused_calls_are_found_by_what_they_were_aimed_at(story: Story, store: str) -> None:
+    """Also those that did not come as far as the resource: without a right, or with a body that is none."""
+    path, nobody, id = f"/{store}/r4/Patient/aimed", story.user(("healthlake:GetCapabilities", "*")), "AccessDeniedException"
+    aim, named = touched(store, "Patient/aimed"), {"datastoreId": store, "resourceType": "Patient", "resourceId": "aimed"}
+    story.fhir("ReadResource", "GET", path, caller=nobody, status=403, error=id, resources=aim)
+    story.fhir("DeleteResource", "DELETE", path, caller=nobody, status=403, error=id, resources=aim)
+    for body in ({"resourceType": "Patient", "id": "other"}, {"resourceType": "Patient", "id": "aimed", "nmae": []}):
+        story.fhir("UpdateResource", "PUT", path, body, status=400, error="ValidationException", request=named, resources=aim)
+    story.fhir("ReadResource", "GET", path, status=404, error="ResourceNotFoundException", request=named, resources=aim)
+    client = story.client("cloudtrail")
+    asked = {"AttributeKey": "ResourceName", "AttributeValue": f"{aim[1][1]}"}
+    found = client.lookup_events(LookupAttributes=[asked])["Events"]
+    assert [event["EventName"] for event in found] == ["ReadResource", "UpdateResource", "UpdateResource", "DeleteResource", "ReadResource"]
 
 
 def test_an_unsigned_request_gets_401(live: Live) -> None:

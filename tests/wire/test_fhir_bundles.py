@@ -126,7 +126,7 @@ def test_a_bundle_needs_the_rights_of_its_entries(story: Story, ward: str) -> No
         asks("POST", "Patient/%5Fsearch"),
         asks("POST", "Patient", PATIENT),
     ):
-        story.fhir("ProcessBundle", "POST", path, bundle("batch", entry), caller=clerk, status=403, error=denied)
+        story.fhir("ProcessBundle", "POST", path, bundle("batch", entry), caller=clerk, status=403, error=denied, resources=touched(ward))
 
 
 @pytest.mark.parametrize(

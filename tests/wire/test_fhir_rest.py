@@ -193,7 +193,10 @@ def test_histories_inside_a_bundle(story: Story, ward: str) -> None:
     assert [one["response"]["status"] for one in answer["entry"]] == ["200", "200", "404"]
     assert [one["resource"]["type"] for one in answer["entry"][:2]] == ["history", "history"]
     clerk = story.user((["healthlake:ProcessBundle", "healthlake:ReadResource"], "*"))
-    story.fhir("ProcessBundle", "POST", f"/{ward}/r4", wanted, caller=clerk, status=403, error="AccessDeniedException", request=ANY)
+    story.fhir(
+        "ProcessBundle", "POST", f"/{ward}/r4", wanted, caller=clerk, status=403, error="AccessDeniedException", request=ANY,
+        resources=touched(ward),
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

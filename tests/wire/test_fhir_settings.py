@@ -179,7 +179,9 @@ def test_reads_and_searches_are_data_events_for_trails_that_select_them(of_data:
     }
     (refused,) = [record for record in found if "errorCode" in record]
     arn = f"arn:aws:healthlake:us-east-1:{ACCOUNT}:datastore/fhir/{store}"
-    assert (refused["resources"], refused["requestParameters"]) == ([{"accountId": ACCOUNT, "type": DATASTORE, "ARN": arn}], None)
+    aimed = [(DATASTORE, arn), ("AWS::HealthLake::FHIRResource", f"{arn}/Patient/p1")]
+    assert [(one["type"], one["ARN"]) for one in refused["resources"]] == aimed
+    assert refused["requestParameters"] is None
     assert not {record["eventCategory"] for record in delivered(story, "plain", last)} & {"Data"}
     done = story.live.server.run("report", "patient", "Patient/p1")
     assert done.stdout.endswith("1 call\n")

@@ -153,6 +153,8 @@ class Service:
     """Finds the policy of a resource by its ARN; None when the service has no resource policies."""
     policy_holder: Callable[[str], str] = lambda arn: arn
     """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
+    aim: Callable[[Call, Input], None] | None = None
+    """Names, for the record of a refused call, what its input alone says it was aimed at; it may not be there."""
     bearers: Bearers | None = None
     """How the service takes bearer tokens in FHIR's protocol; None when it takes none."""
     fhir: bool = False

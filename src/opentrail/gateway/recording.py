@@ -144,6 +144,8 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
     told = _told(target.service, target.name)
     denied = error is not None and error.code in DENIED
     account = call.account
+    if error is not None and keep and call.input is not None and target.service.aim is not None:
+        target.service.aim(call, call.input)
     aimed = call.touched or (_aimed_at(call) if denied else ())
     # In the order of Facts' fields: by name it would cost a microsecond more, on every call.
     return Facts(

@@ -8,12 +8,16 @@ Ids stand in records as they are, or as keyed hashes with the setting `hash_reso
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from opentrail.calls.call import Call
+from opentrail.calls.fhir import FhirInput
 from opentrail.services.healthlake import datastores, store
+from opentrail.services.healthlake.engine import definitions, values
 
 RESOURCE = "AWS::HealthLake::FHIRResource"
+_STORE = re.compile(r"[0-9a-f]{32}")
 MOST_NAMED = 600
 """Resources that a record names at most, so that it stays below CloudTrail's 256 KB; a page of a search rarely has a hundred."""
 
@@ -40,6 +44,16 @@ def touch(call: Call, found: store.Datastore, type: str, id: str) -> None:
     """Names one resource."""
     place = datastores.store_arn(found)
     call.touch(RESOURCE, *(f"{place}/{name}" for name in recorded_names(call, [f"{type}/{id}"])))
+
+
+def aim(call: Call, input: object) -> None:
+    """Names the data store and the resource in the path of a FHIR call that was refused, whether or not they are there."""
+    if not isinstance(input, FhirInput) or not _STORE.fullmatch(input.datastoreId):
+        return
+    place, type, id = datastores.arn_of_id(call, input.datastoreId), input.resourceType or "", input.resourceId or ""
+    call.touch(datastores.TYPE, place)
+    if definitions.is_resource_type(type) and values.is_id(id):
+        call.touch(RESOURCE, *(f"{place}/{name}" for name in recorded_names(call, [f"{type}/{id}"])))
 
 
 def touch_patients(call: Call, found: store.Datastore, patients: Iterable[str]) -> list[str]:

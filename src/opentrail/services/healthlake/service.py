@@ -17,6 +17,7 @@ from opentrail.services.healthlake import (
     export_jobs,
     import_jobs,
     interactions,
+    naming,
     operations,
     reads,
     searches,
@@ -123,6 +124,7 @@ SERVICE = Service(
     signing_names=("healthlake",),
     action_prefix="healthlake",
     fhir=True,
+    aim=naming.aim,
     bearers=Bearers(tokens.place, tokens.issuer, tokens.admit, interactions.allow),
 )
 
