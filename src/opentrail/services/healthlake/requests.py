@@ -12,7 +12,7 @@ from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.contract.compiled import too_deep
 from opentrail.services.healthlake import datastores, packages, store
-from opentrail.services.healthlake.engine import definitions, values
+from opentrail.services.healthlake.engine import definitions, exact, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
 from opentrail.services.healthlake.engine.search.parse import Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import Search
@@ -61,6 +61,13 @@ def parse(body: bytes) -> Json:
         raise refuse(400, "structure", "The body is not JSON: {}.", name(where)) from None
     if not isinstance(found, dict):
         raise refuse(400, "structure", "The body must be a JSON object.")
+    return found
+
+
+def exactly(body: bytes) -> Json:
+    """As `parse`, with `exact` numbers: for what becomes part of a resource without being read like one."""
+    parse(body)
+    found: Json = exact.decode(body)
     return found
 
 
