@@ -18,8 +18,9 @@ from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.services.healthlake import bundle_entries, fhir_store, interactions, requests, store
 from opentrail.services.healthlake.bundle_entries import Result
-from opentrail.services.healthlake.drafts import bounded, draft, unchanged
+from opentrail.services.healthlake.drafts import bounded, draft
 from opentrail.services.healthlake.engine import bundle as engine
+from opentrail.services.healthlake.engine import exact
 from opentrail.services.healthlake.engine.bundle import Entry
 from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
 from opentrail.services.healthlake.engine.search.query import Search
@@ -157,31 +158,39 @@ def _want(call: Call, plan: Plan, entry: Entry) -> Want | None:
     if entry.action in ("delete", "conditional-delete"):
         return Want("delete", entry.type, entry.id, criteria=selected, if_match=entry.if_match)
     if entry.action in engine.PATCHES:
-        patch = _patch(entry.resource or {}, plan)
+        patch = _patch(entry, plan)
         return Want("patch", entry.type, entry.id, patch=patch, criteria=selected, if_match=entry.if_match)
     if entry.action not in ("create", "update", "conditional-update"):
         return None
     before = entry.resource or {}
-    resource = engine.rewritten(before, dict(plan.links.mapping)) if plan.links.mapping else before
+    resource, raw = _linked(before, plan.raw[entry.place], plan.links.mapping) if plan.links.mapping else (before, plan.raw[entry.place])
     id = requests.check_id(str(resource["id"])) if entry.action != "create" and "id" in resource else ""
     made = draft(
         {key: value for key, value in resource.items() if key != "id"} if not id else resource, plan.level,
-        unchanged(plan.raw[entry.place], before, resource), plan.profiles,
+        raw, plan.profiles,
     )  # fmt: skip
     action = "create" if entry.action == "create" else "update"
     fresh = plan.given.get(entry.place, "")
     return Want(action, entry.type, id, fresh, made, criteria=selected, if_match=entry.if_match, if_none_match=entry.if_none_match)  # type: ignore[arg-type]
 
 
-def _patch(resource: Json, plan: Plan) -> Patch:
+def _linked(resource: Json, raw: Mapping[str, Any], mapping: Mapping[str, str]) -> tuple[Json, Mapping[str, Any]]:
+    """A resource and its undecoded members with references replaced; members in which there are none stay undecoded."""
+    found = engine.rewritten(resource, dict(mapping))
+    touched = {key: exact.decode(text) for key, text in raw.items() if found[key] != resource[key]}
+    return found, {**raw, **engine.rewritten(touched, dict(mapping))}
+
+
+def _patch(entry: Entry, plan: Plan) -> Patch:
     """The patch in an entry: a Parameters resource, or a Binary that holds a JSON Patch."""
+    resource = {key: exact.decode(text) for key, text in plan.raw[entry.place].items()}
     if resource.get("resourceType") != "Binary":
         return Patch("application/fhir+json", resource, plan.level, plan.profiles)
     try:
         text = b64decode(resource.get("data", ""), validate=True)
     except (binascii.Error, ValueError, TypeError):
         raise refuse(400, "value", "The data of the Binary is not base64.") from None
-    return Patch(str(resource.get("contentType", "")), requests.parse(b'{"patch":' + text + b"}")["patch"], plan.level, plan.profiles)
+    return Patch(str(resource.get("contentType", "")), requests.exactly(b'{"patch":' + text + b"}")["patch"], plan.level, plan.profiles)
 
 
 def process(tx: Tx, call: Call, plan: Plan) -> tuple[Output, list[Result]]:

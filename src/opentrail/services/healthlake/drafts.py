@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from opentrail.services.healthlake.engine import values
+from opentrail.services.healthlake.engine import exact, values
 from opentrail.services.healthlake.engine.issues import FhirError, Issue, name, refuse
 from opentrail.services.healthlake.engine.search.rows import IndexRows, index_rows, lenient_rows
 from opentrail.services.healthlake.engine.validation import Level, validate
@@ -34,21 +34,23 @@ class Draft:
 
 
 def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None, profiles: Profiles = NO_PROFILES) -> Draft:
-    """Validates and indexes a resource. Refused with 400 and all issues, or 422, as the level and the loaded profiles have it."""
+    """Validates and indexes a resource. `raw`: its members as they are to be stored, those undecoded that keep their text; members that
+    are decoded there have `exact` numbers. Refused with 400 and all issues, or 422, as the level and the loaded profiles have it."""
     issues = validate(resource, level, profiles)
     if any(issue.is_error for issue in issues):
         raise FhirError(400, *issues)
-    meta = resource.get("meta", {})
+    members = raw or resource
+    meta = exact.value(members.get("meta", {}))
     if not isinstance(meta, dict):
         raise refuse(400, "structure", "meta must be an object.")
     if level == "minimal":
         rows, unread = lenient_rows(resource)
         issues = [*issues, *unread]
-        raw = unchanged(raw or {}, resource, flagged(resource, issues))
+        members = flagged({**members, "extension": exact.value(members.get("extension", []))}, issues)
     else:
         rows = index_rows(resource)
-    members = {key: value for key, value in (raw or resource).items() if key not in SERVER_OWN}
-    made = Draft(resource["resourceType"], members, meta, rows, tuple(issues), level == "minimal" and bool(issues))
+    own = {key: value for key, value in members.items() if key not in SERVER_OWN}
+    made = Draft(resource["resourceType"], own, meta, rows, tuple(issues), level == "minimal" and bool(issues))
     bounded((made,))
     return made
 
@@ -58,11 +60,6 @@ def bounded(drafts: Iterable[Draft]) -> None:
     rows = sum(made.rows.count for made in drafts)
     if rows > MOST_ROWS:
         raise refuse(422, "too-costly", "There are {} search values in what is sent; the limit is {}.", name(rows), name(MOST_ROWS))
-
-
-def unchanged(raw: Mapping[str, Any], before: Json, after: Json) -> dict[str, Any]:
-    """The members of `after`, undecoded where they are still those of `before`."""
-    return {key: raw[key] if key in raw and before.get(key) == value else value for key, value in after.items()}
 
 
 def stored(made: Draft, id: str, version: int, updated: int) -> bytes:

@@ -18,7 +18,7 @@ import msgspec
 from opentrail.kernel.errors import ServiceError, Unavailable
 from opentrail.kernel.principal import Principal, service_principal
 from opentrail.services.healthlake import fhir_store, notes, store
-from opentrail.services.healthlake.engine import nlp
+from opentrail.services.healthlake.engine import exact, nlp
 from opentrail.services.healthlake.notes import Asked
 from opentrail.store.sql import Snapshot, Tx
 from opentrail.work.jobs import MOST_CRASHES, Run
@@ -105,9 +105,9 @@ class NoteReading:
         """Writes everything, the document last. False when the store refuses it; a document that has changed meanwhile counts as done."""
         linkage, resources = linked[:1], linked[1:]
         kept = {_name(one) for one in linked}
-        entries = [_put(one) for one in resources if _bare(found.held.get(_name(one))) != one]
+        entries = [_put(one) for one in resources if not exact.same(_bare(found.held.get(_name(one))), one)]
         entries += [_delete(name) for name in found.held if name not in kept]
-        entries += [_put(one) for one in linkage if _bare(found.linkage) != one]
+        entries += [_put(one) for one in linkage if not exact.same(_bare(found.linkage), one)]
         if found.linkage is not None and not linkage:
             entries.append(_delete(_name(found.linkage)))
         entries.append({**_put(document), "request": {**_put(document)["request"], "ifMatch": f'W/"{asked.version}"'}})
@@ -166,13 +166,13 @@ def _found(view: Snapshot, asked: Asked) -> Found | None:
     linkage = _held(view, datastore, f"Linkage/{nlp.linkage_id(f'{asked.datastore}/{asked.id}')}")
     names = [item["resource"]["reference"] for item in linkage["item"] if item["type"] == "alternate"] if linkage else []
     held = {name: body for name in names if (body := _held(view, datastore, name)) is not None}
-    return Found(datastore, msgspec.json.decode(now.body), linkage, held)
+    return Found(datastore, exact.decode(now.body), linkage, held)
 
 
 def _held(view: Snapshot, datastore: store.Datastore, name: str) -> Json | None:
     type, _, id = name.partition("/")
     now = fhir_store.current(view, datastore.key, type, id)
-    return None if now is None or now.body is None else msgspec.json.decode(now.body)
+    return None if now is None or now.body is None else exact.decode(now.body)
 
 
 def _name(resource: Json) -> str:

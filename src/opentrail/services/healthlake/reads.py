@@ -16,7 +16,7 @@ from opentrail.kernel import paging
 from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.changes import etag, version_headers
 from opentrail.services.healthlake.drafts import rows_of
-from opentrail.services.healthlake.engine import compartments, values
+from opentrail.services.healthlake.engine import compartments, exact, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
 from opentrail.services.healthlake.engine.search.parse import parse_part
 from opentrail.services.healthlake.engine.subset import subset
@@ -60,7 +60,7 @@ def _part(type: str, body: bytes, input: FhirInput) -> bytes:
     wanted = parse_part(type, input.parameters)
     if wanted.summary == "false" and not wanted.elements:
         return body
-    return msgspec.json.encode(subset(msgspec.json.decode(body), wanted.summary, wanted.elements))
+    return msgspec.json.encode(subset(exact.decode(body), wanted.summary, wanted.elements))
 
 
 def _has_it(input: FhirInput, newest: fhir_store.Current) -> bool:

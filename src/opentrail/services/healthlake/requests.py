@@ -13,7 +13,7 @@ from opentrail.calls.fhir import FhirInput
 from opentrail.contract.compiled import too_deep
 from opentrail.kernel.repeated import repeated_key
 from opentrail.services.healthlake import datastores, packages, store
-from opentrail.services.healthlake.engine import definitions, values
+from opentrail.services.healthlake.engine import definitions, exact, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
 from opentrail.services.healthlake.engine.search.parse import Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import Search
@@ -65,6 +65,13 @@ def parse(body: bytes) -> Json:
         raise refuse(400, "structure", "The body must be a JSON object.")
     if repeated is not None:
         raise refuse(400, "structure", "The key {} stands twice in one object.", content(repeated))
+    return found
+
+
+def exactly(body: bytes) -> Json:
+    """As `parse`, with `exact` numbers: for what becomes part of a resource without being read like one."""
+    parse(body)
+    found: Json = exact.decode(body)
     return found
 
 

@@ -16,7 +16,7 @@ from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.kernel import paging
 from opentrail.services.healthlake import access, fhir_store, naming, requests, store
-from opentrail.services.healthlake.engine import compartments, definitions
+from opentrail.services.healthlake.engine import compartments, definitions, exact
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
 from opentrail.services.healthlake.engine.search.parse import ANY, Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import InCompartment, Search
@@ -166,4 +166,4 @@ def _shown(one: Stored, wanted: Search) -> Any:
     """The resource as stored, or the part that `_summary` or `_elements` asks for."""
     if wanted.summary == "false" and not wanted.elements:
         return msgspec.Raw(one.body)
-    return subset(msgspec.json.decode(one.body), wanted.summary, wanted.elements)
+    return subset(exact.decode(one.body), wanted.summary, wanted.elements)

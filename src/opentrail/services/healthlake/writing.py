@@ -15,8 +15,8 @@ import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.services.healthlake import access, fhir_store, naming, notes, requests, store
-from opentrail.services.healthlake.drafts import Draft, draft, rows_of, stored, unchanged
-from opentrail.services.healthlake.engine import compartments
+from opentrail.services.healthlake.drafts import Draft, draft, rows_of, stored
+from opentrail.services.healthlake.engine import compartments, exact
 from opentrail.services.healthlake.engine.issues import Issue, refuse
 from opentrail.services.healthlake.engine.patch import patched
 from opentrail.services.healthlake.engine.search.query import Search
@@ -28,7 +28,7 @@ from opentrail.store.sql import Snapshot, Tx
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """A patch document and its media type, and the level and profiles by which the result is checked."""
+    """A patch document (with `exact` numbers) and its media type, and the level and profiles by which the result is checked."""
 
     media: str
     document: Any
@@ -144,10 +144,9 @@ def patch_of(want: Want, before: fhir_store.Current) -> Want:
         raise requests.gone(before.updated)
     if want.patched_from == before.version:
         return want
-    was = msgspec.json.decode(before.body)
-    now = patched(was, want.patch.media, want.patch.document)
-    kept = unchanged(requests.raw_members(before.body), was, now)
-    return replace(want, made=draft(now, want.patch.level, kept, want.patch.profiles), patched_from=before.version)
+    now = msgspec.json.encode(patched(exact.decode(before.body), want.patch.media, want.patch.document))
+    made = draft(requests.parse(now), want.patch.level, requests.raw_members(now), want.patch.profiles)
+    return replace(want, made=made, patched_from=before.version)
 
 
 def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> Done:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
 
-from opentrail.services.healthlake.drafts import draft, rows_of, stored, unchanged
+from opentrail.calls.fhir import FhirInput
+from opentrail.services.healthlake import bundles, fhir_store, import_lines, reads, requests, searches
+from opentrail.services.healthlake.drafts import draft, rows_of, stored
 from opentrail.services.healthlake.engine.issues import FhirError
+from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.search.rows import IndexRows
+from opentrail.services.healthlake.engine.search.run import Stored
 from opentrail.services.healthlake.engine.validation import Level
 from opentrail.services.healthlake.engine.validation.flags import URL
+from opentrail.services.healthlake.engine.validation.profiles import NO_PROFILES
+from opentrail.services.healthlake.writing import Patch, Want, patch_of
+from tests.unit.services.healthlake.engine.test_exact import DECIMALS
 
 OBSERVATION = {
     "resourceType": "Observation",
@@ -53,7 +64,92 @@ def test_what_is_wrong_is_refused_or_flagged(bad: dict[str, Any]) -> None:
         assert made.members["extension"][-1]["url"] == URL
 
 
-def test_members_that_a_patch_left_alone_keep_their_text() -> None:
-    raw = {"a": msgspec.Raw(b"1.50"), "b": msgspec.Raw(b"2.0")}
-    found = unchanged(raw, {"a": 1.5, "b": 2.0}, {"a": 1.5, "b": 3.0, "c": 4})
-    assert msgspec.json.encode(found) == b'{"a":1.50,"b":3.0,"c":4}'
+@st.composite
+def observations(draw: st.DrawFn) -> bytes:
+    """The text of an Observation with decimals in a value, in components, in an extension and in meta."""
+    first, *more = draw(st.lists(DECIMALS, min_size=4, max_size=4))
+    kept = {key: value for key, value in OBSERVATION.items() if key != "meta"}
+    whole = {
+        **kept,
+        "meta": {"extension": [{"url": "urn:x", "valueDecimal": Raw(first.encode())}]},
+        "extension": [{"url": "urn:y", "valueDecimal": Raw(more[0].encode())}],
+        "component": [{"code": {"text": "a"}, "valueQuantity": {"value": Raw(one.encode())}} for one in more[1:]],
+    }
+    return msgspec.json.encode(whole)
+
+
+def decimals(text: bytes) -> list[str]:
+    """The numbers of a JSON text as they are written there, sorted."""
+    found: list[str] = []
+    json.loads(text, parse_float=found.append, parse_int=found.append)
+    return sorted(found)
+
+
+def made_of(text: bytes, level: Level) -> bytes:
+    return stored(draft(requests.parse(text), level, requests.raw_members(text)), "o1", 1, 0)
+
+
+@given(observations())
+def test_decimals_are_stored_as_they_were_sent(sent: bytes) -> None:
+    assert decimals(made_of(sent, "strict")) == decimals(sent)
+    assert decimals(made_of(sent.replace(b'"final"', b'"nonsense"'), "minimal")) == decimals(sent)
+    imported = import_lines._line("minimal", NO_PROFILES, 1, sent.replace(b'"final"', b'"nonsense"'))
+    assert isinstance(imported, import_lines.Ready)
+    assert decimals(import_lines.body(imported, 1, "2020")) == decimals(sent)
+
+
+FHIRPATH = {
+    "resourceType": "Parameters",
+    "parameter": [
+        {
+            "name": "operation",
+            "part": [
+                {"name": "type", "valueCode": "replace"},
+                {"name": "path", "valueString": "Observation.component[0].code.text"},
+                {"name": "value", "valueString": "b"},
+            ],
+        }
+    ],
+}
+JSON_PATCH: list[Any] = [{"op": "replace", "path": "/component/0/code/text", "value": "b"}]
+
+
+@given(observations(), st.sampled_from([("application/json-patch+json", JSON_PATCH), ("application/fhir+json", FHIRPATH)]))
+def test_decimals_are_patched_around(sent: bytes, patch: tuple[str, Any]) -> None:
+    want = Want("patch", "Observation", "o1", patch=Patch(*patch, "strict"))
+    made = patch_of(want, fhir_store.Current(1, 1, 0, made_of(sent, "strict"))).made
+    assert made is not None
+    now = stored(made, "o1", 2, 0)
+    assert decimals(now) == decimals(sent)
+    assert json.loads(now)["component"][0]["code"] == {"text": "b"}
+    assert rows_of(now) == made.rows
+
+
+@given(DECIMALS)
+def test_decimals_of_a_patch_are_stored_as_they_were_sent(sent: str) -> None:
+    patch = b'{"patch":[{"op":"add","path":"/valueQuantity","value":{"value":%s}}]}' % sent.encode()
+    want = Want("patch", "Observation", "o1", patch=Patch("application/json-patch+json", requests.exactly(patch)["patch"], "strict"))
+    made = patch_of(want, fhir_store.Current(1, 1, 0, msgspec.json.encode(OBSERVATION))).made
+    assert made is not None
+    assert decimals(stored(made, "o1", 2, 0)) == [sent]
+
+
+@given(observations())
+def test_decimals_are_told_in_parts(sent: bytes) -> None:
+    asked = FhirInput(datastoreId="d", parameters=(("_elements", "component,extension"),))
+    assert decimals(reads._part("Observation", sent, asked)) == decimals(sent)
+    wanted = Search("Observation", elements=("component", "extension"))
+    assert decimals(msgspec.json.encode(searches._shown(Stored(1, "Observation", "o1", 1, 0, sent), wanted))) == decimals(sent)
+
+
+@given(observations())
+def test_decimals_stay_where_a_reference_is_rewritten(sent: bytes) -> None:
+    told = sent.replace(b'"Patient/p1"', b'"urn:uuid:1"').replace(
+        b'{"text":"a"}', b'{"text":"a","extension":[{"url":"urn:x","valueUri":"urn:uuid:1"}]}'
+    )
+    members = requests.raw_members(told)
+    resource, raw = bundles._linked(requests.parse(told), members, {"urn:uuid:1": "Patient/p1"})
+    assert resource["subject"] == {"reference": "Patient/p1"}
+    assert raw["extension"] is members["extension"]
+    assert decimals(stored(draft(resource, "strict", raw), "o1", 1, 0)) == decimals(sent)
+    assert json.loads(msgspec.json.encode(raw)) == json.loads(msgspec.json.encode(resource))

@@ -36,6 +36,7 @@ class Wire:
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.bundles: list[list[dict[str, Any]]] = []
+        self.sent: list[bytes] = []
         self.statuses: list[int] = []
         self.refusal: ServiceError | None = None
 
@@ -53,8 +54,21 @@ class Wire:
     ) -> tuple[int, bytes]:
         assert notes.is_reading(principal)
         assert (service, method, path) == ("healthlake", "POST", f"/datastore/{STORE}/r4/")
+        self.sent.append(body)
         self.bundles.append(json.loads(body)["entry"])
         return (self.statuses.pop(0) if self.statuses else 200), b""
+
+
+class SentEntry(msgspec.Struct):
+    """An entry of a Bundle that was sent."""
+
+    resource: msgspec.Raw
+
+
+class Sent(msgspec.Struct):
+    """A Bundle that was sent."""
+
+    entry: list[SentEntry]
 
 
 class World:
@@ -109,6 +123,27 @@ def test_a_note_is_read_and_written_back_while_it_is_that_version(world: World) 
     assert [one["request"]["url"].partition("/")[0] for one in entries] == ["Condition", "Linkage", "DocumentReference"]
     assert entries[-1]["request"]["ifMatch"] == 'W/"1"'
     assert (world.status()[0], world.waits) == ("SUCCESS", False)
+
+
+def test_decimals_of_the_document_stay_as_they_are_and_what_is_there_already_is_not_sent(world: World) -> None:
+    place = {"reference": "Patient/p1", "extension": [{"url": "urn:x", "valueDecimal": msgspec.Raw(b"1.50")}]}
+    body = msgspec.json.encode({**world.document, "subject": place})
+    with world.database.write() as tx:
+        before = fhir_store.current(tx, 1, notes.TYPE, "d1")
+        assert before is not None
+        fhir_store.replace(tx, 1, notes.TYPE, "d1", "PUT", before, 2, body, IndexRows(), IndexRows())
+        jobs.submit(tx, notes.QUEUE, notes.KIND, "j2", 2.0, msgspec.json.encode(notes.Asked(STORE, ACCOUNT, "us-east-1", "d1", 2)))
+    world.step(6)
+    (sent,), (entries,) = world.wire.sent, world.wire.bundles
+    assert sent.count(b'"valueDecimal":1.50}') == 2  # of the document and of the condition
+    with world.database.write() as tx:
+        for entry, one in zip(msgspec.json.decode(sent, type=Sent).entry, entries, strict=True):
+            if one["resource"]["resourceType"] != notes.TYPE:
+                kept = bytes(entry.resource).replace(b'"meta":{', b'"meta":{"versionId":"1",')
+                fhir_store.insert(tx, 1, one["resource"]["resourceType"], one["resource"]["id"], "PUT", 3, kept, IndexRows())
+        jobs.submit(tx, notes.QUEUE, notes.KIND, "j3", 3.0, msgspec.json.encode(notes.Asked(STORE, ACCOUNT, "us-east-1", "d1", 2)))
+    world.step(6)
+    assert [one["request"]["url"] for one in world.wire.bundles[-1]] == ["DocumentReference/d1"]
 
 
 def test_a_version_that_is_not_the_newest_is_not_read(world: World) -> None:

@@ -1,11 +1,18 @@
-"""JSON Patch (RFC 6902) on a resource, as a pure function."""
+"""JSON Patch (RFC 6902) on a resource, as a pure function.
 
-import copy
+Every `copy` of a list into itself doubles it, so what the operations write is counted before it is written, and so is its depth.
+"""
+
 from typing import Any
 
+import msgspec
+
+from opentrail.services.healthlake.engine import exact, values
 from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
 
 MAX_OPERATIONS = 1000
+MOST_WRITTEN = 4 * 1024 * 1024
+"""Bytes of JSON that the operations of one patch add, copy and move in all: as many as a resource may have."""
 MEMBERS = {"add": ("value",), "remove": (), "replace": ("value",), "move": ("from",), "copy": ("from",), "test": ("value",)}
 
 
@@ -61,41 +68,38 @@ def _remove(document: Any, path: list[str], place: int) -> Any:
     return parent.pop(last)
 
 
-def same(left: Any, right: Any) -> bool:
-    """JSON equality: true is not 1, and 1 is 1.0."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(same(left[k], right[k]) for k in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(same(a, b) for a, b in zip(left, right, strict=True))
-    return bool(left == right)
+def _value(document: Any, row: dict[str, Any], place: int) -> tuple[Any, int]:
+    """What an operation writes, as a copy, and its bytes; None and 0 when it writes nothing. Refused when it would lie too deep."""
+    if row["op"] in ("remove", "test"):
+        return None, 0
+    value = row["value"] if "value" in MEMBERS[row["op"]] else _get(document, pointer(row["from"], place), place)
+    if len(pointer(row.get("path"), place)) + values.levels(value) > values.DEPTH:
+        raise _fail(place, f"the result would be nested deeper than {values.DEPTH} levels")
+    text = msgspec.json.encode(value)
+    return exact.decode(text), len(text)
 
 
-def _operate(document: Any, row: dict[str, Any], place: int) -> Any:
+def _operate(document: Any, row: dict[str, Any], value: Any, place: int) -> Any:
     operation, path = row["op"], pointer(row.get("path"), place)
-    if operation == "add":
-        return _add(document, path, copy.deepcopy(row["value"]), place)
+    if operation in ("add", "copy"):
+        return _add(document, path, value, place)
     if operation == "remove":
         _remove(document, path, place)
     elif operation == "replace":
         _get(document, path, place)
         if not path:
-            return copy.deepcopy(row["value"])
+            return value
         parent, last = _get(document, path[:-1], place), path[-1]
-        parent[int(last) if isinstance(parent, list) else last] = copy.deepcopy(row["value"])
+        parent[int(last) if isinstance(parent, list) else last] = value
     elif operation == "test":
-        if not same(_get(document, path, place), row["value"]):
+        if not exact.same(_get(document, path, place), row["value"]):
             raise _fail(place, "a test does not hold")
     else:
-        return _transfer(document, operation, pointer(row["from"], place), path, place)
+        return _move(document, pointer(row["from"], place), path, value, place)
     return document
 
 
-def _transfer(document: Any, operation: str, source: list[str], path: list[str], place: int) -> Any:
-    value = _get(document, source, place)
-    if operation == "copy":
-        return _add(document, path, copy.deepcopy(value), place)
+def _move(document: Any, source: list[str], path: list[str], value: Any, place: int) -> Any:
     if path[: len(source)] == source and len(path) > len(source):
         raise _fail(place, "a value cannot be moved into itself")
     if path != source:
@@ -105,15 +109,20 @@ def _transfer(document: Any, operation: str, source: list[str], path: list[str],
 
 
 def apply(document: Any, patch: object) -> Any:
-    """The patched document; the given one is left as it is. Refused with 400, naming the operation's place and reason."""
+    """The patched document; the given one is left as it is. Refused with 400, naming the operation's place and reason, and with
+    413 when the operations write too much."""
     if not isinstance(patch, list) or len(patch) > MAX_OPERATIONS:
         raise refuse(400, "structure", "A JSON Patch is an array of at most {} operations.", name(MAX_OPERATIONS))
-    found = copy.deepcopy(document)
+    found, written = exact.decode(msgspec.json.encode(document)), 0
     for place, row in enumerate(patch):
         operation = row.get("op") if isinstance(row, dict) else None
         if not isinstance(operation, str) or operation not in MEMBERS:
             raise _fail(place, "op is none of add, remove, replace, move, copy, test")
         if any(member not in row for member in MEMBERS[operation]):
             raise _fail(place, "a member is missing")
-        found = _operate(found, row, place)
+        value, size = _value(found, row, place)
+        written += size
+        if written > MOST_WRITTEN:
+            raise refuse(413, "too-long", "What the JSON Patch adds, copies and moves has more than {} bytes in all.", name(MOST_WRITTEN))
+        found = _operate(found, row, value, place)
     return found

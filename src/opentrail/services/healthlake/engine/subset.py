@@ -40,6 +40,7 @@ def subset(resource: Json, summary: str = "false", elements: tuple[str, ...] = (
         kept = _kept(kind, summary)
     else:
         return resource
-    chosen = {k: v for k, v in resource.items() if k in kept or (k[0] == "_" and k[1:] in kept)}
+    chosen = {k: v for k, v in resource.items() if k in kept or (k[:1] == "_" and k[1:] in kept)}
     meta = chosen.get("meta", {})
-    return {**chosen, "meta": {**meta, "tag": [*meta.get("tag", []), SUBSETTED]}}
+    tags = meta.get("tag")  # of any shape, in a resource stored at the minimal level
+    return {**chosen, "meta": {**meta, "tag": [*(tags if isinstance(tags, list) else []), SUBSETTED]}}

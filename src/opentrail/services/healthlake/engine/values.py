@@ -148,7 +148,23 @@ def is_id(text: str) -> bool:
 
 
 def copied(value: Any) -> Any:
-    """A deep copy of decoded JSON, several times faster than copy.deepcopy."""
+    """A deep copy of a decoded JSON object or array, several times faster than copy.deepcopy."""
     if isinstance(value, dict):
         return {k: copied(v) if isinstance(v, dict | list) else v for k, v in value.items()}
     return [copied(v) if isinstance(v, dict | list) else v for v in value]
+
+
+DEPTH = 64
+"""Levels of objects and arrays that a resource may have: as many as the body of a request."""
+
+
+def levels(value: Any) -> int:
+    """How many levels of objects and arrays a decoded JSON value has; 0 for a plain value."""
+    found, here = 0, [value] if type(value) in _CONTAINERS else []
+    while here:
+        found += 1
+        here = [one for each in here for one in (each.values() if type(each) is dict else each) if type(one) in _CONTAINERS]
+    return found
+
+
+_CONTAINERS = frozenset({dict, list})

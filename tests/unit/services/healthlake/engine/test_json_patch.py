@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from opentrail.services.healthlake.engine import json_patch
+from opentrail.contract import compiled
+from opentrail.services.healthlake.engine import json_patch, values
 from opentrail.services.healthlake.engine.issues import FhirError
 
 Json = Any
@@ -63,3 +64,38 @@ def test_a_failing_patch_says_where_and_not_what() -> None:
     with pytest.raises(FhirError) as refused:
         json_patch.apply({"name": "Smith"}, [{"op": "add", "path": "/x", "value": 1}, {"op": "test", "path": "/name", "value": "Miller"}])
     assert str(refused.value) == "Operation 1 of the JSON Patch cannot be applied: a test does not hold."
+
+
+DOUBLING = [
+    {"op": "add", "path": "/contact", "value": [{}]},
+    *[{"op": "copy", "from": "/contact", "path": "/contact/-"}] * 24,
+]
+DEEPENING = [{"op": "add", "path": "/a" * levels, "value": {}} for levels in range(1, 100)]
+MOVED_DEEPER = [
+    step for at in range(100) for step in ({"op": "add", "path": "/b", "value": {}}, {"op": "move", "from": "/a", "path": "/b/a"},
+    {"op": "move", "from": "/b", "path": "/a"})
+]  # fmt: skip
+OVERWRITING = [{"op": "copy", "from": "/text", "path": "/b"}] * 1000
+
+
+@pytest.mark.parametrize(
+    ("patch", "status"), [(DOUBLING, 413), (DEEPENING, 400), (MOVED_DEEPER, 400), (OVERWRITING, 413), (OVERWRITING[:40], None)]
+)
+def test_what_a_patch_writes_is_bounded_while_it_is_applied(patch: Json, status: int | None) -> None:
+    document = {"resourceType": "Patient", "a": {}, "text": "x" * 100_000}
+    if status is None:
+        assert json_patch.apply(document, patch)["b"] == document["text"]
+        return
+    with pytest.raises(FhirError) as refused:
+        json_patch.apply(document, patch)
+    assert refused.value.status == status
+
+
+def test_a_patch_may_reach_the_depth_that_a_body_may_have() -> None:
+    assert values.DEPTH == compiled.DEPTH
+    deep: Json = {}
+    for _ in range(values.DEPTH - 2):
+        deep = {"a": deep}
+    assert json_patch.apply({}, [{"op": "add", "path": "/a", "value": deep}]) == {"a": deep}
+    with pytest.raises(FhirError):
+        json_patch.apply({}, [{"op": "add", "path": "/a", "value": {"a": deep}}])

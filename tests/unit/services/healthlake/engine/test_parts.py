@@ -72,6 +72,15 @@ def test_subsets() -> None:
     assert "subject" in subset.subset(OBSERVATION, "true")
 
 
+@pytest.mark.parametrize("tag", [5, "t", None, True, {}, [5], []])
+def test_subsets_of_a_resource_of_any_shape_are_tagged(tag: Any) -> None:
+    resource = {"resourceType": "Patient", "id": "a", "meta": {"tag": tag}, "": 1, "_": None, "name": 5}
+    for found in (subset.subset(resource, "true"), subset.subset(resource, "text"), subset.subset(resource, elements=("name",))):
+        assert found["meta"]["tag"][-1] == subset.SUBSETTED
+        assert found["meta"]["tag"][:-1] == (tag if isinstance(tag, list) else [])
+        assert "" not in found
+
+
 def test_the_capability_statement_is_valid_and_true() -> None:
     found = capability.capability_statement("http://me/r4/", "1", "2026-01-01T00:00:00Z")
     assert validate(found) == []
