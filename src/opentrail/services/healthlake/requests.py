@@ -14,6 +14,7 @@ from opentrail.contract.compiled import too_deep
 from opentrail.services.healthlake import datastores, packages, store
 from opentrail.services.healthlake.engine import definitions, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
+from opentrail.services.healthlake.engine.patch import MOST_BYTES
 from opentrail.services.healthlake.engine.search.parse import Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.validation import LEVELS, Level, Profiles
@@ -21,7 +22,6 @@ from opentrail.store.sql import Snapshot
 
 Json = dict[str, Any]
 Pairs = tuple[tuple[str, str], ...]
-MOST_BYTES = 4 * 1024 * 1024
 MOST_PARAMETERS = 512
 LAST_VERSION = 999_999_999
 _ETAG = re.compile(r'W/"([0-9]{1,9})"')

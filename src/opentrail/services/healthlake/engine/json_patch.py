@@ -3,9 +3,12 @@
 import copy
 from typing import Any
 
+from opentrail.services.healthlake.engine import extent
 from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
 
 MAX_OPERATIONS = 1000
+MOST_COPIED = 20_000
+"""Values that the copies of one patch may add: each could double the resource, and a few of them fill the memory."""
 MEMBERS = {"add": ("value",), "remove": (), "replace": ("value",), "move": ("from",), "copy": ("from",), "test": ("value",)}
 
 
@@ -105,15 +108,20 @@ def _transfer(document: Any, operation: str, source: list[str], path: list[str],
 
 
 def apply(document: Any, patch: object) -> Any:
-    """The patched document; the given one is left as it is. Refused with 400, naming the operation's place and reason."""
+    """The patched document; the given one is left as it is. Refused with 400, naming the operation's place and reason, and with 422
+    before it copies too much."""
     if not isinstance(patch, list) or len(patch) > MAX_OPERATIONS:
         raise refuse(400, "structure", "A JSON Patch is an array of at most {} operations.", name(MAX_OPERATIONS))
-    found = copy.deepcopy(document)
+    found, copied = copy.deepcopy(document), 0
     for place, row in enumerate(patch):
         operation = row.get("op") if isinstance(row, dict) else None
         if not isinstance(operation, str) or operation not in MEMBERS:
             raise _fail(place, "op is none of add, remove, replace, move, copy, test")
         if any(member not in row for member in MEMBERS[operation]):
             raise _fail(place, "a member is missing")
+        if operation == "copy":
+            copied += extent.of(_get(found, pointer(row["from"], place), place)).values
+            if copied > MOST_COPIED:
+                raise refuse(422, "too-costly", "The copies of a JSON Patch may add {} values at most.", name(MOST_COPIED))
         found = _operate(found, row, place)
     return found

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from opentrail.services.healthlake.engine import json_patch
+from opentrail.services.healthlake.engine import extent, json_patch
 from opentrail.services.healthlake.engine.issues import FhirError
+from opentrail.services.healthlake.engine.patch import JSON_PATCH, patched
 
 Json = Any
 OWN: list[Json] = [
@@ -63,3 +66,37 @@ def test_a_failing_patch_says_where_and_not_what() -> None:
     with pytest.raises(FhirError) as refused:
         json_patch.apply({"name": "Smith"}, [{"op": "add", "path": "/x", "value": 1}, {"op": "test", "path": "/name", "value": "Miller"}])
     assert str(refused.value) == "Operation 1 of the JSON Patch cannot be applied: a test does not hold."
+
+
+DOUBLE: Json = {"op": "copy", "from": "/contact", "path": "/contact/-"}
+
+
+def test_copies_cannot_fill_the_memory() -> None:
+    patch = [{"op": "add", "path": "/contact", "value": [{}]}, *[DOUBLE] * 24]
+    with pytest.raises(FhirError) as refused:
+        json_patch.apply({"resourceType": "Patient"}, patch)
+    assert (refused.value.status, refused.value.issues[0].code) == (422, "too-costly")
+
+
+def test_a_patch_leaves_no_resource_that_is_too_large_or_too_deep() -> None:
+    patient = {"resourceType": "Patient", "id": "1", "text": "x" * 300_000}
+    copies = [{"op": "copy", "from": "/text", "path": f"/text{n}"} for n in range(15)]
+    with pytest.raises(FhirError) as large:
+        patched(patient, JSON_PATCH, copies)
+    assert large.value.status == 413
+    nested = [{"op": "add", "path": "/a" * n, "value": {}} for n in range(1, 70)]
+    with pytest.raises(FhirError) as deep:
+        patched({"resourceType": "Patient"}, JSON_PATCH, nested)
+    assert deep.value.status == 400
+    assert patched({"resourceType": "Patient"}, JSON_PATCH, nested[:60])["a"]
+
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4), max_leaves=20)
+
+
+@given(VALUES)
+def test_an_extent_counts_every_value_and_claims_no_more_bytes_than_there_are(value: Json) -> None:
+    found = extent.of(value)
+    assert found.bytes <= len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
+    assert found.values == (1 + sum(extent.of(one).values for one in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())))
