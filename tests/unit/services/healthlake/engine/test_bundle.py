@@ -98,7 +98,7 @@ def test_order() -> None:
         entry("POST", "Patient", PATIENT),
         entry("DELETE", "Patient/3"),
     )
-    assert [e.method for e in bundle.ordered(rows.entries)] == ["DELETE", "POST", "PUT", "GET"]
+    assert [[e.method for e in step] for step in bundle.steps(rows.entries)] == [["DELETE"], ["POST"], ["PUT"], [], ["GET"]]
 
 
 def test_identities_and_rewriting() -> None:
@@ -113,7 +113,7 @@ def test_identities_and_rewriting() -> None:
     rows = read(entry("POST", "Patient", PATIENT, fullUrl=urn), entry("POST", "Observation", observation))
     given, mapping = bundle.identities(rows.entries, iter(["n1", "n2"]))
     assert (given, mapping) == ({0: "n1", 1: "n2"}, {urn: "Patient/n1"})
-    assert bundle.conditional_references(observation) == ["Practitioner?identifier=a|b"]
+    assert bundle.conditional_references(rows.entries[1]) == ["Practitioner?identifier=a|b"]
     found = bundle.rewritten(observation, {**mapping, "Practitioner?identifier=a|b": "Practitioner/d"})
     assert found["subject"] == {"reference": "Patient/n1"}
     assert found["performer"] == [{"reference": "Practitioner/d"}, {"reference": "Organization/9"}]

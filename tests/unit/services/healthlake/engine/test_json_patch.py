@@ -92,11 +92,15 @@ def test_a_patch_leaves_no_resource_that_is_too_large_or_too_deep() -> None:
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
-VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4), max_leaves=20)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=3), inner, max_size=4), max_leaves=20
+)
 
 
 @given(VALUES)
 def test_an_extent_counts_every_value_and_claims_no_more_bytes_than_there_are(value: Json) -> None:
     found = extent.of(value)
     assert found.bytes <= len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode())
-    assert found.values == (1 + sum(extent.of(one).values for one in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ())))
+    assert found.values == (
+        1 + sum(extent.of(one).values for one in (value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()))
+    )
