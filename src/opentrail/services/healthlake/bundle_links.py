@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from opentrail.calls.call import Call
@@ -68,7 +68,7 @@ def expected(
     found: store.Datastore,
     call: Call,
     known: Conditions,
-    entries: Iterable[Entry],
+    entries: Sequence[Entry],
     links: Links,
     texts: Mapping[str, int],
 ) -> Links:

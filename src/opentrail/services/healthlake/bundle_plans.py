@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ Wanted = Want | FhirError | None
 class Plan:
     """A bundle taken apart. By place: `raw` the undecoded members of what entries write, `given` the ids that new resources get,
     `patches` those of a transaction, `wants` what each entry wants (None for reads; in a batch the refusal of one that cannot be).
-    `full_urls`: which resource each fullUrl is, if no condition selects another."""
+    `mentions` what each entry of a transaction points to. `full_urls`: which resource each fullUrl is, if no condition selects another."""
 
     datastore: str
     bundle: engine.Bundle
@@ -42,6 +42,7 @@ class Plan:
     prefer: str
     links: Links = field(default_factory=Links)
     patches: Mapping[int, Patch] = field(default_factory=dict)
+    mentions: Mapping[int, Sequence[str]] = field(default_factory=dict)
     wants: Mapping[int, Wanted] = field(default_factory=dict)
 
     @property
@@ -69,6 +70,7 @@ def prepare(call: Call, input: FhirInput) -> Plan:
     )  # fmt: skip
     if plan.whole:
         plan = replace(plan, links=Links(identities=full_urls), patches=_patches(plan))
+        plan = replace(plan, mentions={entry.place: _mentioned(plan, entry) for entry in bundle.entries})
         with call.tools.read() as snapshot:
             found = store.datastore(snapshot, input.datastoreId)
             if found is not None and (found.account, found.region) == (call.account, call.region):
@@ -98,31 +100,29 @@ def _patches(plan: Plan) -> dict[int, Patch]:
     return found
 
 
+def _mentioned(plan: Plan, entry: Entry) -> Sequence[str]:
+    if (patch := plan.patches.get(entry.place)) is not None:
+        return engine.mentioned(patch.document, entry.full_url, patch=True)
+    return engine.mentioned(entry.resource, entry.full_url) if entry.action in engine.WRITES else ()
+
+
 def conditional_references(plan: Plan, entries: Iterable[Entry]) -> dict[str, int]:
     """The conditional references of what entries write and of patches, by text, with the place of the first that has it."""
     found: dict[str, int] = {}
     for entry in entries:
-        for text in _conditional_references(plan, entry):
+        for text in engine.conditional_references(plan.mentions[entry.place]):
             found.setdefault(text, entry.place)
     return found
 
 
-def _conditional_references(plan: Plan, entry: Entry) -> list[str]:
-    patch = plan.patches.get(entry.place)
-    return engine.conditional_references(entry, patch.document if patch else None)
-
-
 def relinked(plan: Plan, links: Links) -> Plan:
     """The plan with other links: what they change in an entry is drafted again."""
-    fresh = replace(plan, links=links)
-    if links.mapping == plan.links.mapping:
+    fresh, old, new = replace(plan, links=links), plan.links.mapping, links.mapping
+    moved = {key for key in old.keys() | new.keys() if old.get(key) != new.get(key)}
+    if not moved:
         return fresh
-    moved = [
-        entry
-        for entry in plan.bundle.entries
-        if entry.action in (*engine.WRITES, *engine.PATCHES) and _linked(plan, entry) != _linked(fresh, entry)
-    ]
-    return replace(fresh, wants={**plan.wants, **{entry.place: _wanted(fresh, entry) for entry in moved}})
+    wants = {entry.place: _wanted(fresh, entry) for entry in plan.bundle.entries if not moved.isdisjoint(plan.mentions[entry.place])}
+    return replace(fresh, wants={**plan.wants, **wants})
 
 
 def _linked(plan: Plan, entry: Entry) -> Any:
@@ -160,7 +160,7 @@ def _want(plan: Plan, entry: Entry) -> Want | None:
     )  # fmt: skip
     return Want(
         "create" if entry.action == "create" else "update", entry.type, id, plan.given.get(entry.place, ""), made, criteria=criteria,
-        if_match=entry.if_match, if_none_match=entry.if_none_match, unsettled=plan.whole and bool(_conditional_references(plan, entry)),
+        if_match=entry.if_match, if_none_match=entry.if_none_match, unsettled=plan.whole and bool(conditional_references(plan, [entry])),
     )  # fmt: skip
 
 

@@ -71,8 +71,9 @@ def _transaction(tx: Tx, call: Call, found: store.Datastore, plan: Plan) -> dict
         references = bundle_links.referred(tx, found, call, plan.conditions, texts)
         plan = relinked(plan, replace(plan.links, references={**plan.links.references, **references}))
     done |= _acted(tx, call, found, plan, steps.patches)
-    _undisturbed(tx, call, found, plan, [*steps.updates, *steps.patches], claimed)
-    done |= _settled(tx, call, found, plan, later, done)
+    after = _settled(tx, call, found, plan, later, done)
+    _undisturbed(tx, call, found, plan, later if after else [*steps.updates, *steps.patches], claimed)
+    done |= after
     results = {
         entry.place: bundle_entries.changed(entry, done[entry.place], plan.prefer) for entry in plan.bundle.entries if entry.place in done
     }

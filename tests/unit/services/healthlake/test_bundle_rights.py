@@ -42,12 +42,16 @@ URLS = text(
 REQUEST = objects(method=text("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"), url=URLS)
 WHOLE_REQUEST = st.builds(lambda url, method: b'{"url":' + url + b',"method":' + method + b"}", URLS, text("GET", "POST", "PUT", "DELETE"))
 RESOURCE = objects(resourceType=text("Patient"), id=text("1"), name=STRANGE)
-ENTRY = objects(request=REQUEST | WHOLE_REQUEST, resource=RESOURCE)
+WHOLE_RESOURCE = st.builds(lambda name: b'{"resourceType":"Patient","name":' + name + b',"id":"1"}', STRANGE)
+ENTRY = objects(request=REQUEST | WHOLE_REQUEST, resource=RESOURCE) | st.builds(
+    lambda before, request, resource: before[:-1] + (b"," if len(before) > 2 else b"") + b'"request":' + request + b',"resource":' + resource + b"}",
+    objects(request=REQUEST, resource=RESOURCE), WHOLE_REQUEST, WHOLE_RESOURCE,
+)  # fmt: skip
 ENTRIES = st.lists(ENTRY | STRANGE, max_size=4).map(lambda rows: b"[" + b",".join(rows) + b"]")
 BUNDLES = st.builds(
     lambda kind, more: b'{"resourceType":"Bundle","type":' + kind + b"," + more[1:] if len(more) > 2 else more,
     text("batch", "transaction"),
-    objects(entry=ENTRIES),
+    objects(entry=ENTRIES) | st.builds(lambda strange, rows: b'{"entry":' + strange + b',"entry":' + rows + b"}", STRANGE, ENTRIES),
 )
 
 

@@ -2,10 +2,11 @@
 
 parse_bundle(bundle) -> Bundle      entries with their interaction, all checked; those of a batch that cannot be read apart
 steps(entries)                      the order in which a transaction acts
-conditional_references(resource)    what has to be looked up
+mentioned(resource, fullUrl)        what it may point to, and the conditional_references among it
 rewritten(resource, mapping)        the resource, or the patch, with references replaced
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -258,11 +259,32 @@ def _patched_sites(node: Json) -> Iterator[tuple[Json, str, str]]:
         yield parts["value"], "valueString", text
 
 
-def conditional_references(entry: Entry, patch: Any = None) -> list[str]:
-    """The conditional references (`Patient?identifier=x`) of the resource that an entry writes, or of its patch, each once."""
-    value = patch if entry.action in PATCHES else entry.resource if entry.action in WRITES else None
-    found = (text for _, key, text in _reference_sites(value, entry.action in PATCHES) if "?" in text)
-    return list(dict.fromkeys(text for text in found if definitions.is_resource_type(text.partition("?")[0])))
+def mentioned(value: Any, full_url: str, patch: bool = False) -> tuple[str, ...]:
+    """What a resource, or with `patch` a patch document, may point to, each once: the keys by which `rewritten` looks into a mapping."""
+    root = values.reference_parts(full_url)[0]
+    found = [key for _, _, text in _reference_sites(value, patch) for key in _keys(text, root)]
+    return tuple(dict.fromkeys([*found, *_LINKED.findall(_narrative(value))]))
+
+
+def conditional_references(mentioned: Iterable[str]) -> list[str]:
+    """Those of them that are conditional references: `Patient?identifier=x`."""
+    return [text for text in mentioned if "?" in text and definitions.is_resource_type(text.partition("?")[0])]
+
+
+_LINKED = re.compile(r'"(urn:[^"]*)"')
+
+
+def _narrative(value: Any) -> str:
+    text = value.get("text") if isinstance(value, dict) else None
+    div = text.get("div") if isinstance(text, dict) else None
+    return div if isinstance(div, str) else ""
+
+
+def _keys(text: str, root: str) -> tuple[str, ...]:
+    """What a reference may stand under in a mapping: as it is, without its fragment, and beside the fullUrl of who has it."""
+    plain = text.partition("#")[0]
+    kind, relative = values.reference_parts(plain)[1], "://" not in plain
+    return (text, plain, f"{root}/{plain}") if root and kind and relative else (text, plain)
 
 
 def rewritten(value: Any, mapping: Mapping[str, str], full_url: str = "", patch: bool = False) -> Any:
@@ -277,16 +299,11 @@ def rewritten(value: Any, mapping: Mapping[str, str], full_url: str = "", patch:
     found = values.copied(value)
     root = values.reference_parts(full_url)[0]
     for holder, key, text in list(_reference_sites(found, patch)):
-        plain, hash, fragment = text.partition("#")
-        absolute = f"{root}/{plain}" if root and values.reference_parts(plain)[1] else plain
-        new = mapping.get(text) or mapping.get(plain) or mapping.get(absolute)
+        new = next((mapping[one] for one in _keys(text, root) if one in mapping), None)
         if new is not None:
-            holder[key] = new if text in mapping else new + hash + fragment
-    narrative = found.get("text") if isinstance(found, dict) else None
-    if isinstance(narrative, dict) and isinstance(narrative.get("div"), str):
-        for old, new in mapping.items():
-            if old.startswith("urn:"):
-                narrative["div"] = narrative["div"].replace(f'"{old}"', f'"{new}"')
+            holder[key] = new if text in mapping else new + text[len(text.partition("#")[0]) :]
+    if div := _narrative(found):
+        found["text"]["div"] = _LINKED.sub(lambda link: f'"{mapping.get(link[1], link[1])}"', div)
     return found
 
 
