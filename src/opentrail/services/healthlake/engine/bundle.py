@@ -283,8 +283,8 @@ def _narrative(value: Any) -> str:
 def _keys(text: str, root: str) -> tuple[str, ...]:
     """What a reference may stand under in a mapping: as it is, without its fragment, and beside the fullUrl of who has it."""
     plain = text.partition("#")[0]
-    kind, relative = values.reference_parts(plain)[1], "://" not in plain
-    return (text, plain, f"{root}/{plain}") if root and kind and relative else (text, plain)
+    relative = bool(root) and "://" not in plain and bool(values.reference_parts(plain)[1])
+    return (text, plain, f"{root}/{plain}") if relative else (text, plain)
 
 
 def rewritten(value: Any, mapping: Mapping[str, str], full_url: str = "", patch: bool = False) -> Any:
