@@ -133,7 +133,8 @@ def test_a_bundle_needs_the_rights_of_its_entries(story: Story, ward: str) -> No
     ("sent", "status"),
     [
         (bundle("document"), 400),
-        (bundle("batch", {}), 400),
+        (bundle("transaction", {}), 400),
+        (b'{"resourceType":"Bundle","type":"batch","entry":5}', 400),
         (bundle("transaction", *[asks("GET", "Patient/p1")] * 101), 422),
         (bundle("batch", *[asks("GET", "Patient/p1")] * 501), 422),
         (PATIENT, 400),
@@ -141,3 +142,69 @@ def test_a_bundle_needs_the_rights_of_its_entries(story: Story, ward: str) -> No
 )
 def test_what_is_no_bundle_to_process_is_refused(story: Story, ward: str, sent: Any, status: int) -> None:
     assert send(story, ward, "POST", "", sent).status == status
+
+
+def test_an_entry_of_a_batch_that_cannot_be_read_refuses_itself_alone(story: Story, ward: str) -> None:
+    wanted = bundle(
+        "batch",
+        asks("GET", "Patient/p1"),
+        asks("GET", "Foo/canary"),
+        asks("PUT", "Patient/p1", {**PATIENT, "id": "p2"}),
+        asks("DELETE", "Patient/canary name"),
+        asks("SPIN", "Patient/p1"),
+        asks("POST", "Patient/p1/p2", PATIENT),
+        {"request": 5},
+        asks("PUT", "Patient/new", {**PATIENT, "id": "new"}),
+    )
+    answer, headers = story.fhir("ProcessBundle", "POST", f"/{ward}/r4", wanted, request={"datastoreId": ward}, resources=ANY)
+    assert [one["response"]["status"] for one in answer["entry"]] == ["200", *["400"] * 6, "201"]
+    assert answer["entry"][1]["response"]["outcome"]["issue"][0]["location"] == ["/Bundle/entry[1]"]
+    assert facts(story, headers)["entries"]["items"] == [
+        "GET Patient/p1 200", "GET ? 400", "PUT Patient 400", "DELETE Patient 400", "? Patient 400", "POST Patient 400", "? ? 400",
+        "PUT Patient/new 201",
+    ]  # fmt: skip
+    assert "canary" not in json.dumps(story.live.journal(headers["x-amzn-requestid"]))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b'{"request":5,"request":{"method":"DELETE","url":"Patient/p1"}}',
+        b'{"request":{"method":5,"method":"DELETE","url":"Patient/p1"}}',
+        b'{"request":5,"request":{"method":"GET","url":"Patient/p1"}}',
+        b'{"request":5,"request":{"method":"GET","url":"Patient?_count=2"}}',
+        b'{"request":{"method":5,"method":"GET","url":"Patient/p1"}}',
+        b'{"requ\\u0065st":{"url":"Patient/p1","method":"GET"}}',
+        b'{"request":{"method":"GET","url":"Patient/p1"},"resource":5,"resource":{}}',
+    ],
+)
+@pytest.mark.parametrize("headers", [{}, {"prefer": "respond-async"}])
+def test_no_spelling_of_a_bundle_escapes_the_rights_of_its_entries(story: Story, ward: str, entry: bytes, headers: dict[str, str]) -> None:
+    clerk = story.user(("healthlake:ProcessBundle", "*"))
+    for start in (
+        b'{"resourceType":"Bundle","type":"transaction","entry":[',
+        b'{"resourceType":"Bundle","type":"transaction","entry":5,"entry":[',
+    ):
+        sent = story.live.signed(clerk, "healthlake", "POST", f"/datastore/{ward}/r4/", start + entry + b"]}", headers)
+        assert story.live.submit(sent).status in (400, 403)
+    assert send(story, ward, "GET", "Patient/p1").status == 200
+
+
+def test_a_bundle_without_rights_and_without_sense_is_a_400(story: Story, ward: str) -> None:
+    nobody = story.user()
+    for body in (b"", b"[]", b'{"resourceType":"Bundle","type":"batch","entry":{}}', b'{"resourceType":"Bundle","type":5}'):
+        sent = story.live.signed(nobody, "healthlake", "POST", f"/datastore/{ward}/r4/", body, {})
+        assert story.live.submit(sent).status == 400
+
+
+@pytest.mark.parametrize("kind", ["batch", "transaction"])
+def test_an_earlier_version_concerns_whom_it_named(story: Story, ward: str, kind: str) -> None:
+    assert send(story, ward, "PUT", "Observation/o1", observation("o1", "p2")).status == 200
+    assert send(story, ward, "DELETE", "Observation/o2").status == 204
+    wanted = bundle(kind, asks("GET", "Observation/o1/_history/1"), asks("GET", "Observation/o2/_history/1"))
+    answer, headers = story.fhir("ProcessBundle", "POST", f"/{ward}/r4", wanted, request=ANY, resources=ANY)
+    assert [one["resource"]["subject"]["reference"] for one in answer["entry"]] == ["Patient/p1", "Patient/p1"]
+    said = facts(story, headers)
+    assert said["patients"]["items"] == ["p1"]
+    assert said["returned"]["items"] == ["Observation/o1/_history/1", "Observation/o2/_history/1"]
+    assert said["entries"]["items"] == ["GET Observation/o1/_history/1 200", "GET Observation/o2/_history/1 200"]

@@ -148,6 +148,16 @@ def test_what_is_not_offered_is_refused(story: Story, ward: Ward) -> None:
     assert send(story, ward.store, "GET", "export/" + "0" * 32).status == 404
 
 
+def test_no_spelling_of_an_export_escapes_the_right_to_pass_its_role(story: Story, ward: Ward) -> None:
+    clerk = story.user(("healthlake:*", "*"))
+    body = {"DataAccessRoleArn": ward.role, "OutputDataConfig": {"S3Configuration": {"S3Uri": f"s3://{ward.bucket}/out", "KmsKeyId": KEY}}}
+    plain = json.dumps(body).encode()
+    for sent, status in ((plain, 403), (b'{"DataAccessRoleArn":5,' + plain[1:], None), (b"{}", 400), (b"", 400), (b"[]", 400), (b"{", 400)):
+        request = story.live.signed(clerk, "healthlake", "POST", f"/datastore/{ward.store}/r4/$export", sent, ASYNC)
+        answer = story.live.submit(request)
+        assert answer.status in ((400, 403) if status is None else (status,)), sent
+
+
 def fetched(story: Story, ward: Ward, url: str) -> urllib3.BaseHTTPResponse:
     """The answer to a signed GET of a file of the manifest."""
     return send(story, ward.store, "GET", url.partition("/r4/")[2])

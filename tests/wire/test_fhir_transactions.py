@@ -114,3 +114,12 @@ def test_what_cannot_be_sent_is_refused_at_once(story: Story, ward: str, wanted:
 def test_nobody_but_healthlake_runs_a_transaction(story: Story, ward: str) -> None:
     assert send(story, ward, "POST", "Transaction/" + "0" * 32).status == 405
     assert send(story, ward, "GET", "Transaction/" + "0" * 32).status == 404
+
+
+def test_what_an_ended_transaction_showed_of_earlier_versions_is_told_again(story: Story, ward: str) -> None:
+    assert send(story, ward, "DELETE", "Observation/o3").status == 204
+    path = sent(story, ward, bundle("transaction", asks("GET", "Observation/o3/_history/1")))
+    assert ended(story, ward, path)[0] == 200
+    _, headers = story.fhir("DescribeTransaction", "GET", f"/{ward}/r4/{path}", request=ANY, resources=ANY)
+    said = facts(story, headers)
+    assert (said["patients"]["items"], said["returned"]["items"]) == (["p2"], ["Observation/o3/_history/1"])

@@ -458,6 +458,21 @@ def test_a_patients_token_reaches_nobody_else(still: Ward, method: str, path: st
     assert after == before
 
 
+def test_whom_a_conditional_reference_selects_is_judged_when_it_is_resolved(ward: Ward) -> None:
+    narrow = ward.token("launch patient/Observation.cruds system/Patient.crus", "p1")
+
+    def noting(condition: str) -> dict[str, Any]:
+        return {**noted("n1", "p1", "new"), "subject": {"reference": f"Patient?{condition}"}, "identifier": [{"value": "n1"}]}
+
+    newcomer = {"resourceType": "Patient", "identifier": [{"value": "z"}]}
+    for condition, status in (("_id=p2", 403), ("identifier=z", 403), ("_id=p1", 200)):
+        sent = bundle("transaction", ("POST", "Observation", noting(condition)), ("POST", "Patient", newcomer))
+        answer = ward.ask(narrow, "POST", "", sent)
+        assert answer.status == status, answer.data
+    assert len(shown(ward.ask(narrow, "GET", "Observation?patient=p1&identifier=n1"))) == 1
+    assert len(shown(send(ward.story, ward.id, "GET", "Observation?identifier=n1"))) == 1
+
+
 def test_how_a_patch_goes_tells_nothing(still: Ward) -> None:
     mine = still.token(OWN, "p1")
     answers = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 
@@ -29,3 +31,5 @@ class FhirInput(msgspec.Struct, kw_only=True):
     content_type: str = ""
     idempotency_key: str = ""
     validation_level: str = ""
+    parsed: Any = None
+    """What the service read in the body when the rights were judged: what is carried out is this, never another reading of it."""

@@ -73,7 +73,7 @@ def rights(action: str, role: Callable[[Input], str], datastore: Callable[[Input
     """What starting a job needs: its action on the data store, and passing the role to HealthLake."""
 
     def needed(call: Call, input: Input) -> Sequence[Right]:
-        passed = Right("iam:PassRole", role(input) or "*", {"iam:passedtoservice": PRINCIPAL})
+        passed = Right("iam:PassRole", role(input), {"iam:passedtoservice": PRINCIPAL})
         return Right(f"healthlake:{action}", datastores.arn_of_id(call, datastore(input))), passed
 
     return needed

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
-from urllib.parse import unquote
 
 import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Right
-from opentrail.services.healthlake import datastores, fhir_store, naming, notes, reads, requests, searches, store
+from opentrail.services.healthlake import datastores, fhir_store, interactions, naming, notes, reads, requests, searches, store
 from opentrail.services.healthlake.changes import etag
+from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine import values
-from opentrail.services.healthlake.engine.bundle import Entry
+from opentrail.services.healthlake.engine.bundle import Entry, Unread
 from opentrail.services.healthlake.engine.issues import FhirError, operation_outcome, refuse
 from opentrail.services.healthlake.writing import Done
 from opentrail.store.sql import Snapshot
-
-_BY_METHOD = {"POST": "CreateResource", "PUT": "UpdateResource", "PATCH": "PatchResource", "DELETE": "DeleteResource"}
 
 
 class Result(NamedTuple):
@@ -53,15 +51,13 @@ def read(snapshot: Snapshot, call: Call, found: store.Datastore, entry: Entry, b
         datastoreId=found.id, resourceType=entry.type, resourceId=entry.id, versionId=entry.version, if_none_match=entry.if_none_match,
         parameters=entry.criteria,
     )  # fmt: skip
-    output = (reads.read if entry.action == "read" else reads.vread)(snapshot, call, asked, tells=False)
-    headers, status, body = output["headers"], output["status"], output.get("body")
+    shown = (reads.one if entry.action == "read" else reads.one_version)(snapshot, call, asked)
+    headers, status, body = shown.output["headers"], shown.output["status"], shown.output.get("body")
     answer: dict[str, Any] = {"response": {"status": str(status), "etag": headers["etag"]}}
     if body is not None and entry.method != "HEAD":
         answer["resource"] = msgspec.Raw(body)
-    own = f"{entry.type}/{entry.id}"
-    current = fhir_store.current(snapshot, found.key, entry.type, entry.id)
-    patients = list(fhir_store.patients_of(snapshot, [(current.pk, entry.type, entry.id)] if current else []))
-    return Result(answer, (entry.method, own, status), [own], patients)
+    own = f"{entry.type}/{entry.id}" + (f"/_history/{entry.version}" if entry.action == "vread" else "")
+    return Result(answer, (entry.method, own, status), [own], list(shown.patients))
 
 
 def changed(entry: Entry, done: Done, prefer: str) -> Result:
@@ -84,6 +80,12 @@ def refused(entry: Entry, error: FhirError) -> Result:
     return Result(answer, (entry.method, own, error.status))
 
 
+def unread(one: Unread) -> Result:
+    """The answer of a batch's entry that could not even be read."""
+    answer = {"response": {"status": str(one.error.status), "outcome": operation_outcome(one.error.issues)}}
+    return Result(answer, (one.method or "?", one.type or "?", one.error.status))
+
+
 def tell(call: Call, found: store.Datastore, results: Iterable[Result]) -> None:
     """Writes into the record: a line per entry, what was returned or changed, and whom it concerns."""
     every = list(results)
@@ -99,43 +101,22 @@ def _line(call: Call, method: str, name: str, status: int) -> str:
     return f"{method} {naming.shown(call, name)} {status}"
 
 
-class _Request(msgspec.Struct, frozen=True):
-    method: str = ""
-    url: str = ""
-
-
-class _Entry(msgspec.Struct):
-    request: _Request = _Request()
-
-
-class _Bundle(msgspec.Struct):
-    entry: list[_Entry] = []
+def taken_apart(input: FhirInput) -> engine.Bundle:
+    """The bundle in the body: one reading of it for the rights and for what is carried out. Refused as by `parse_bundle`."""
+    if input.parsed is None:
+        most = engine.MAX_ASYNC if requests.wants_async(input.prefer) else engine.MAX_TRANSACTION
+        input.parsed = engine.parse_bundle(requests.resource(input), most)
+    found: engine.Bundle = input.parsed
+    return found
 
 
 def rights(call: Call, input: FhirInput) -> list[Right]:
-    """The right to send a bundle, and the rights that its entries would need alone: a bundle opens no back door.
-    HealthLake's own need none when it reads a note: they carry what it found into the store that the note lies in."""
+    """The right to send a bundle, and the rights that its entries would need alone: a bundle opens no back door. One that cannot be
+    read is refused. HealthLake's own need none when it reads a note: they carry what it found into the store that the note lies in."""
     if input.resourceId is not None:
         return []  # a waiting transaction, judged when it was sent; only HealthLake itself gets further
     if notes.is_reading(call.caller):
         return []
     place = datastores.arn_of_id(call, input.datastoreId)
-    try:
-        entries = msgspec.json.decode(input.body, type=_Bundle).entry
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        entries = []
-    actions = dict.fromkeys(["ProcessBundle", *(_action(one.request.method, one.request.url) for one in entries)])
-    return [Right(f"healthlake:{action}", place) for action in actions]
-
-
-def _action(method: str, url: str) -> str:
-    parts = [unquote(part) for part in url.partition("?")[0].strip("/").split("/")]
-    if method in ("GET", "HEAD"):
-        if parts[-1] == "_history":
-            return "GetHistoryByResourceId" if len(parts) > 2 else "GetHistoryByResourceType"
-        if len(parts) == 4:
-            return "VersionReadResource"
-        return "ReadResource" if len(parts) == 2 else "SearchWithGet"
-    if method == "POST" and parts[-1] == "_search":
-        return "SearchWithPost"
-    return _BY_METHOD.get(method, "ProcessBundle")
+    actions = dict.fromkeys(["ProcessBundle", *map(interactions.of_entry, taken_apart(input).entries)])
+    return [Right(f"healthlake:{action}", place) for action in actions if action]

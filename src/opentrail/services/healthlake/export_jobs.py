@@ -76,20 +76,20 @@ def _properties(job: JobRow) -> dict[str, Any]:
 # FHIR's $export
 
 
-def fhir_role(input: FhirInput) -> str:
-    """The role in the body of an $export; empty when it cannot be read, which `prepare_fhir` refuses."""
-    try:
-        found = msgspec.json.decode(input.body, type=_OnlyRole).DataAccessRoleArn
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return found
+def fhir_asked(input: FhirInput) -> Any:
+    """The body of an $export as the input of StartFHIRExportJob: one reading of it for the rights and for what is carried out. Refused
+    with 400 when it cannot be read."""
+    if input.parsed is None:
+        body = requests.parse(input.body)
+        if unknown := body.keys() - _MEMBERS:
+            raise refuse(400, "not-supported", "The body has a member {}, which $export does not know.", content(min(unknown)))
+        input.parsed = contract_of("healthlake", "StartFHIRExportJob").from_value(body | {"DatastoreId": input.datastoreId})
+    return input.parsed
 
 
-class _OnlyRole(msgspec.Struct):
-    DataAccessRoleArn: str = ""
-
-
-fhir_rights = bulk.rights("StartFHIRExportJobWithPost", fhir_role, lambda input: str(input.datastoreId))
+fhir_rights = bulk.rights(
+    "StartFHIRExportJobWithPost", lambda input: str(fhir_asked(input).DataAccessRoleArn), lambda input: str(input.datastoreId)
+)
 
 
 class FhirStart(msgspec.Struct):
@@ -101,12 +101,8 @@ class FhirStart(msgspec.Struct):
 
 def prepare_fhir(call: Call, input: FhirInput) -> FhirStart:
     """StartFHIRExportJobWithPost, first half. The level is the path's, filters are the query's, the place is the body's."""
-    asked, found = _asked(call, input)
-    body = requests.parse(input.body)
-    if unknown := body.keys() - _MEMBERS:
-        raise refuse(400, "not-supported", "The body has a member {}, which $export does not know.", content(min(unknown)))
-    started = contract_of("healthlake", "StartFHIRExportJob").from_value(body | {"DatastoreId": found.id})
-    return FhirStart(_prepared(call, started, asked, _request(input)), input.base)
+    asked, _ = _asked(call, input)
+    return FhirStart(_prepared(call, fhir_asked(input), asked, _request(input)), input.base)
 
 
 def _asked(call: Call, input: FhirInput) -> tuple[export.Asked, store.Datastore]:

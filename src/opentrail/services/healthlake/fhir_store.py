@@ -49,6 +49,7 @@ _INSERT = Sql(
 _UPDATE = Sql(
     "UPDATE fhir_current SET version = :version, updated = :updated, deleted = :deleted, body = :body, change = :change WHERE pk = :pk"
 )
+_AMEND = Sql("UPDATE fhir_current SET body = :body WHERE pk = :pk")
 _KEEP = Sql("UPDATE fhir_history SET body = :body WHERE store = :store AND type = :type AND id = :id AND version = :version")
 _VERSION = Sql(
     "INSERT INTO fhir_history (store, type, id, version, updated, method, body, change)"
@@ -141,6 +142,14 @@ def replace(
     tx.run(_UPDATE, pk=before.pk, version=number, updated=updated, deleted=int(body is None), body=body, change=change)
     tx.run(_VERSION, store=store, type=type, id=id, version=number, updated=updated, method=method, change=change)
     _index(tx, store, before.pk, old, new)
+
+
+def amend(tx: Tx, store: int, type: str, id: str, body: bytes, old: IndexRows, new: IndexRows) -> None:
+    """Other contents for the version that this very transaction wrote."""
+    now = current(tx, store, type, id)
+    assert now is not None, "this transaction wrote it"
+    tx.run(_AMEND, pk=now.pk, body=body)
+    _index(tx, store, now.pk, old, new)
 
 
 def _index(tx: Tx, store: int, pk: int, old: IndexRows, new: IndexRows) -> None:

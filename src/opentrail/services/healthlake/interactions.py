@@ -36,11 +36,10 @@ EXPORTS = ("StartFHIRExportJobWithGet", "DescribeFHIRExportJobWithGet", "GetExpo
 """Open to backend services; of which types, and whose exports, `export_jobs` says."""
 TERMS = {"ExpandValueSet": "ValueSet", "LookupCodeSystem": "CodeSystem", "TranslateConceptMap": "ConceptMap"}
 """Operations that show nothing but the definitions: a scope that reads the type is enough, whatever it reaches."""
-ENTRIES: dict[str, str] = {
+_ENTRIES: dict[str, str] = {
     "create": "CreateResource",
     "read": "ReadResource",
     "vread": "VersionReadResource",
-    "search": "SearchWithGet",
     "update": "UpdateResource",
     "conditional-update": "UpdateResource",
     "patch": "PatchResource",
@@ -48,6 +47,15 @@ ENTRIES: dict[str, str] = {
     "delete": "DeleteResource",
     "conditional-delete": "DeleteResource",
 }
+
+
+def of_entry(entry: Entry) -> str:
+    """The operation that an entry of a bundle would be alone; empty for a $operation, which bundles do not offer."""
+    if entry.action == "search":
+        return "SearchWithPost" if entry.method == "POST" else "SearchWithGet"
+    if entry.action == "history":
+        return "GetHistoryByResourceId" if entry.id else "GetHistoryByResourceType"
+    return _ENTRIES.get(entry.action, "")
 
 
 def allow(call: Call, input: FhirInput) -> None:
@@ -69,10 +77,10 @@ def allow_entries(call: Call, entries: Iterable[Entry]) -> None:
     if call.grant is None:
         return
     for entry in entries:
-        if entry.action not in ENTRIES:
+        if entry.action in ("history", "operation"):
             _refused("Entry {} of the bundle: a token allows no histories and operations inside bundles.", name(entry.place))
         conditional = entry.action.startswith("conditional-") or bool(entry.if_none_exist)
-        _judge(call.grant, ENTRIES[entry.action], entry.type, conditional)
+        _judge(call.grant, of_entry(entry), entry.type, conditional)
 
 
 def allow_condition(call: Call, resource_type: str) -> None:

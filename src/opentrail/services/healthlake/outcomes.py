@@ -45,7 +45,7 @@ def answered(function: Callable[[Any, Any, Any], T]) -> Callable[[Any, Any, Any]
 
 
 def prepared(function: Callable[[Any, Any], T]) -> Callable[[Any, Any], T]:
-    """A prepare whose FhirErrors leave as ServiceErrors."""
+    """A prepare, or the rights, whose FhirErrors leave as ServiceErrors."""
 
     @wraps(function)
     def guarded(first: Any, second: Any) -> T:

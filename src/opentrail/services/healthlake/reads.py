@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -39,18 +39,40 @@ def _newest(snapshot: Snapshot, call: Call, input: FhirInput) -> tuple[store.Dat
     return found, type, id, newest
 
 
-def read(snapshot: Snapshot, call: Call, input: FhirInput, tells: bool = True) -> Output:
+class One(NamedTuple):
+    """The answer to the read of one resource, its data store, and the patients whom what it shows concerns."""
+
+    output: Output
+    store: store.Datastore
+    patients: Iterable[str] = ()
+
+
+def read(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
     """ReadResource: 200, 404, 410 for a deleted one, 304 when the caller has the current version."""
+    return _named(call, one(snapshot, call, input))
+
+
+def vread(snapshot: Snapshot, call: Call, input: FhirInput) -> Output:
+    """VersionReadResource: one version, 410 when that version is the deletion."""
+    return _named(call, one_version(snapshot, call, input))
+
+
+def _named(call: Call, shown: One) -> Output:
+    if "body" in shown.output:
+        naming.tell_patients(call, shown.store, shown.patients)
+    return shown.output
+
+
+def one(snapshot: Snapshot, call: Call, input: FhirInput) -> One:
+    """The current version of a resource, as ReadResource answers it."""
     found, type, id, newest = _newest(snapshot, call, input)
     if newest.body is None:
         raise requests.gone(newest.updated)
     headers = version_headers(newest.version, newest.updated)
     if _has_it(input, newest):
-        return {"status": 304, "headers": headers}
-    body = _part(type, newest.body, input)
-    if tells:
-        naming.tell_patients(call, found, fhir_store.patients_of(snapshot, [(newest.pk, type, id)]))
-    return {"status": 200, "body": body, "headers": headers}
+        return One({"status": 304, "headers": headers}, found)
+    output = {"status": 200, "body": _part(type, newest.body, input), "headers": headers}
+    return One(output, found, fhir_store.patients_of(snapshot, [(newest.pk, type, id)]))
 
 
 def _part(type: str, body: bytes, input: FhirInput) -> bytes:
@@ -76,18 +98,16 @@ def _has_it(input: FhirInput, newest: fhir_store.Current) -> bool:
         return False
 
 
-def vread(snapshot: Snapshot, call: Call, input: FhirInput, tells: bool = True) -> Output:
-    """VersionReadResource: one version, 410 when that version is the deletion."""
+def one_version(snapshot: Snapshot, call: Call, input: FhirInput) -> One:
+    """One version of a resource, as VersionReadResource answers it: it concerns whom it named, not whom the current one names."""
     found, type, id, newest = _newest(snapshot, call, input)
-    one = fhir_store.version(snapshot, found.key, type, id, requests.version_number(input.versionId or ""))
-    if one is None or not access.shown_versions(snapshot, call, found, newest.version, [one]):
+    asked = fhir_store.version(snapshot, found.key, type, id, requests.version_number(input.versionId or ""))
+    if asked is None or not access.shown_versions(snapshot, call, found, newest.version, [asked]):
         raise refuse(404, "not-found", "The resource has no version {}.", content(input.versionId))
-    if one.body is None:
-        raise requests.gone(one.updated)
-    body = _part(type, one.body, input)
-    if tells:
-        naming.tell_patients(call, found, compartments.patients(type, id, rows_of(one.body)))
-    return {"status": 200, "body": body, "headers": version_headers(one.version, one.updated)}
+    if asked.body is None:
+        raise requests.gone(asked.updated)
+    output = {"status": 200, "body": _part(type, asked.body, input), "headers": version_headers(asked.version, asked.updated)}
+    return One(output, found, compartments.patients(type, id, rows_of(asked.body)))
 
 
 class Page(NamedTuple):

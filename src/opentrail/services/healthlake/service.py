@@ -80,7 +80,12 @@ OPERATIONS = (
     _reads("GetFullHistory", reads.history_of_all),
     _reads("SearchWithGet", searches.search_get),
     _reads("SearchWithPost", searches.search_post),
-    Operation("ProcessBundle", bundle_entries.rights, prepare=prepared(transactions.prepare), apply=answered(transactions.process)),
+    Operation(
+        "ProcessBundle",
+        prepared(bundle_entries.rights),
+        prepare=prepared(transactions.prepare),
+        apply=answered(transactions.process),
+    ),
     Operation("DescribeTransaction", right("healthlake:ProcessBundle", _fhir_store), read=answered(transactions.describe)),
     _reads("ValidateResource", operations.validate),
     _reads("SearchEverything", operations.everything),
@@ -97,7 +102,7 @@ OPERATIONS = (
     Operation("ListFHIRExportJobs", right("healthlake:ListFHIRExportJobs", _store), read=export_jobs.list_all),
     Operation(
         "StartFHIRExportJobWithPost",
-        export_jobs.fhir_rights,
+        prepared(export_jobs.fhir_rights),
         prepare=prepared(export_jobs.prepare_fhir),
         apply=answered(export_jobs.start_fhir),
     ),

@@ -18,8 +18,8 @@ from msgspec.structs import replace
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
-from opentrail.services.healthlake import bundles, data_queue, jobs, naming, requests, transaction_store
-from opentrail.services.healthlake.bundle_entries import Result
+from opentrail.services.healthlake import bundle_plans, bundles, data_queue, jobs, naming, requests, transaction_store
+from opentrail.services.healthlake.bundle_entries import Result, taken_apart
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.issues import Issue, name, operation_outcome, refuse
 from opentrail.store.sql import Snapshot, Tx
@@ -52,20 +52,20 @@ class Run:
 
     id: str
     request: str
-    plan: bundles.Plan
+    plan: bundle_plans.Plan
 
 
-def prepare(call: Call, input: FhirInput) -> bundles.Plan | Submission | Run:
+def prepare(call: Call, input: FhirInput) -> bundle_plans.Plan | Submission | Run:
     """ProcessBundle, first half."""
     if input.resourceId is not None:
         return _prepare_run(call, input, input.resourceId)
     if requests.wants_async(input.prefer):
         return _prepare_submission(call, input)
-    return bundles.prepare(call, input)
+    return bundle_plans.prepare(call, input)
 
 
 def _prepare_submission(call: Call, input: FhirInput) -> Submission:
-    bundle = engine.parse_bundle(requests.resource(input), engine.MAX_ASYNC)
+    bundle = taken_apart(input)
     if bundle.type != "transaction":
         raise refuse(400, "not-supported", "Only a transaction can be processed asynchronously.")
     for entry in bundle.entries:
@@ -85,12 +85,19 @@ def _prepare_run(call: Call, input: FhirInput, id: str) -> Run:
     if kept is None or kept.datastore != input.datastoreId:
         raise _unknown(id)
     given = replace(
-        input, resourceId=None, body=kept.body, base=kept.base, prefer=kept.prefer, validation_level=kept.level, content_type=""
+        input,
+        resourceId=None,
+        body=kept.body,
+        base=kept.base,
+        prefer=kept.prefer,
+        validation_level=kept.level,
+        content_type="",
+        parsed=None,
     )
-    return Run(id, kept.request, bundles.prepare(call, given, engine.MAX_ASYNC))
+    return Run(id, kept.request, bundle_plans.prepare(call, given))
 
 
-def process(tx: Tx, call: Call, plan: bundles.Plan | Submission | Run) -> Output:
+def process(tx: Tx, call: Call, plan: bundle_plans.Plan | Submission | Run) -> Output:
     """ProcessBundle, second half."""
     if isinstance(plan, Submission):
         return _submit(tx, call, plan)

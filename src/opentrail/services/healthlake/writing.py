@@ -8,6 +8,7 @@ A deleted id stays taken, as in HealthLake. Source: https://hl7.org/fhir/R4/http
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from opentrail.services.healthlake.engine.issues import Issue, refuse
 from opentrail.services.healthlake.engine.patch import patched
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.search.rows import IndexRows
+from opentrail.services.healthlake.engine.smart.scopes import Action
 from opentrail.services.healthlake.engine.validation import Level
 from opentrail.services.healthlake.engine.validation.profiles import NO_PROFILES, Profiles
 from opentrail.store.sql import Snapshot, Tx
@@ -51,6 +53,8 @@ class Want:
     criteria: Search | None = None
     if_match: str = ""
     if_none_match: str = ""
+    unsettled: bool = False
+    """Some of its references may change before its transaction ends: whom it concerns is judged and told by `settle`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +157,7 @@ def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> 
     made = want.made
     assert made is not None, "what is created was drafted"
     naming.touch(call, found, want.type, id)
-    access.check_after(tx, call, found, want.type, id, made.rows, "c")
-    patients = naming.touch_patients(call, found, compartments.patients(want.type, id, made.rows))
+    patients = [] if want.unsettled else _concerned(tx, call, found, want.type, id, (made.rows,), "c")
     updated = requests.milliseconds(call)
     body = stored(made, id, 1, updated)
     method = "POST" if want.action == "create" else "PUT"
@@ -167,10 +170,10 @@ def _next(tx: Tx, call: Call, found: store.Datastore, want: Want, before: fhir_s
     """The version after `before`. Time never runs backwards within a resource."""
     made, old = want.made, rows_of(before.body)
     new = made.rows if made else IndexRows()
-    if made is not None:
-        access.check_after(tx, call, found, want.type, want.id, new, "u")
-    whose = (id for rows in (old, new) for id in compartments.patients(want.type, want.id, rows))
-    patients = tuple(naming.touch_patients(call, found, whose))
+    if made is not None and not want.unsettled:
+        patients = _concerned(tx, call, found, want.type, want.id, (old, new), "u")
+    else:
+        patients = naming.touch_patients(call, found, compartments.patients(want.type, want.id, old))
     updated, number = max(requests.milliseconds(call), before.updated), before.version + 1
     body = stored(made, want.id, number, updated) if made else None
     method = {"update": "PUT", "patch": "PATCH", "delete": "DELETE"}[want.action]
@@ -178,5 +181,26 @@ def _next(tx: Tx, call: Call, found: store.Datastore, want: Want, before: fhir_s
     status = 204 if body is None else 200 if before.body is not None else 201
     notes.ask(tx, call, found, want.type, want.id, number, body)
     if made is None:
-        return Done(status, want.type, want.id, number, updated, None, patients=patients)
-    return Done(status, want.type, want.id, number, updated, body, made.issues, made.flagged, patients)
+        return Done(status, want.type, want.id, number, updated, None, patients=tuple(patients))
+    return Done(status, want.type, want.id, number, updated, body, made.issues, made.flagged, tuple(patients))
+
+
+def _concerned(tx: Tx, call: Call, found: store.Datastore, type: str, id: str, rows: Sequence[IndexRows], action: Action) -> list[str]:
+    """The patients whom a resource concerns, before and as it is about to be (the last of `rows`); refused with 403 when the call does
+    not reach all of these."""
+    access.check_after(tx, call, found, type, id, rows[-1], action)
+    return naming.touch_patients(call, found, (patient for one in rows for patient in compartments.patients(type, id, one)))
+
+
+def settle(tx: Tx, call: Call, found: store.Datastore, was: Want, now: Want, done: Done) -> Done:
+    """Puts right, within the version that this transaction wrote, the references that were not known when it was written: `was` is what
+    was carried out, `now` what is wanted in truth."""
+    assert was.made is not None, "what is settled was drafted"
+    assert now.made is not None, "what is settled was drafted"
+    patients = _concerned(tx, call, found, done.type, done.id, (now.made.rows,), "c" if done.version == 1 else "u")
+    concerned = tuple(dict.fromkeys([*done.patients, *patients]))
+    if now.made is was.made:
+        return replace(done, patients=concerned)
+    body = stored(now.made, done.id, done.version, done.updated)
+    fhir_store.amend(tx, found.key, done.type, done.id, body, was.made.rows, now.made.rows)
+    return replace(done, body=body, issues=now.made.issues, flagged=now.made.flagged, patients=concerned)

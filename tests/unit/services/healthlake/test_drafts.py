@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from opentrail.calls.fhir import FhirInput
-from opentrail.services.healthlake import bundles, fhir_store, import_lines, reads, requests, searches
+from opentrail.services.healthlake import bundle_plans, fhir_store, import_lines, reads, requests, searches
 from opentrail.services.healthlake.drafts import draft, rows_of, stored
 from opentrail.services.healthlake.engine.issues import FhirError
 from opentrail.services.healthlake.engine.search.query import Search
@@ -148,7 +148,7 @@ def test_decimals_stay_where_a_reference_is_rewritten(sent: bytes) -> None:
         b'{"text":"a"}', b'{"text":"a","extension":[{"url":"urn:x","valueUri":"urn:uuid:1"}]}'
     )
     members = requests.raw_members(told)
-    resource, raw = bundles._linked(requests.parse(told), members, {"urn:uuid:1": "Patient/p1"})
+    resource, raw = bundle_plans.linked(requests.parse(told), members, {"urn:uuid:1": "Patient/p1"})
     assert resource["subject"] == {"reference": "Patient/p1"}
     assert raw["extension"] is members["extension"]
     assert decimals(stored(draft(resource, "strict", raw), "o1", 1, 0)) == decimals(sent)

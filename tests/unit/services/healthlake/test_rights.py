@@ -34,9 +34,19 @@ def asked(**more: Any) -> FhirInput:
     return FhirInput(datastoreId=STORE, **more)
 
 
+BODIES: dict[str, Any] = {
+    "ProcessBundle": {"resourceType": "Bundle", "type": "batch"},
+    "StartFHIRExportJobWithPost": {
+        "DataAccessRoleArn": "arn:aws:iam::123456789012:role/bulk",
+        "OutputDataConfig": {"S3Configuration": {"S3Uri": "s3://bucket/out", "KmsKeyId": "arn:aws:kms:eu-west-2:123456789012:key/k"}},
+    },
+}
+
+
 @pytest.mark.parametrize("name", OFFERED)
 def test_an_interaction_needs_the_action_of_its_name_on_the_data_store(name: str) -> None:
-    found = SERVICE.operations[name].rights(call(name), asked(resourceType="Patient", body=b"{}"))
+    body = msgspec.json.encode(BODIES.get(name, {}))
+    found = SERVICE.operations[name].rights(call(name), asked(resourceType="Patient", body=body))
     action = {"DescribeTransaction": "ProcessBundle"}.get(name, name)
     wanted = [] if name == PUBLIC else [(f"healthlake:{action}", ARN)]
     assert [(one.action, one.resource) for one in found if one.action != "iam:PassRole"] == wanted
@@ -45,7 +55,9 @@ def test_an_interaction_needs_the_action_of_its_name_on_the_data_store(name: str
 def test_a_bundle_needs_the_actions_of_its_entries_too() -> None:
     entries = [("GET", "Patient/1"), ("GET", "Patient?name=x"), ("GET", "Patient/1/_history/1"), ("POST", "Patient"), ("PUT", "Patient/1"),
                ("PATCH", "Patient/1"), ("DELETE", "Patient/1"), ("POST", "Patient/_search")]  # fmt: skip
-    body = msgspec.json.encode({"entry": [{"request": {"method": method, "url": url}} for method, url in entries]})
+    patient = {"resourceType": "Patient", "id": "1"}
+    rows = [{"request": {"method": method, "url": url}, "resource": patient} for method, url in entries]
+    body = msgspec.json.encode({"resourceType": "Bundle", "type": "batch", "entry": rows})
     found = SERVICE.operations["ProcessBundle"].rights(call("ProcessBundle"), asked(body=body))
     wanted = ["ProcessBundle", "ReadResource", "SearchWithGet", "VersionReadResource", "CreateResource", "UpdateResource", "PatchResource",
               "DeleteResource", "SearchWithPost"]  # fmt: skip

@@ -12,7 +12,7 @@ READS = ("search", "current", "version", "history", "first_ids", "run", "made_by
 
 KEPT = {
     ("reads", "_newest", "current"): "access.check_read follows",
-    ("reads", "vread", "version"): "access.shown_versions follows",
+    ("reads", "one_version", "version"): "access.shown_versions follows",
     ("reads", "history", "history"): "access.shown_versions for one resource; other histories need a scope for the whole type",
     ("searches", "page", "search"): "access.narrowed, and access.keeps for what is included",
     ("operations", "everything", "current"): "access.check_read follows",
@@ -21,8 +21,8 @@ KEPT = {
     ("writing", "carry_out", "first_ids"): "a condition: interactions wants a scope for the whole type",
     ("writing", "settled", "current"): "after a condition",
     ("writing", "existing", "current"): "after a condition",
-    ("bundles", "_only", "first_ids"): "interactions.allow_condition comes first",
-    ("bundle_entries", "read", "current"): "after reads.read, for the record alone; histories in bundles are not for tokens",
+    ("bundle_links", "selected", "first_ids"): "interactions.allow_condition comes first",
+    ("bundle_entries", "read", "current"): "histories in bundles are not for tokens",
     ("deletions", "delete", "first_ids"): "a condition: interactions wants a scope for the whole type",
     ("jobs", "_put", "current"): "a new data store is filled by nobody's call",
     ("note_reading", "_found", "current"): "HealthLake itself reads the note, after it was written",

@@ -1,14 +1,15 @@
 """Batch and transaction Bundles: reading entries, their order, and rewriting of references. Source: R4 http, 3.1.0.11.
 
-parse_bundle(bundle) -> Bundle      entries with their interaction, all checked
-ordered(entries)                    the order in which a transaction acts
-conditional_references(resource)    what has to be looked up first
-rewritten(resource, mapping)        the resource with references replaced
+parse_bundle(bundle) -> Bundle      entries with their interaction, all checked; those of a batch that cannot be read apart
+steps(entries)                      the order in which a transaction acts
+mentioned(resource, fullUrl)        what it may point to, and the conditional_references among it
+rewritten(resource, mapping)        the resource, or the patch, with references replaced
 """
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from opentrail.services.healthlake.engine import definitions, values
@@ -17,7 +18,9 @@ from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
 Json = dict[str, Any]
 MAX_TRANSACTION = 100
 MAX_ASYNC = 500
+MAX_BATCH = 500
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+WRITES = ("create", "update", "conditional-update")
 PATCHES = ("patch", "conditional-patch")
 Action = Literal[
     "create",
@@ -55,11 +58,22 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Unread:
+    """An entry of a batch that cannot be carried out, and why; method and type as far as they are FHIR's."""
+
+    place: int
+    method: str
+    type: str
+    error: FhirError
+
+
+@dataclass(frozen=True, slots=True)
 class Bundle:
-    """A batch or transaction."""
+    """A batch or transaction. Every entry is in one of the two lists; a transaction with an unreadable one is none."""
 
     type: Literal["batch", "transaction"]
     entries: tuple[Entry, ...]
+    unread: tuple[Unread, ...] = ()
 
 
 def _bad(place: int, text: str, status: int = 400) -> FhirError:
@@ -117,7 +131,7 @@ def _entry(place: int, row: Any) -> Entry:
     parts, criteria = _target(url, place)
     action, operation = _action(method, parts, criteria, place)
     resource = row.get("resource")
-    if action in ("create", "update", "conditional-update", *PATCHES):
+    if action in (*WRITES, *PATCHES):
         resource = _body(place, action, parts, resource)
     texts = {key: request.get(key, "") for key in ("ifMatch", "ifNoneMatch", "ifNoneExist")}
     if not all(isinstance(text, str) for text in texts.values()) or not isinstance(row.get("fullUrl", ""), str):
@@ -150,18 +164,37 @@ def _body(place: int, action: str, parts: list[str], resource: Any) -> Json:
 
 
 def parse_bundle(bundle: Json, limit: int = MAX_TRANSACTION) -> Bundle:
-    """The entries of a batch or transaction. Refused: 400 an entry that cannot be read, by its place; 422 too many of them."""
+    """The entries of a batch or transaction. Refused: 400 an entry of a transaction that cannot be read, by its place; 422 too many of
+    them (`limit`: of a transaction). The entries of a batch stand alone: one that cannot be read refuses itself alone."""
     kind, rows = bundle.get("type"), bundle.get("entry", [])
     if bundle.get("resourceType") != "Bundle" or kind not in ("batch", "transaction"):
         raise refuse(400, "value", "Only a Bundle of type batch or transaction can be processed.")
     if not isinstance(rows, list):
         raise refuse(400, "structure", "Bundle.entry is no array.")
-    if kind == "transaction" and len(rows) > limit:
-        raise refuse(422, "too-costly", "A transaction may have at most {} entries.", name(limit))
-    entries = tuple(_entry(place, row) for place, row in enumerate(rows))
+    most = limit if kind == "transaction" else MAX_BATCH
+    if len(rows) > most:
+        raise refuse(422, "too-costly", "A {} may have at most {} entries.", name(kind), name(most))
     if kind == "transaction":
+        entries = [_entry(place, row) for place, row in enumerate(rows)]
         _distinct(entries)
-    return Bundle(kind, entries)
+        return Bundle("transaction", tuple(entries))
+    found = [_read_or_not(place, row) for place, row in enumerate(rows)]
+    return Bundle("batch", tuple(one for one in found if isinstance(one, Entry)), tuple(one for one in found if isinstance(one, Unread)))
+
+
+def _read_or_not(place: int, row: Any) -> Entry | Unread:
+    try:
+        return _entry(place, row)
+    except FhirError as error:
+        request = row.get("request") if isinstance(row, dict) else None
+        method, url = (request.get("method"), request.get("url")) if isinstance(request, dict) else (None, None)
+        type = url.partition("?")[0].strip("/").partition("/")[0] if isinstance(url, str) else ""
+        return Unread(place, method if method in METHODS else "", type if definitions.is_resource_type(type) else "", error)
+
+
+def overlapping(place: int) -> FhirError:
+    """The refusal of a transaction that would change one resource by two entries, or make what another one's condition selects."""
+    return _bad(place, "it names a resource that another entry names")
 
 
 def _distinct(entries: Iterable[Entry]) -> None:
@@ -171,24 +204,40 @@ def _distinct(entries: Iterable[Entry]) -> None:
         own = [f"{entry.type}/{entry.id}"] if entry.id and entry.method in ("PUT", "PATCH", "DELETE") else []
         for key in [*own, *([entry.full_url] if entry.full_url and entry.method != "GET" else [])]:
             if key in seen:
-                raise _bad(entry.place, "it names a resource that another entry names")
+                raise overlapping(entry.place)
             if key not in own or key != entry.full_url:
                 seen.add(key)
 
 
-ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
+class Steps(NamedTuple):
+    """What a transaction does, in this order; the entries of one step in the order given."""
+
+    deletes: list[Entry]
+    creates: list[Entry]
+    updates: list[Entry]
+    patches: list[Entry]
+    reads: list[Entry]
 
 
-def ordered(entries: Iterable[Entry]) -> list[Entry]:
-    """DELETE, POST, PUT and PATCH, GET; entries of one group in the order given."""
-    return sorted(entries, key=lambda entry: ORDER["GET" if entry.action == "search" else entry.method])
+_STEP = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 3, "GET": 4, "HEAD": 4}
 
 
-def _reference_sites(value: Any) -> Iterator[tuple[Any, Any, str]]:
-    """(holder, key, text) of every string that may be a reference: `reference` properties, and any that is a URN."""
-    waiting = [value]
+def steps(entries: Iterable[Entry]) -> Steps:
+    """DELETE, POST, PUT, PATCH, GET. To R4, PUT and PATCH are one step: a patch may point to what an update makes."""
+    found = Steps([], [], [], [], [])
+    for entry in entries:
+        found[_STEP["GET" if entry.action == "search" else entry.method]].append(entry)
+    return found
+
+
+def _reference_sites(value: Any, patch: bool) -> Iterator[tuple[Any, Any, str]]:
+    """(holder, key, text) of every string that may be a reference: `reference` properties, and any that is a URN. In a patch also
+    the texts that it sets `reference` properties to."""
+    waiting = [value] if isinstance(value, dict | list) else []
     while waiting:
         node = waiting.pop()
+        if patch and isinstance(node, dict):
+            yield from _patched_sites(node)
         for key, child in node.items() if isinstance(node, dict) else enumerate(node):
             if isinstance(child, dict | list):
                 waiting.append(child)
@@ -196,29 +245,65 @@ def _reference_sites(value: Any) -> Iterator[tuple[Any, Any, str]]:
                 yield node, key, child
 
 
-def conditional_references(resource: Json) -> list[str]:
-    """The conditional references (`Patient?identifier=x`) of a resource, each once."""
-    found = (text for _, key, text in _reference_sites(resource) if key == "reference" and "?" in text)
-    return list(dict.fromkeys(text for text in found if definitions.is_resource_type(text.partition("?")[0])))
+def _patched_sites(node: Json) -> Iterator[tuple[Json, str, str]]:
+    """Where an operation of a JSON Patch or FHIRPath Patch says what a `reference` becomes."""
+    if isinstance(text := node.get("value"), str) and str(node.get("path", "")).endswith("/reference"):
+        yield node, "value", text
+    if node.get("name") == "reference" and isinstance(text := node.get("valueString"), str):
+        yield node, "valueString", text
+    rows = node.get("part")
+    parts = {str(row.get("name")): row for row in rows if isinstance(row, dict)} if isinstance(rows, list) else {}
+    aimed = {key: str(parts[key].get("valueString", "")) for key in ("path", "name") if key in parts}
+    aims = aimed.get("path", "").endswith(".reference") or aimed.get("name") == "reference"
+    if aims and "value" in parts and isinstance(text := parts["value"].get("valueString"), str):
+        yield parts["value"], "valueString", text
 
 
-def rewritten(resource: Json, mapping: dict[str, str]) -> Json:
-    """The resource with every reference that `mapping` (fullUrl or conditional reference -> Type/id) names replaced.
+def mentioned(value: Any, full_url: str, patch: bool = False) -> tuple[str, ...]:
+    """What a resource, or with `patch` a patch document, may point to, each once: the keys by which `rewritten` looks into a mapping."""
+    root = values.reference_parts(full_url)[0]
+    found = [key for _, _, text in _reference_sites(value, patch) for key in _keys(text, root)]
+    return tuple(dict.fromkeys([*found, *_LINKED.findall(_narrative(value))]))
 
-    Narrative links (`href="urn:uuid:..."`) are replaced too. The given resource is left as it is.
+
+def conditional_references(mentioned: Iterable[str]) -> list[str]:
+    """Those of them that are conditional references: `Patient?identifier=x`."""
+    return [text for text in mentioned if "?" in text and definitions.is_resource_type(text.partition("?")[0])]
+
+
+_LINKED = re.compile(r'"(urn:[^"]*)"')
+
+
+def _narrative(value: Any) -> str:
+    text = value.get("text") if isinstance(value, dict) else None
+    div = text.get("div") if isinstance(text, dict) else None
+    return div if isinstance(div, str) else ""
+
+
+def _keys(text: str, root: str) -> tuple[str, ...]:
+    """What a reference may stand under in a mapping: as it is, without its fragment, and beside the fullUrl of who has it."""
+    plain = text.partition("#")[0]
+    relative = bool(root) and "://" not in plain and bool(values.reference_parts(plain)[1])
+    return (text, plain, f"{root}/{plain}") if relative else (text, plain)
+
+
+def rewritten(value: Any, mapping: Mapping[str, str], full_url: str = "", patch: bool = False) -> Any:
+    """The resource, or with `patch` the patch document, with every reference that `mapping` (fullUrl or conditional reference ->
+    Type/id) names replaced. A relative reference means what lies at the same server as `full_url`, the entry's own, when `mapping`
+    names it there.
+
+    Narrative links (`href="urn:uuid:..."`) are replaced too. What is given is left as it is.
     """
-    found: Json = values.copied(resource)
-    for holder, key, text in list(_reference_sites(found)):
-        plain, _, fragment = text.partition("#")
-        if text in mapping:
-            holder[key] = mapping[text]
-        elif plain in mapping and fragment:
-            holder[key] = f"{mapping[plain]}#{fragment}"
-    narrative = found.get("text")
-    if isinstance(narrative, dict) and isinstance(narrative.get("div"), str):
-        for old, new in mapping.items():
-            if old.startswith("urn:"):
-                narrative["div"] = narrative["div"].replace(f'"{old}"', f'"{new}"')
+    if not isinstance(value, dict | list):
+        return value
+    found = values.copied(value)
+    root = values.reference_parts(full_url)[0]
+    for holder, key, text in list(_reference_sites(found, patch)):
+        new = next((mapping[one] for one in _keys(text, root) if one in mapping), None)
+        if new is not None:
+            holder[key] = new if text in mapping else new + text[len(text.partition("#")[0]) :]
+    if div := _narrative(found):
+        found["text"]["div"] = _LINKED.sub(lambda link: f'"{mapping.get(link[1], link[1])}"', div)
     return found
 
 

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opentrail.services.healthlake.engine import bundle
 from opentrail.services.healthlake.engine.issues import FhirError
@@ -98,7 +100,7 @@ def test_order() -> None:
         entry("POST", "Patient", PATIENT),
         entry("DELETE", "Patient/3"),
     )
-    assert [e.method for e in bundle.ordered(rows.entries)] == ["DELETE", "POST", "PUT", "GET"]
+    assert [[e.method for e in step] for step in bundle.steps(rows.entries)] == [["DELETE"], ["POST"], ["PUT"], [], ["GET"]]
 
 
 def test_identities_and_rewriting() -> None:
@@ -113,10 +115,59 @@ def test_identities_and_rewriting() -> None:
     rows = read(entry("POST", "Patient", PATIENT, fullUrl=urn), entry("POST", "Observation", observation))
     given, mapping = bundle.identities(rows.entries, iter(["n1", "n2"]))
     assert (given, mapping) == ({0: "n1", 1: "n2"}, {urn: "Patient/n1"})
-    assert bundle.conditional_references(observation) == ["Practitioner?identifier=a|b"]
+    mentioned = bundle.mentioned(observation, "")
+    assert set(mentioned) == {urn, urn + "#part", "Practitioner?identifier=a|b", "Organization/9"}
+    assert bundle.conditional_references(mentioned) == ["Practitioner?identifier=a|b"]
     found = bundle.rewritten(observation, {**mapping, "Practitioner?identifier=a|b": "Practitioner/d"})
     assert found["subject"] == {"reference": "Patient/n1"}
     assert found["performer"] == [{"reference": "Practitioner/d"}, {"reference": "Organization/9"}]
     assert found["derivedFrom"] == [{"reference": "Patient/n1#part"}]
     assert found["text"]["div"] == '<div><a href="Patient/n1">x</a></div>'
     assert observation["subject"] == {"reference": urn}
+
+
+KEYS = st.sampled_from(["urn:uuid:1", "http://ex.org/fhir/Patient/1", "Patient?identifier=x", "Patient/1"])
+TEXTS = KEYS | st.sampled_from(["urn:uuid:2", "Patient/2", "Patient/1#a", "urn:uuid:1#a", "#a", "x"])
+RESOURCES = st.recursive(
+    st.builds(lambda text: {"reference": text}, TEXTS) | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "value", "part", "path", "name", "text"]), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["subject", "text", "part"]), RESOURCES, max_size=3),
+    st.sampled_from(["<a href='x'/>", 'a "urn:uuid:1" b']),
+    st.sampled_from(["", "urn:uuid:9", "http://ex.org/fhir/Observation/1"]),
+    st.booleans(),
+    st.dictionaries(KEYS, st.sampled_from(["Patient/a", "Patient/b"])),
+    KEYS,
+)
+def test_only_what_is_mentioned_is_rewritten(
+    resource: Json, div: str, full_url: str, patch: bool, mapping: dict[str, str], more: str
+) -> None:
+    resource = {"text": {"div": div}, **resource}
+    mentioned = bundle.mentioned(resource, full_url, patch)
+    known = {key: value for key, value in mapping.items() if key in mentioned}
+    assert bundle.rewritten(resource, mapping, full_url, patch) == bundle.rewritten(resource, known, full_url, patch)
+    changed = bundle.rewritten(resource, {**known, more: "Patient/new"}, full_url, patch) != bundle.rewritten(
+        resource, known, full_url, patch
+    )
+    assert not changed or more in mentioned
+
+
+def test_a_relative_reference_is_beside_its_full_url() -> None:
+    mapping = {"http://ex.org/fhir/Patient/1": "Patient/new"}
+    pointing = {"subject": {"reference": "Patient/1#a"}, "note": "Patient/1"}
+    found = bundle.rewritten(pointing, mapping, "http://ex.org/fhir/Observation/1")
+    assert found == {"subject": {"reference": "Patient/new#a"}, "note": "Patient/1"}
+    for elsewhere in ("", "urn:uuid:1", "http://other.org/Observation/1"):
+        assert bundle.rewritten(pointing, mapping, elsewhere) == pointing
+
+
+def test_the_entries_of_a_batch_that_cannot_be_read_are_listed_apart() -> None:
+    found = read(entry("GET", "Patient/1"), "x", entry("GET", "Nothing/1"), entry("SPIN", "Patient/1"), kind="batch")  # type: ignore[arg-type]
+    assert [one.place for one in found.entries] == [0]
+    assert [(one.place, one.method, one.type) for one in found.unread] == [(1, "", ""), (2, "GET", ""), (3, "", "Patient")]
