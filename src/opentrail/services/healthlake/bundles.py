@@ -166,7 +166,7 @@ def _want(call: Call, plan: Plan, entry: Entry) -> Want | None:
     id = requests.check_id(str(resource["id"])) if entry.action != "create" and "id" in resource else ""
     made = draft(
         {key: value for key, value in resource.items() if key != "id"} if not id else resource, plan.level,
-        unchanged(plan.raw[entry.place], before, resource), plan.profiles,
+        unchanged(plan.raw[entry.place], before, resource), plan.profiles, own=store.own(plan.datastore),
     )  # fmt: skip
     action = "create" if entry.action == "create" else "update"
     fresh = plan.given.get(entry.place, "")

@@ -33,8 +33,11 @@ class Draft:
     flagged: bool
 
 
-def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None, profiles: Profiles = NO_PROFILES) -> Draft:
-    """Validates and indexes a resource. Refused with 400 and all issues, or 422, as the level and the loaded profiles have it."""
+def draft(
+    resource: Json, level: Level, raw: Mapping[str, Any] | None = None, profiles: Profiles = NO_PROFILES, *, own: str
+) -> Draft:  # fmt: skip
+    """Validates and indexes a resource for the data store whose address ends with `own`. Refused with 400 and all issues, or 422, as the
+    level and the loaded profiles have it."""
     issues = validate(resource, level, profiles)
     if any(issue.is_error for issue in issues):
         raise FhirError(400, *issues)
@@ -42,11 +45,11 @@ def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None, pr
     if not isinstance(meta, dict):
         raise refuse(400, "structure", "meta must be an object.")
     if level == "minimal":
-        rows, unread = lenient_rows(resource)
+        rows, unread = lenient_rows(resource, own)
         issues = [*issues, *unread]
         raw = unchanged(raw or {}, resource, flagged(resource, issues))
     else:
-        rows = index_rows(resource)
+        rows = index_rows(resource, own)
     members = {key: value for key, value in (raw or resource).items() if key not in SERVER_OWN}
     made = Draft(resource["resourceType"], members, meta, rows, tuple(issues), level == "minimal" and bool(issues))
     bounded((made,))
@@ -71,6 +74,7 @@ def stored(made: Draft, id: str, version: int, updated: int) -> bytes:
     return msgspec.json.encode({"resourceType": made.type, "id": id, "meta": meta, **made.members})
 
 
-def rows_of(body: bytes | None) -> IndexRows:
-    """The index rows of a stored body, whatever the level it was stored at; none for a deletion."""
-    return IndexRows() if body is None else lenient_rows(msgspec.json.decode(body))[0]
+def rows_of(body: bytes | None, own: str) -> IndexRows:
+    """The index rows of a body that lies in the data store whose address ends with `own`, whatever the level it was stored at; none for
+    a deletion."""
+    return IndexRows() if body is None else lenient_rows(msgspec.json.decode(body), own)[0]

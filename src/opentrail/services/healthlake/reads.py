@@ -86,7 +86,7 @@ def vread(snapshot: Snapshot, call: Call, input: FhirInput, tells: bool = True) 
         raise requests.gone(one.updated)
     body = _part(type, one.body, input)
     if tells:
-        naming.tell_patients(call, found, compartments.patients(type, id, rows_of(one.body)))
+        naming.tell_patients(call, found, compartments.patients(type, id, rows_of(one.body, found.own)))
     return {"status": 200, "body": body, "headers": version_headers(one.version, one.updated)}
 
 
@@ -141,7 +141,9 @@ def history(
         links.append({"relation": "next", "url": f"{address}?{urlencode({**again, 'page': token})}"})
     page = access.shown_versions(snapshot, call, found, newest, page)
     bundle = {"resourceType": "Bundle", "id": call.id, "type": "history", "link": links, "entry": [_entry(base, one) for one in page]}
-    patients = dict.fromkeys(patient for one in page for patient in compartments.patients(one.type, one.id, rows_of(one.body)))
+    patients = dict.fromkeys(
+        patient for one in page for patient in compartments.patients(one.type, one.id, rows_of(one.body, found.own))
+    )  # fmt: skip
     return Page(msgspec.json.encode(bundle), [f"{one.type}/{one.id}/_history/{one.version}" for one in page], list(patients))
 
 

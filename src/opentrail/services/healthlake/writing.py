@@ -90,7 +90,7 @@ def carry_out(tx: Tx, call: Call, found: store.Datastore, want: Want) -> Done:
     if before is None:
         raise requests.unknown(want.type, want.id)
     if want.action == "patch":
-        want = patch_of(want, before)
+        want = patch_of(want, before, found.own)
     if want.action == "delete" and before.body is None:
         return Done(204, want.type, want.id, before.version, before.updated, None)
     return _next(tx, call, found, want, before)
@@ -137,8 +137,8 @@ def _check(before: fhir_store.Current | None, want: Want) -> None:
             raise refuse(412, "conflict", "A resource with this id exists or existed.")
 
 
-def patch_of(want: Want, before: fhir_store.Current) -> Want:
-    """The want with the draft that its patch makes of the current version."""
+def patch_of(want: Want, before: fhir_store.Current, own: str) -> Want:
+    """The want with the draft that its patch makes of the current version; `own` as for `draft`."""
     assert want.patch is not None, "a patch has one"
     if before.body is None:
         raise requests.gone(before.updated)
@@ -147,7 +147,7 @@ def patch_of(want: Want, before: fhir_store.Current) -> Want:
     was = msgspec.json.decode(before.body)
     now = patched(was, want.patch.media, want.patch.document)
     kept = unchanged(requests.raw_members(before.body), was, now)
-    return replace(want, made=draft(now, want.patch.level, kept, want.patch.profiles), patched_from=before.version)
+    return replace(want, made=draft(now, want.patch.level, kept, want.patch.profiles, own=own), patched_from=before.version)
 
 
 def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> Done:
@@ -166,7 +166,7 @@ def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> 
 
 def _next(tx: Tx, call: Call, found: store.Datastore, want: Want, before: fhir_store.Current) -> Done:
     """The version after `before`. Time never runs backwards within a resource."""
-    made, old = want.made, rows_of(before.body)
+    made, old = want.made, rows_of(before.body, found.own)
     new = made.rows if made else IndexRows()
     if made is not None:
         access.check_after(tx, call, found, want.type, want.id, new, "u")
