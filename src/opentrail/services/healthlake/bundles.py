@@ -209,7 +209,9 @@ def process(tx: Tx, call: Call, plan: Plan) -> tuple[Output, list[Result]]:
                 results[entry.place] = bundle_entries.refused(entry, error)
     ordered = [results[entry.place] for entry in plan.bundle.entries]
     bundle_entries.tell(call, found, ordered)
-    answer = {"resourceType": "Bundle", "id": call.id, "type": f"{plan.bundle.type}-response", "entry": [one.entry for one in ordered]}
+    answer: Json = {"resourceType": "Bundle", "id": call.id, "type": f"{plan.bundle.type}-response"}
+    if ordered:
+        answer["entry"] = [one.entry for one in ordered]
     return {"status": 200, "body": msgspec.json.encode(answer)}, ordered
 
 

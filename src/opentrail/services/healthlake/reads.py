@@ -140,7 +140,9 @@ def history(
         token = paging.issue(call.tools.sealer, "GetHistory", bound, place)
         links.append({"relation": "next", "url": f"{address}?{urlencode({**again, 'page': token})}"})
     page = access.shown_versions(snapshot, call, found, newest, page)
-    bundle = {"resourceType": "Bundle", "id": call.id, "type": "history", "link": links, "entry": [_entry(base, one) for one in page]}
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "id": call.id, "type": "history", "link": links}
+    if page:
+        bundle["entry"] = [_entry(base, one) for one in page]
     patients = dict.fromkeys(
         patient for one in page for patient in compartments.patients(one.type, one.id, rows_of(one.body, found.own))
     )  # fmt: skip

@@ -14,6 +14,7 @@ from opentrail.contract.compiled import too_deep
 from opentrail.services.healthlake import datastores, packages, store
 from opentrail.services.healthlake.engine import definitions, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
+from opentrail.services.healthlake.engine.search.blank import blank
 from opentrail.services.healthlake.engine.search.parse import Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.validation import LEVELS, Level, Profiles
@@ -104,8 +105,13 @@ def profiles(call: Call) -> Profiles:
 
 
 def criteria(type: str, pairs: Pairs, base: str, now: int) -> Search:
-    """The search of a conditional request. Refused with 400 when it would select everything or asks for a page."""
+    """The search of a conditional request. Refused with 400 when it would select everything, or more than its values say."""
+    for key, text in pairs:
+        if not text:
+            raise refuse(400, "value", "The parameter {} of the condition has no value.", content(key))
     found = parse_search(type, pairs, "strict", now=now, service=base)
+    if any(map(blank, found.filters)):
+        raise refuse(400, "value", "A value of the condition says nothing, and would select whatever has the parameter.")
     if not found.filters:
         raise refuse(400, "required", "A conditional request needs a search parameter that selects.")
     return found
@@ -175,7 +181,7 @@ def gone(updated: int) -> Exception:
 def page_size(pairs: Pairs, most: int) -> int:
     """`_count`, or the most. Refused with 400 outside 1 to `most`."""
     text = dict(pairs).get("_count", str(most))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= most:
         raise refuse(400, "value", "_count must be a number from 1 to {}.", name(most))
     return int(text)
 

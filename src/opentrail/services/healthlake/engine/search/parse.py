@@ -232,7 +232,7 @@ def _sort(resource_type: str, text: str) -> tuple[SortKey, ...]:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_COUNT:
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_COUNT:
         raise refuse(400, "value", "_count must be a number from 0 to {}.", name(MAX_COUNT))
     return int(text)
 
