@@ -266,6 +266,19 @@ def test_the_self_link_says_what_was_searched_for(story: Story, ward: str, path:
     assert link.partition("/r4")[2].lstrip("/") == (f"{path}?{kept}" if kept else path)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("POST", "Patient/p1", "GET, HEAD, PUT, PATCH, DELETE"), ("PUT", "", "GET, HEAD, POST"), ("POST", "metadata", "GET, HEAD"),
+        ("DELETE", "Patient/p1/_history/1", "GET, HEAD"), ("POST", "Patient/p1/Observation", "GET, HEAD"), ("PUT", "Patient/$validate", "GET, POST"),
+        ("TRACE", "Patient", "GET, HEAD, POST, PUT, PATCH, DELETE"), ("POST", "Transaction/0123", "GET, HEAD"),
+    ],
+)  # fmt: skip
+def test_a_method_that_is_not_allowed_is_told_which_are(story: Story, ward: str, method: str, path: str, allowed: str) -> None:
+    answer = send(story, ward, method, path, {} if method in ("POST", "PUT") else None)
+    assert (answer.status, answer.headers.get("allow")) == (405, allowed)
+
+
 def test_several_are_not_deleted_by_version(story: Story, ward: str) -> None:
     assert send(story, ward, "DELETE", "Observation?code=c1&_count=2", headers={"if-match": 'W/"1"'}).status == 400
 

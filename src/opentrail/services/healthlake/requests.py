@@ -25,7 +25,7 @@ Pairs = tuple[tuple[str, str], ...]
 MOST_BYTES = 4 * 1024 * 1024
 MOST_PARAMETERS = 512
 LAST_VERSION = 999_999_999
-_ETAG = re.compile(r'W/"([0-9]{1,9})"')
+_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 _RETURN = re.compile(r"\breturn=(minimal|representation|OperationOutcome)\b")
 _ASYNC = re.compile(r"\brespond-async\b")
 _BYTE = re.compile(r"\(byte ([0-9]+)\)")
@@ -143,12 +143,15 @@ def version_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def etag_version(text: str) -> int:
-    """The version in an If-Match. Refused with 400 when it has another form."""
-    match = _ETAG.fullmatch(text)
-    if match is None:
-        raise refuse(400, "invalid", 'If-Match must be of the form W/"1".')
-    return int(match[1])
+def matched_versions(text: str) -> frozenset[int] | None:
+    """The versions that an If-Match names, with `W/` or without; None for `*`, which any version matches. Refused with 400 when it has
+    another form."""
+    if text.strip() == "*":
+        return None
+    found = [_ETAG.fullmatch(one.strip()) for one in text.split(",")]
+    if not all(found):
+        raise refuse(400, "invalid", 'If-Match must be * or of the form W/"1", or a list of these.')
+    return frozenset(int(match[1]) for match in found if match)
 
 
 def wants_back(prefer: str) -> str:

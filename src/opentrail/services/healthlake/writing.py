@@ -127,9 +127,9 @@ def existing(snapshot: Snapshot, call: Call, found: store.Datastore, type: str, 
 def _check(before: fhir_store.Current | None, want: Want) -> None:
     """If-Match and If-None-Match against the newest version."""
     if want.if_match:
-        wanted = requests.etag_version(want.if_match)
-        if before is None or before.body is None or wanted != before.version:
-            raise refuse(412, "conflict", "The version in If-Match is not the current one.")
+        wanted = requests.matched_versions(want.if_match)
+        if before is None or before.body is None or (wanted is not None and before.version not in wanted):
+            raise refuse(412, "conflict", "If-Match does not name the current version.")
     if want.if_none_match:
         if want.if_none_match != "*":
             raise refuse(400, "invalid", "If-None-Match must be * on an update.")

@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 from opentrail.services.healthlake.engine import values
@@ -14,8 +16,10 @@ _ZONE = len("2026-01-01T00:00:00")
 """Where the fraction and the zone of a time begin."""
 
 
-def period_in_order(instance: Json) -> bool:
+def period_in_order(instance: object) -> bool:
     """per-1: the start is not after the end; ends of different precision compare by what they cover."""
+    if not isinstance(instance, dict):
+        return True
     start, end = instance.get("start"), instance.get("end")
     if not isinstance(start, str) or not isinstance(end, str):
         return True
@@ -25,17 +29,33 @@ def period_in_order(instance: Json) -> bool:
     return first is None or last is None or first[0] <= last[1]
 
 
-class Check:
-    """The jsonschema-rs keyword `x-check`: names one of these functions."""
+def whole(instance: object) -> bool:
+    """A number that is written as an integer: `1.0` and `1e3` are none in FHIR, though JSON Schema takes them for one."""
+    return not isinstance(instance, float)
 
-    NAMED: ClassVar[dict[str, Callable[[Json], bool]]] = {"per-1": period_in_order}
+
+def filled(name: str, instance: object) -> bool:
+    """Where one of the two arrays of a primitive element has a null, the other has an entry at its place."""
+    if not isinstance(instance, dict):
+        return True
+    arrays = [instance.get(name, []), instance.get("_" + name, [])]
+    if not all(isinstance(one, list) for one in arrays):
+        return True
+    return all(any(part is not None for part in parts) for parts in zip_longest(*arrays))
+
+
+class Check:
+    """The jsonschema-rs keyword `x-check`: names one of these functions, and after a colon its first argument."""
+
+    NAMED: ClassVar[dict[str, Callable[..., bool]]] = {"per-1": period_in_order, "whole": whole, "filled": filled}
 
     def __init__(self, parent_schema: Json, value: str, schema_path: list[str | int]) -> None:
-        self.holds = self.NAMED[value]
+        named, _, argument = value.partition(":")
+        self.holds = partial(self.NAMED[named], argument) if argument else self.NAMED[named]
 
     def validate(self, instance: object) -> None:
         """Raise ValueError when the rule does not hold; other shapes are the schema's business."""
-        if isinstance(instance, dict) and not self.holds(instance):
+        if not self.holds(instance):
             raise ValueError("x-check")
 
 
@@ -72,8 +92,13 @@ def _local(resource: Json, location: str) -> Iterator[Issue]:
     pointed, used = local_names(resource)
     if not pointed <= named:
         yield _rule("ref-1", "SHALL have a contained resource if a local reference is provided", location)
+    taken: set[str] = set()
     for i, part in enumerate(inside):
         place = f"{location}/contained[{i}]"
+        if "id" in part and (own := str(part["id"])) in taken:
+            yield error("duplicate", "Another contained resource has this id.", location=f"{place}/id")
+        elif "id" in part:
+            taken.add(own)
         meta = part.get("meta") or {}
         if "contained" in part:
             yield _rule("dom-2", "A contained resource SHALL NOT contain resources", place)
