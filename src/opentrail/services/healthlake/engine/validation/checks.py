@@ -29,11 +29,6 @@ def period_in_order(instance: object) -> bool:
     return first is None or last is None or first[0] <= last[1]
 
 
-def whole(instance: object) -> bool:
-    """A number that is written as an integer: `1.0` and `1e3` are none in FHIR, though JSON Schema takes them for one."""
-    return not isinstance(instance, float)
-
-
 def filled(name: str, instance: object) -> bool:
     """Where one of the two arrays of a primitive element has a null, the other has an entry at its place."""
     if not isinstance(instance, dict):
@@ -47,7 +42,7 @@ def filled(name: str, instance: object) -> bool:
 class Check:
     """The jsonschema-rs keyword `x-check`: names one of these functions, and after a colon its first argument."""
 
-    NAMED: ClassVar[dict[str, Callable[..., bool]]] = {"per-1": period_in_order, "whole": whole, "filled": filled}
+    NAMED: ClassVar[dict[str, Callable[..., bool]]] = {"per-1": period_in_order, "filled": filled}
 
     def __init__(self, parent_schema: Json, value: str, schema_path: list[str | int]) -> None:
         named, _, argument = value.partition(":")

@@ -25,7 +25,10 @@ _TEXT: Schema = {
     "pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]*[^\s\x00-\x1F][^\x00-\x08\x0B\x0C\x0E-\x1F]*$",
 }
 _URI: Schema = {"type": "string", "pattern": r"^\S+$"}
-_WHOLE: Schema = {"type": "integer", "x-check": "whole"}
+WHOLE = "urn:json/whole"
+"""The definition of a number that is written as an integer. `1.0` and `1e3` are none in FHIR; drafts behind 04 take them for one."""
+_DRAFT_04: Schema = {"$schema": "http://json-schema.org/draft-04/schema#", "id": WHOLE, "type": "integer"}
+_WHOLE: Schema = {"$ref": WHOLE}
 PRIMITIVES: dict[str, Schema] = {
     "base64Binary": {
         "type": "string",
@@ -204,6 +207,8 @@ def _referenced(schema: object, found: set[str]) -> None:
 @cache
 def definition(name: str) -> Schema:
     """The definition of a type, backbone path or primitive."""
+    if name == WHOLE:
+        return _DRAFT_04
     return PRIMITIVES[name] if name in PRIMITIVES else object_schema(name)
 
 
