@@ -197,7 +197,7 @@ class Machine(RuleBasedStateMachine):
         while path:
             status, page, _ = self.ask("GET", path)
             assert status == 200
-            entries += page["entry"]
+            entries += page.get("entry", [])
             totals.add(page.get("total"))
             path = next((link["url"].partition("/r4/")[2] for link in page["link"] if link["relation"] == "next"), "")
         assert totals in ({None}, {len(entries)})

@@ -134,7 +134,7 @@ def outcome(answer: urllib3.BaseHTTPResponse) -> str:
 def shown(answer: urllib3.BaseHTTPResponse) -> list[str]:
     """Type/id of everything in a searchset or history."""
     assert answer.status == 200, answer.data
-    rows = [one.get("resource", {}) for one in json.loads(answer.data)["entry"]]
+    rows = [one.get("resource", {}) for one in json.loads(answer.data).get("entry", ())]
     return sorted(f"{one['resourceType']}/{one['id']}" for one in rows if one.get("resourceType") != "OperationOutcome")
 
 

@@ -21,6 +21,7 @@ CONTENT_TYPE = "application/fhir+json; charset=utf-8"
 _PATH = re.compile(r"/datastore/([^/]+)/r4(?:/(.*))?", re.DOTALL)
 _TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _PARAMETERS = 512
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _SENT = {
     "if-match": "if_match",
     "if-none-match": "if_none_match",
@@ -59,11 +60,15 @@ def route(request: Request) -> tuple[str, FhirInput]:
         base=f"{request.scheme}://{host}/datastore/{match.group(1)}/r4",
         **{_SENT[name]: text for name, text in request.headers.items() if name in _SENT},
     )
-    return _operation(request.method, segments, found), found
+    if not (name := _operation(request.method, segments, found)):
+        unfit = ServiceError("not-supported", "FHIR has no {method} on this path.", status=405, method=request.method)
+        unfit.members = {"allow": ", ".join(method for method in _METHODS if _operation(method, segments, found))}
+        raise unfit
+    return name, found
 
 
 def _operation(method: str, segments: list[str], found: FhirInput) -> str:
-    """Fills the parts that the path names and returns the operation."""
+    """Fills the parts that the path names and returns the operation; empty when the path knows no such method."""
     reads = method in ("GET", "HEAD")
     name = ""
     match segments:
@@ -111,8 +116,6 @@ def _operation(method: str, segments: list[str], found: FhirInput) -> str:
             name = "SearchWithGet" if reads and not rest else "SearchWithPost" if method == "POST" and rest == ["_search"] else ""
         case [*place, last] if last.startswith("$") and len(place) <= 2:
             name = _named_operation(method, place, last[1:], found)
-    if not name:
-        raise ServiceError("not-supported", "FHIR has no {method} on this path.", status=405, method=method)
     return name
 
 
@@ -171,7 +174,6 @@ def encode_error(error: ServiceError, request_id: str) -> Answer:
     headers = [("content-type", CONTENT_TYPE), ("x-amzn-requestid", request_id), ("x-amzn-errortype", error.code)]
     if error.status == 401:
         headers.append(("www-authenticate", str(error.members.get("challenge", "AWS4-HMAC-SHA256"))))
-    if "location" in error.members:
-        headers.append(("location", str(error.members["location"])))
+    headers += [(name, str(error.members[name])) for name in ("location", "allow") if name in error.members]
     body = msgspec.json.encode({"resourceType": "OperationOutcome", "id": request_id, "issue": issues})
     return Answer(error.status, tuple(headers), body)

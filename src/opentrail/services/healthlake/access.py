@@ -67,7 +67,7 @@ def shown_versions(
         if allowed is None or one.version == newest or one.body is None:
             shown.append(one)
             continue
-        concerned = patients(one.type, one.id, rows_of(one.body))
+        concerned = patients(one.type, one.id, rows_of(one.body, found.own))
         for circle in allowed.circles:
             if any(_within(snapshot, found, circle, patient, known) for patient in concerned):
                 shown.append(one)
@@ -155,7 +155,7 @@ def check_before(
         raise refuse(403, "forbidden", "No scope of the token grants c on every {}.", name(kind))
     if allowed is None:
         return
-    if before is None or before.body is None or not _belongs(snapshot, found, kind, id, rows_of(before.body), allowed):
+    if before is None or before.body is None or not _belongs(snapshot, found, kind, id, rows_of(before.body, found.own), allowed):
         raise requests.unknown(kind, id)
 
 

@@ -12,6 +12,7 @@ from opentrail.services.healthlake.drafts import rows_of
 from opentrail.services.healthlake.engine import compartments, definitions, values, writes
 from opentrail.services.healthlake.engine.search.rows import IndexRows
 from opentrail.services.healthlake.import_lines import Ready
+from opentrail.services.healthlake.store import Datastore
 from opentrail.store.sql import Snapshot, Sql, Tx
 
 _CURRENT = ("pk", "store", "type", "id", "version", "updated", "deleted", "body", "change")
@@ -24,12 +25,13 @@ Stored = tuple[Ready, int, bytes]
 """A resource that was stored, its version and its JSON."""
 
 
-def store(tx: Tx, key: int, now: int, slice: Sequence[Ready]) -> list[Stored]:
+def store(tx: Tx, found: Datastore, now: int, slice: Sequence[Ready]) -> list[Stored]:
     """Stores resources, whose types and ids differ, at `now` (milliseconds): new ones in bulk, others as the next version."""
+    key = found.key
     there = dict(_there(tx, key, slice))
     fresh = [ready for ready in slice if (ready.type, ready.id) not in there]
     replaced = [
-        _replace(tx, key, now, ready, before) for ready in slice if (before := there.get((ready.type, ready.id))) is not None
+        _replace(tx, found, now, ready, before) for ready in slice if (before := there.get((ready.type, ready.id))) is not None
     ]  # fmt: skip
     return replaced + (_insert(tx, key, now, fresh) if fresh else [])
 
@@ -53,11 +55,11 @@ def _found(size: int) -> Sql:
     return Sql(f"SELECT id, pk, version, updated, body FROM fhir_current WHERE store = :store AND type = :type AND id IN ({names})")
 
 
-def _replace(tx: Tx, key: int, now: int, ready: Ready, before: fhir_store.Current) -> Stored:
+def _replace(tx: Tx, found: Datastore, now: int, ready: Ready, before: fhir_store.Current) -> Stored:
     updated, version = max(now, before.updated), before.version + 1
     body = import_lines.body(ready, version, values.moment(updated))
-    old, new = rows_of(before.body), IndexRows(*ready.rows)
-    fhir_store.replace(tx, key, ready.type, ready.id, "PUT", before, updated, body, old, new)
+    old, new = rows_of(before.body, found.own), IndexRows(*ready.rows)
+    fhir_store.replace(tx, found.key, ready.type, ready.id, "PUT", before, updated, body, old, new)
     return ready, version, body
 
 
@@ -120,17 +122,17 @@ def types(snapshot: Snapshot, key: int) -> list[str]:
     return found
 
 
-def page(snapshot: Snapshot, key: int, type: str, change: int, after: int, most: int) -> tuple[list[Exported], int | None]:
+def page(snapshot: Snapshot, datastore: Datastore, type: str, change: int, after: int, most: int) -> tuple[list[Exported], int | None]:
     """Resources of a type as they were after the change, behind pk `after`; and the pk to go on from, None at the end. Fewer than
     `most` may be among them: what was made later or was deleted then is left out."""
-    rows = snapshot.all(_PAGE, store=key, type=type, change=change, after=after, most=most)
+    rows = snapshot.all(_PAGE, store=datastore.key, type=type, change=change, after=after, most=most)
     patients = _patients(snapshot, [row[0] for row in rows if row[5] <= change and row[4] is not None])
     found = []
     for pk, id, _, updated, body, number in rows:
         if number > change:
-            then = snapshot.one(_AS_OF, store=key, type=type, id=id, change=change)
+            then = snapshot.one(_AS_OF, store=datastore.key, type=type, id=id, change=change)
             updated, body = then if then else (0, None)
-            concerned = [] if body is None else compartments.patients(type, id, rows_of(body))
+            concerned = [] if body is None else compartments.patients(type, id, rows_of(body, datastore.own))
         else:
             concerned = [id, *patients.get(pk, ())] if type == "Patient" else patients.get(pk, [])
         if body is not None:

@@ -165,7 +165,7 @@ def _want(plan: Plan, entry: Entry) -> Want | None:
     id = requests.check_id(str(resource["id"])) if entry.action != "create" and "id" in resource else ""
     made = draft(
         {key: value for key, value in resource.items() if key != "id"} if not id else resource, plan.level,
-        raw, plan.profiles,
+        raw, plan.profiles, own=store.own(plan.datastore),
     )  # fmt: skip
     return Want(
         "create" if entry.action == "create" else "update", entry.type, id, plan.given.get(entry.place, ""), made, criteria=criteria,

@@ -32,7 +32,9 @@ def process(tx: Tx, call: Call, plan: Plan) -> tuple[Output, list[Result]]:
     results = _transaction(tx, call, found, plan) if plan.whole else _batch(tx, call, found, plan)
     ordered = [results[place] for place in sorted(results)]
     bundle_entries.tell(call, found, ordered)
-    answer = {"resourceType": "Bundle", "id": call.id, "type": f"{plan.bundle.type}-response", "entry": [one.entry for one in ordered]}
+    answer: requests.Json = {"resourceType": "Bundle", "id": call.id, "type": f"{plan.bundle.type}-response"}
+    if ordered:
+        answer["entry"] = [one.entry for one in ordered]
     return {"status": 200, "body": msgspec.json.encode(answer)}, ordered
 
 

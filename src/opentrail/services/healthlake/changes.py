@@ -13,7 +13,7 @@ from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
 from opentrail.calls.operation import Output
 from opentrail.services.healthlake import access, fhir_store, naming, requests, store
-from opentrail.services.healthlake.drafts import draft
+from opentrail.services.healthlake.drafts import Draft, draft
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
 from opentrail.services.healthlake.engine.patch import FHIR_JSON, JSON_PATCH
 from opentrail.services.healthlake.outcomes import refusal
@@ -46,6 +46,11 @@ def _resource(input: FhirInput, type: str) -> Json:
     return resource
 
 
+def _draft(call: Call, input: FhirInput, resource: Json) -> Draft:
+    own, raw = store.own(input.datastoreId), requests.raw_members(input.body)
+    return draft(resource, requests.level(input.validation_level), raw, requests.profiles(call), own=own)
+
+
 def prepare_create(call: Call, input: FhirInput) -> Plan:
     """CreateResource, first half. An id in the body is ignored, as FHIR says."""
     type = requests.check_type(input.resourceType)
@@ -56,7 +61,7 @@ def prepare_create(call: Call, input: FhirInput) -> Plan:
         wanted = requests.criteria(type, requests.query(input.if_none_exist), input.base, requests.milliseconds(call))
     resource = _resource(input, type)
     resource.pop("id", None)
-    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body), requests.profiles(call))
+    made = _draft(call, input, resource)
     want = Want("create", type, fresh=call.tools.ids.uuid(), made=made, criteria=wanted)
     return _plan(input, want, input.idempotency_key.lower())
 
@@ -72,7 +77,7 @@ def prepare_update(call: Call, input: FhirInput) -> Plan:
     else:
         wanted = requests.criteria(type, input.parameters, input.base, requests.milliseconds(call))
         id = requests.check_id(id) if "id" in resource else ""
-    made = draft(resource, requests.level(input.validation_level), requests.raw_members(input.body), requests.profiles(call))
+    made = _draft(call, input, resource)
     want = Want("update", type, id, call.tools.ids.uuid(), made, None, 0, wanted, input.if_match, input.if_none_match)
     return _plan(input, want)
 
@@ -94,7 +99,7 @@ def prepare_patch(call: Call, input: FhirInput) -> Plan:
         before = fhir_store.current(snapshot, found.key, type, id) if found and found.account == call.account else None
         if found and before:  # before the patch is tried: how it fails would tell what is there
             access.check_before(snapshot, call, found, "patch", type, id, before)
-    return _plan(input, patch_of(want, before) if before and before.body is not None else want)
+    return _plan(input, patch_of(want, before, found.own) if found and before and before.body is not None else want)
 
 
 def _document(input: FhirInput) -> object:

@@ -71,7 +71,7 @@ def arn_of_id(call: Call, id: str) -> str:
 
 def endpoint(call: Call, id: str) -> str:
     """The address of the store's FHIR interface, with a trailing slash."""
-    return f"{call.tools.settings.url}/datastore/{id}/r4/"
+    return f"{call.tools.settings.url}{store.own(id)}/"
 
 
 def own(snapshot: Snapshot, call: Call, id: str) -> store.Datastore:

@@ -64,7 +64,7 @@ def delete(tx: Tx, call: Call, plan: changes.Plan | Several) -> Output:
     links = [{"relation": "self", "url": plan.address}]
     if len(ids) > plan.size:
         links.append({"relation": "next", "url": plan.address})
-    bundle = {"resourceType": "Bundle", "id": call.id, "type": "batch-response", "link": links, "entry": entries}
+    bundle = {"resourceType": "Bundle", "id": call.id, "type": "batch-response", "link": links, **({"entry": entries} if entries else {})}
     return {"status": 200, "body": msgspec.json.encode(bundle)}
 
 

@@ -33,9 +33,12 @@ class Draft:
     flagged: bool
 
 
-def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None, profiles: Profiles = NO_PROFILES) -> Draft:
-    """Validates and indexes a resource. `raw`: its members as they are to be stored, those undecoded that keep their text; members that
-    are decoded there have `exact` numbers. Refused with 400 and all issues, or 422, as the level and the loaded profiles have it."""
+def draft(
+    resource: Json, level: Level, raw: Mapping[str, Any] | None = None, profiles: Profiles = NO_PROFILES, *, own: str
+) -> Draft:  # fmt: skip
+    """Validates and indexes a resource for the data store whose address ends with `own`. `raw`: its members as they are to be stored,
+    those undecoded that keep their text; members that are decoded there have `exact` numbers. Refused with 400 and all issues, or 422,
+    as the level and the loaded profiles have it."""
     issues = validate(resource, level, profiles)
     if any(issue.is_error for issue in issues):
         raise FhirError(400, *issues)
@@ -44,13 +47,13 @@ def draft(resource: Json, level: Level, raw: Mapping[str, Any] | None = None, pr
     if not isinstance(meta, dict):
         raise refuse(400, "structure", "meta must be an object.")
     if level == "minimal":
-        rows, unread = lenient_rows(resource)
+        rows, unread = lenient_rows(resource, own)
         issues = [*issues, *unread]
         members = flagged({**members, "extension": exact.value(members.get("extension", []))}, issues)
     else:
-        rows = index_rows(resource)
-    own = {key: value for key, value in members.items() if key not in SERVER_OWN}
-    made = Draft(resource["resourceType"], own, meta, rows, tuple(issues), level == "minimal" and bool(issues))
+        rows = index_rows(resource, own)
+    kept = {key: value for key, value in members.items() if key not in SERVER_OWN}
+    made = Draft(resource["resourceType"], kept, meta, rows, tuple(issues), level == "minimal" and bool(issues))
     bounded((made,))
     return made
 
@@ -68,6 +71,7 @@ def stored(made: Draft, id: str, version: int, updated: int) -> bytes:
     return msgspec.json.encode({"resourceType": made.type, "id": id, "meta": meta, **made.members})
 
 
-def rows_of(body: bytes | None) -> IndexRows:
-    """The index rows of a stored body, whatever the level it was stored at; none for a deletion."""
-    return IndexRows() if body is None else lenient_rows(msgspec.json.decode(body))[0]
+def rows_of(body: bytes | None, own: str) -> IndexRows:
+    """The index rows of a body that lies in the data store whose address ends with `own`, whatever the level it was stored at; none for
+    a deletion."""
+    return IndexRows() if body is None else lenient_rows(msgspec.json.decode(body), own)[0]

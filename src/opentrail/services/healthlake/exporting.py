@@ -72,7 +72,7 @@ class Export:
             wanted = bulk.wanted_of(row)
             there = bulk_store.types(snapshot, found.key)
             group = bulk_store.one_as_of(snapshot, found.key, "Group", wanted.asked.group, wanted.change) if wanted.asked.group else None
-        members = export.members(msgspec.json.decode(group)) if group else frozenset()
+        members = export.members(msgspec.json.decode(group), found.own) if group else frozenset()
         job = _Job(row.id, found, wanted, self._putting(run, row, found, wanted), members)
         if not run.job.checkpoint:
             turn(run, lambda tx: _begin(tx, run))
@@ -113,7 +113,7 @@ class Export:
             with part.open("wb") as out:
                 while after is not None and len(names) < PER_FILE and size < FILE_BYTES:
                     with run.read() as snapshot:
-                        page, after = bulk_store.page(snapshot, job.found.key, type, job.wanted.change, after, PAGE)
+                        page, after = bulk_store.page(snapshot, job.found, type, job.wanted.change, after, PAGE)
                     for one in page:
                         if export.is_part(job.wanted.asked, one.updated, one.body, one.patients, job.members):
                             size += out.write(export.ndjson_line(one.body))

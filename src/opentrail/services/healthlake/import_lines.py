@@ -15,8 +15,8 @@ from opentrail.services.healthlake.engine.issues import FhirError, content, oper
 from opentrail.services.healthlake.engine.validation import Level
 from opentrail.services.healthlake.engine.validation.profiles import Profiles
 
-Task = tuple[Level, Path, ndjson.Part]
-"""The level, the data folder (of the loaded profiles), and the part."""
+Task = tuple[Level, Path, str, ndjson.Part]
+"""The level, the data folder (of the loaded profiles), the end of the data store's address (`store.own`), and the part."""
 TOO_LONG = "A resource has at most {} bytes."
 
 
@@ -45,11 +45,11 @@ class Refused(NamedTuple):
 
 def read(task: Task) -> list[Ready | Refused]:
     """What becomes of the lines of a part, in their order."""
-    level, data, part = task
+    level, data, own, part = task
     if part.too_long:
         return [refused(part.first, 413, "too-long", TOO_LONG, ndjson.MOST_LINE)]
     profiles = packages.profiles(data)
-    return [_line(level, profiles, number, text) for number, text in ndjson.lines(part)]
+    return [_line(level, profiles, own, number, text) for number, text in ndjson.lines(part)]
 
 
 def refused(line: int, status: int, code: str, template: str, *arguments: object) -> Refused:
@@ -58,7 +58,7 @@ def refused(line: int, status: int, code: str, template: str, *arguments: object
     return Refused(line, status, operation_outcome(error.issues))
 
 
-def _line(level: Level, profiles: Profiles, number: int, text: bytes) -> Ready | Refused:
+def _line(level: Level, profiles: Profiles, own: str, number: int, text: bytes) -> Ready | Refused:
     try:
         resource = requests.parse(text)
         kind, id = resource.get("resourceType"), resource.get("id")
@@ -67,7 +67,7 @@ def _line(level: Level, profiles: Profiles, number: int, text: bytes) -> Ready |
         if not isinstance(id, str) or not values.is_id(id):
             text_of = "An imported resource needs an id: 1 to 64 of A-Z, a-z, 0-9, - and ."
             raise refuse(400, "required" if id is None else "value", text_of, location=f"/{kind}/id")
-        made = draft(resource, level, requests.raw_members(text), profiles)
+        made = draft(resource, level, requests.raw_members(text), profiles, own=own)
     except FhirError as error:
         return Refused(number, error.status, operation_outcome(error.issues))
     except ServiceError as error:

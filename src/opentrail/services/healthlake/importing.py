@@ -274,7 +274,7 @@ class OneFile:
         seen = opened.enter_context(closing(Seen(self._run.scratch / "seen.db")))
         job, file = self._job, self._file
         pieces = job.reach.pieces(job.source._replace(key=file.key), Stored(file.key, file.size, file.etag))
-        tasks = ((job.wanted.level, job.data, part) for part in ndjson.parts(pieces))
+        tasks = ((job.wanted.level, job.data, job.found.own, part) for part in ndjson.parts(pieces))
         results = self._run.executor.map(import_lines.read, tasks)
         opened.callback(lambda: getattr(results, "close", lambda: None)())
         for found in results:
@@ -328,7 +328,7 @@ class OneFile:
     def _write(self, slice: list[Ready], at: bytes, tx: Tx) -> None:
         bulk.still_active(tx, self._job.found.id)
         found, now = self._job.found, self._run.clock.now()
-        stored = bulk_store.store(tx, found.key, int(now * 1000), slice)
+        stored = bulk_store.store(tx, found, int(now * 1000), slice)
         if self._job.reads_notes:
             for one, version, body in stored:
                 if one.type == notes.TYPE:

@@ -37,11 +37,11 @@ Ask = Callable[[Principal, str, str, str, str], tuple[int, bytes]]
 
 @cache
 def drafts() -> list[tuple[str, Draft]]:
-    """The invented patients' resources by id, validated and indexed."""
+    """The invented patients' resources by id, validated and indexed: as they name each other by type and id, for any data store."""
     made = []
     for line in synthetic.lines():
         resource = msgspec.json.decode(line)
-        made.append((resource["id"], draft(resource, "strict", requests.raw_members(line))))
+        made.append((resource["id"], draft(resource, "strict", requests.raw_members(line), own="")))
     return made
 
 

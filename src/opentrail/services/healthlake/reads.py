@@ -107,7 +107,7 @@ def one_version(snapshot: Snapshot, call: Call, input: FhirInput) -> One:
     if asked.body is None:
         raise requests.gone(asked.updated)
     output = {"status": 200, "body": _part(type, asked.body, input), "headers": version_headers(asked.version, asked.updated)}
-    return One(output, found, compartments.patients(type, id, rows_of(asked.body)))
+    return One(output, found, compartments.patients(type, id, rows_of(asked.body, found.own)))
 
 
 class Page(NamedTuple):
@@ -160,8 +160,12 @@ def history(
         token = paging.issue(call.tools.sealer, "GetHistory", bound, place)
         links.append({"relation": "next", "url": f"{address}?{urlencode({**again, 'page': token})}"})
     page = access.shown_versions(snapshot, call, found, newest, page)
-    bundle = {"resourceType": "Bundle", "id": call.id, "type": "history", "link": links, "entry": [_entry(base, one) for one in page]}
-    patients = dict.fromkeys(patient for one in page for patient in compartments.patients(one.type, one.id, rows_of(one.body)))
+    bundle: dict[str, Any] = {"resourceType": "Bundle", "id": call.id, "type": "history", "link": links}
+    if page:
+        bundle["entry"] = [_entry(base, one) for one in page]
+    patients = dict.fromkeys(
+        patient for one in page for patient in compartments.patients(one.type, one.id, rows_of(one.body, found.own))
+    )  # fmt: skip
     return Page(msgspec.json.encode(bundle), [f"{one.type}/{one.id}/_history/{one.version}" for one in page], list(patients))
 
 

@@ -15,6 +15,7 @@ from opentrail.kernel.repeated import repeated_key
 from opentrail.services.healthlake import datastores, packages, store
 from opentrail.services.healthlake.engine import definitions, exact, values
 from opentrail.services.healthlake.engine.issues import content, name, refuse
+from opentrail.services.healthlake.engine.search.blank import blank
 from opentrail.services.healthlake.engine.search.parse import Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import Search
 from opentrail.services.healthlake.engine.validation import LEVELS, Level, Profiles
@@ -25,7 +26,7 @@ Pairs = tuple[tuple[str, str], ...]
 MOST_BYTES = 4 * 1024 * 1024
 MOST_PARAMETERS = 512
 LAST_VERSION = 999_999_999
-_ETAG = re.compile(r'W/"([0-9]{1,9})"')
+_ETAG = re.compile(r'(?:W/)?"([0-9]{1,9})"')
 _RETURN = re.compile(r"\breturn=(minimal|representation|OperationOutcome)\b")
 _ASYNC = re.compile(r"\brespond-async\b")
 _BYTE = re.compile(r"\(byte ([0-9]+)\)")
@@ -115,8 +116,13 @@ def profiles(call: Call) -> Profiles:
 
 
 def criteria(type: str, pairs: Pairs, base: str, now: int) -> Search:
-    """The search of a conditional request. Refused with 400 when it would select everything or asks for a page."""
+    """The search of a conditional request. Refused with 400 when it would select everything, or more than its values say."""
+    for key, text in pairs:
+        if not text:
+            raise refuse(400, "value", "The parameter {} of the condition has no value.", content(key))
     found = parse_search(type, pairs, "strict", now=now, service=base)
+    if any(map(blank, found.filters)):
+        raise refuse(400, "value", "A value of the condition says nothing, and would select whatever has the parameter.")
     if not found.filters:
         raise refuse(400, "required", "A conditional request needs a search parameter that selects.")
     return found
@@ -148,12 +154,15 @@ def version_number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def etag_version(text: str) -> int:
-    """The version in an If-Match. Refused with 400 when it has another form."""
-    match = _ETAG.fullmatch(text)
-    if match is None:
-        raise refuse(400, "invalid", 'If-Match must be of the form W/"1".')
-    return int(match[1])
+def matched_versions(text: str) -> frozenset[int] | None:
+    """The versions that an If-Match names, with `W/` or without; None for `*`, which any version matches. Refused with 400 when it has
+    another form."""
+    if text.strip() == "*":
+        return None
+    found = [_ETAG.fullmatch(one.strip()) for one in text.split(",")]
+    if not all(found):
+        raise refuse(400, "invalid", 'If-Match must be * or of the form W/"1", or a list of these.')
+    return frozenset(int(match[1]) for match in found if match)
 
 
 def wants_back(prefer: str) -> str:
@@ -186,7 +195,7 @@ def gone(updated: int) -> Exception:
 def page_size(pairs: Pairs, most: int) -> int:
     """`_count`, or the most. Refused with 400 outside 1 to `most`."""
     text = dict(pairs).get("_count", str(most))
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= most:
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= most:
         raise refuse(400, "value", "_count must be a number from 1 to {}.", name(most))
     return int(text)
 

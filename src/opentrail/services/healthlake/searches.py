@@ -114,8 +114,9 @@ def page(snapshot: Snapshot, call: Call, found: store.Datastore, scope: Scope, p
     got = fhir_store.search(snapshot, found.key, searches, after, access.keeps(snapshot, call, found))
     rows = [*got.matches, *got.included]
     patients = fhir_store.patients_of(snapshot, [(one.pk, one.type, one.id) for one in rows])
-    body = msgspec.json.encode(_bundle(call, found, scope, place, base, searches[0], got))
-    names = [*searches[0].names, *(key for key, _ in place.pairs if key == "_type" and not scope.type)]
+    used = {name for one in searches for name in one.names} | (set() if scope.type else {"_type"})
+    body = msgspec.json.encode(_bundle(call, found, scope, place, base, searches[0], got, used))
+    names = [key for key, text in place.pairs if key in used and text]
     return Page(body, [f"{one.type}/{one.id}" for one in rows], list(dict.fromkeys(patients)), list(dict.fromkeys(names)))
 
 
@@ -142,9 +143,12 @@ def _members(compartment: str) -> tuple[str, ...]:
     return (compartment, *compartments.types_in(compartment))
 
 
-def _bundle(call: Call, found: store.Datastore, scope: Scope, place: Place, base: str, wanted: Search, got: Found) -> Json:
+def _bundle(
+    call: Call, found: store.Datastore, scope: Scope, place: Place, base: str, wanted: Search, got: Found, used: set[str]
+) -> Json:  # fmt: skip
     address = f"{base}/{scope.path}" if scope.path else base
-    links = [{"relation": "self", "url": address + ("?" + urlencode(place.pairs) if place.pairs else "")}]
+    asked = [(key, text) for key, text in place.pairs if key in used and text]
+    links = [{"relation": "self", "url": address + ("?" + urlencode(asked) if asked else "")}]
     if got.next is not None:
         behind = Place(place.pairs, place.handling, place.now, list(got.next.keys), got.next.pk)
         token = paging.issue(call.tools.sealer, "Search", (found.id, scope.path), behind)
@@ -155,7 +159,7 @@ def _bundle(call: Call, found: store.Datastore, scope: Scope, place: Place, base
     if got.warnings:
         entries.append({"resource": operation_outcome(got.warnings), "search": {"mode": "outcome"}})
     total = {} if got.total is None else {"total": got.total}
-    return {"resourceType": "Bundle", "id": call.id, "type": "searchset", **total, "link": links, "entry": entries}
+    return {"resourceType": "Bundle", "id": call.id, "type": "searchset", **total, "link": links, **({"entry": entries} if entries else {})}
 
 
 def _entry(base: str, one: Stored, mode: str, resource: Any) -> Json:

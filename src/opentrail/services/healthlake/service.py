@@ -87,7 +87,7 @@ OPERATIONS = (
         apply=answered(transactions.process),
     ),
     Operation("DescribeTransaction", right("healthlake:ProcessBundle", _fhir_store), read=answered(transactions.describe)),
-    _reads("ValidateResource", operations.validate),
+    Operation("ValidateResource", operations.validation_rights, read=answered(operations.validate)),
     _reads("SearchEverything", operations.everything),
     *(_reads(f"ExpandValueSetWith{verb}", operations.expand) for verb in ("Get", "Post")),
     *(_reads(f"LookupCodeSystemWith{verb}", operations.lookup) for verb in ("Get", "Post")),

@@ -19,6 +19,16 @@ class Datastore(NamedTuple):
     created: float
     configuration: str
 
+    @property
+    def own(self) -> str:
+        """See `own`."""
+        return own(self.id)
+
+
+def own(id: str) -> str:
+    """The end of a data store's address (values.own_part): what a reference that goes on from there names is the data store's own."""
+    return f"/datastore/{id}/r4"
+
 
 _COLUMNS = "id, key, account, region, name, status, created, configuration"
 _STORE = Sql(f"SELECT {_COLUMNS} FROM healthlake_datastore WHERE id = :id", settled=True)

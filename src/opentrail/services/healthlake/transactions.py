@@ -22,6 +22,7 @@ from opentrail.services.healthlake import bundle_plans, bundles, data_queue, job
 from opentrail.services.healthlake.bundle_entries import Result, taken_apart
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.issues import Issue, name, operation_outcome, refuse
+from opentrail.services.healthlake.outcomes import refusal
 from opentrail.store.sql import Snapshot, Tx
 
 MOST_PENDING = 500
@@ -79,7 +80,9 @@ def _prepare_submission(call: Call, input: FhirInput) -> Submission:
 
 def _prepare_run(call: Call, input: FhirInput, id: str) -> Run:
     if (call.caller.kind, call.caller.service) != ("AWSService", jobs.SERVICE):
-        raise refuse(405, "not-supported", "A transaction is sent to the data store's own address.")
+        error = refusal(refuse(405, "not-supported", "A transaction is sent to the data store's own address."))
+        error.members = {**error.members, "allow": "GET, HEAD"}
+        raise error
     with call.tools.read() as snapshot:
         kept = transaction_store.waiting(snapshot, id)
     if kept is None or kept.datastore != input.datastoreId:

@@ -94,7 +94,7 @@ def carry_out(tx: Tx, call: Call, found: store.Datastore, want: Want) -> Done:
     if before is None:
         raise requests.unknown(want.type, want.id)
     if want.action == "patch":
-        want = patch_of(want, before)
+        want = patch_of(want, before, found.own)
     if want.action == "delete" and before.body is None:
         return Done(204, want.type, want.id, before.version, before.updated, None)
     return _next(tx, call, found, want, before)
@@ -131,9 +131,9 @@ def existing(snapshot: Snapshot, call: Call, found: store.Datastore, type: str, 
 def _check(before: fhir_store.Current | None, want: Want) -> None:
     """If-Match and If-None-Match against the newest version."""
     if want.if_match:
-        wanted = requests.etag_version(want.if_match)
-        if before is None or before.body is None or wanted != before.version:
-            raise refuse(412, "conflict", "The version in If-Match is not the current one.")
+        wanted = requests.matched_versions(want.if_match)
+        if before is None or before.body is None or (wanted is not None and before.version not in wanted):
+            raise refuse(412, "conflict", "If-Match does not name the current version.")
     if want.if_none_match:
         if want.if_none_match != "*":
             raise refuse(400, "invalid", "If-None-Match must be * on an update.")
@@ -141,15 +141,15 @@ def _check(before: fhir_store.Current | None, want: Want) -> None:
             raise refuse(412, "conflict", "A resource with this id exists or existed.")
 
 
-def patch_of(want: Want, before: fhir_store.Current) -> Want:
-    """The want with the draft that its patch makes of the current version."""
+def patch_of(want: Want, before: fhir_store.Current, own: str) -> Want:
+    """The want with the draft that its patch makes of the current version; `own` as for `draft`."""
     assert want.patch is not None, "a patch has one"
     if before.body is None:
         raise requests.gone(before.updated)
     if want.patched_from == before.version:
         return want
     now = msgspec.json.encode(patched(exact.decode(before.body), want.patch.media, want.patch.document))
-    made = draft(requests.parse(now), want.patch.level, requests.raw_members(now), want.patch.profiles)
+    made = draft(requests.parse(now), want.patch.level, requests.raw_members(now), want.patch.profiles, own=own)
     return replace(want, made=made, patched_from=before.version)
 
 
@@ -168,7 +168,7 @@ def _create(tx: Tx, call: Call, found: store.Datastore, want: Want, id: str) -> 
 
 def _next(tx: Tx, call: Call, found: store.Datastore, want: Want, before: fhir_store.Current) -> Done:
     """The version after `before`. Time never runs backwards within a resource."""
-    made, old = want.made, rows_of(before.body)
+    made, old = want.made, rows_of(before.body, found.own)
     new = made.rows if made else IndexRows()
     if made is not None and not want.unsettled:
         patients = _concerned(tx, call, found, want.type, want.id, (old, new), "u")

@@ -122,10 +122,10 @@ def test_imports_check_what_is_claimed_too(data: Path, file: Path) -> None:
         for id, language in (("a", "en"), ("b", "de"))
     )
     part = ndjson.Part(1, lines)
-    assert [type(one) for one in import_lines.read(("strict", data, part))] == [Ready, Ready]
+    assert [type(one) for one in import_lines.read(("strict", data, "", part))] == [Ready, Ready]
     packages.load(data, file)
-    assert [type(one) for one in import_lines.read(("strict", data, part))] == [Ready, Refused]
-    assert [type(one) for one in import_lines.read(("structure-only", data, part))] == [Ready, Ready]
+    assert [type(one) for one in import_lines.read(("strict", data, "", part))] == [Ready, Refused]
+    assert [type(one) for one in import_lines.read(("structure-only", data, "", part))] == [Ready, Ready]
 
 
 BAD = {

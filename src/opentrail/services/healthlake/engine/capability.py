@@ -10,8 +10,11 @@ from opentrail.services.healthlake.engine.search.paths import Parameter
 Json = dict[str, Any]
 INTERACTIONS = ("create", "read", "vread", "update", "patch", "delete", "history-instance", "history-type", "search-type")
 DEFINITION = "http://hl7.org/fhir/OperationDefinition/"
+BULK = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/"
 OPERATIONS: dict[str, tuple[tuple[str, str], ...]] = {
-    "Patient": (("everything", DEFINITION + "Patient-everything"),),
+    "": (("export", BULK + "export"),),
+    "Patient": (("everything", DEFINITION + "Patient-everything"), ("export", BULK + "patient-export")),
+    "Group": (("export", BULK + "group-export"),),
     "*": (("validate", DEFINITION + "Resource-validate"),),
     "ValueSet": (("expand", DEFINITION + "ValueSet-expand"),),
     "CodeSystem": (("lookup", DEFINITION + "CodeSystem-lookup"),),

@@ -124,15 +124,15 @@ def _one(token: str, system: object, code: object) -> bool:
     return (system or "") == wanted_system and (not wanted_code or code == wanted_code)
 
 
-def members(group: Mapping[str, Any]) -> frozenset[str]:
-    """The ids of the patients in a Group, without those that are inactive."""
+def members(group: Mapping[str, Any], own: str) -> frozenset[str]:
+    """The ids of the patients in a Group of the data store whose address ends with `own`, without those that are inactive."""
     found = set()
     rows = group.get("member", ())
     for row in rows if isinstance(rows, list) else ():
         entity = row.get("entity") if isinstance(row, dict) else None
         reference = entity.get("reference") if isinstance(entity, dict) else None
         if isinstance(reference, str) and row.get("inactive") is not True:
-            base, kind, id = values.reference_parts(reference)
+            base, kind, id = values.reference_parts(reference, own)
             if kind == "Patient" and not base:
                 found.add(id)
     return frozenset(found)

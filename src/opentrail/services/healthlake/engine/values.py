@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
 
 FOREVER = 9_000_000_000_000_000
 """Milliseconds since 1970 that no date reaches; open ends of periods are this or its negative."""
@@ -19,7 +20,10 @@ DAY = 86_400_000
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?(Z|[+-]\d\d:\d\d)?)?)?)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?\d{1,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
-_REFERENCE = re.compile(r"(?:(https?://.+)/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)
+_REFERENCE = re.compile(r"(?:((?i:https?)://.+)/)?([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)
+_STORE = re.compile(r"/datastore/[^/?#]+/r4\Z")
+_SLASHES = re.compile("/+")
+_UNUSUAL = re.compile(r"%|/\.|[^:]//|/\Z")
 
 Interval = tuple[int, int]
 
@@ -113,14 +117,45 @@ def system_number(system: str) -> int:
     return int.from_bytes(blake2b(system.encode(errors="replace"), digest_size=8).digest(), "big", signed=True) if system else 0
 
 
-def reference_parts(reference: str) -> tuple[str, str, str]:
-    """(base address, type, id) of a literal reference; ("", "", url) for canonicals and URNs; type "" and id "" for `#x`."""
+def own_part(address: str) -> str:
+    """What of a data store's address stays the same by whatever scheme, host and port it is reached: `/datastore/{id}/r4`.
+
+    An address that is no data store's is given back whole.
+    """
+    address = address.rstrip("/")
+    match = _STORE.search(address)
+    return match[0] if match else address
+
+
+def reference_parts(reference: str, own: str = "") -> tuple[str, str, str]:
+    """(base address, type, id) of a literal reference; ("", "", url) for canonicals and URNs; type "" and id "" for `#x`.
+
+    `own` is the `own_part` of a data store's address: what lies at an address that ends with it is the data store's own, and its base
+    is empty like that of a relative reference. Any spelling counts that leads a client there: percent signs, dots, a query or fragment.
+    """
     if not reference or reference[0] == "#":
         return "", "", ""
     match = _REFERENCE.fullmatch(reference)
+    if match is not None and not match[1]:
+        return "", match[2], match[3]
+    base = match[1] if match else ""
+    unusual = _UNUSUAL.search(base) if match else not reference.startswith("urn:")
+    if own and unusual and (read := _resolved(reference, own)):
+        return "", read[2], read[3]
     if match is None:
         return "", "", reference
-    return match[1] or "", match[2], match[3]
+    return "" if own and base.endswith(own) else base, match[2], match[3]
+
+
+def _resolved(reference: str, own: str) -> re.Match[str] | None:
+    """The parts of an unusual spelling of something at an own address, read as clients do (RFC 3986, 5.2); None for all else."""
+    try:
+        address = urlsplit(urljoin(f"http://own{own}/", unquote(reference)))
+        plain = urljoin(f"{address.scheme}://{address.netloc}", _SLASHES.sub("/", address.path))
+    except ValueError:
+        return None
+    match = _REFERENCE.fullmatch(plain.rstrip("/"))
+    return match if match and (match[1] or "").endswith(own) else None
 
 
 def number(text: str) -> Decimal | None:

@@ -88,9 +88,10 @@ def test_members_are_local_active_patients() -> None:
     rows = [
         {"entity": {"reference": "Patient/a"}}, {"entity": {"reference": "Patient/b"}, "inactive": True},
         {"entity": {"reference": "Device/c"}}, {"entity": {"reference": "https://x/Patient/d"}}, {"entity": "x"}, 1,
+        {"entity": {"reference": "https://x/datastore/0a/r4/Patient/e"}},
     ]  # fmt: skip
-    assert members({"member": rows}) == {"a"}
-    assert members({"member": "x"}) == NOBODY
+    assert members({"member": rows}, "/datastore/0a/r4") == {"a", "e"}
+    assert members({"member": "x"}, "/datastore/0a/r4") == NOBODY
 
 
 @given(st.dictionaries(st.text(max_size=5), st.one_of(st.text(max_size=8), st.integers(), st.none()), max_size=4), st.integers(0, 3))

@@ -84,6 +84,10 @@ def test_subsets_of_a_resource_of_any_shape_are_tagged(tag: Any) -> None:
 def test_the_capability_statement_is_valid_and_true() -> None:
     found = capability.capability_statement("http://me/r4/", "1", "2026-01-01T00:00:00Z")
     assert validate(found) == []
+    rest = found["rest"][0]
+    assert [one["name"] for one in rest["operation"]] == ["export"]
+    offered_on = {row["type"]: [one["name"] for one in row["operation"]] for row in rest["resource"]}
+    assert (offered_on["Patient"], offered_on["Group"]) == (["validate", "everything", "export"], ["validate", "export"])
     listed = {(row["type"], p["name"]) for row in found["rest"][0]["resource"] for p in row["searchParam"]}
     assert ("Patient", "birthdate") in listed
     assert ("Patient", "_text") not in listed

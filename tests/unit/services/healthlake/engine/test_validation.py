@@ -39,9 +39,13 @@ PATIENT: Json = {
     "birthDate": "1980-01-01",
 }
 DAR = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+WHY = {"extension": [{"url": DAR, "valueCode": "unknown"}]}
 CONTAINED = {"contained": [{"resourceType": "Organization", "id": "o", "name": "x"}], "managingOrganization": {"reference": "#o"}}
 
 VALID: list[tuple[str, Json, Edit]] = [
+    ("nulls beside each other", PATIENT, lambda r: r["name"][0].update(given=["y", None], _given=[None, WHY])),
+    ("a null that nothing needs", PATIENT, lambda r: r["name"][0].update(given=["y"], _given=[None])),
+    ("a whole integer", OBSERVATION, lambda r: r.pop("valueQuantity") and r.update(valueInteger=1)),
     ("observation", OBSERVATION, lambda r: None),
     ("patient", PATIENT, lambda r: None),
     (
@@ -128,6 +132,50 @@ INVALID: list[tuple[str, Json, Edit, str, str]] = [
     ("two deceased", PATIENT, lambda r: r.update(deceasedBoolean=True, deceasedDateTime="2020"), "invariant", "/Patient"),
     ("boolean as text", PATIENT, lambda r: r.update(active="true"), "value", "/Patient/active"),
     ("null without extension", PATIENT, lambda r: r["name"][0].update(given=["y", None]), "invariant", "/Patient/name[0]"),
+    ("nulls alone", PATIENT, lambda r: r["name"][0].update(given=[None]), "invariant", "/Patient/name[0]"),
+    ("twin of nulls alone", PATIENT, lambda r: r["name"][0].update(given=["y"], _given=[None, None]), "invariant", "/Patient/name[0]"),
+    (
+        "twin without values",
+        PATIENT,
+        lambda r: r["name"][0].pop("given") and r["name"][0].update(_given=[None]),
+        "invariant",
+        "/Patient/name[0]",
+    ),
+    (
+        "nulls in one place",
+        PATIENT,
+        lambda r: r["name"][0].update(given=["y", None], _given=[WHY, None]),
+        "invariant",
+        "/Patient/name[0]",
+    ),
+    (
+        "integer with a point",
+        OBSERVATION,
+        lambda r: r.pop("valueQuantity") and r.update(valueInteger=1.0),
+        "value",
+        "/Observation/valueInteger",
+    ),
+    (
+        "integer with an exponent",
+        OBSERVATION,
+        lambda r: r.pop("valueQuantity") and r.update(valueInteger=1e3),
+        "value",
+        "/Observation/valueInteger",
+    ),
+    (
+        "positive integer with a point",
+        PATIENT,
+        lambda r: r.update(telecom=[{"system": "phone", "value": "1", "rank": 1.0}]),
+        "value",
+        "/Patient/telecom[0]/rank",
+    ),
+    (
+        "two of one id",
+        PATIENT,
+        lambda r: r.update(copy.deepcopy(CONTAINED)) or r["contained"].append(copy.deepcopy(r["contained"][0])),
+        "duplicate",
+        "/Patient/contained[1]/id",
+    ),
     ("ext-1", PATIENT, lambda r: r.update(extension=[{"url": "http://x"}]), "invariant", "/Patient/extension[0]"),
     ("cpt-2", PATIENT, lambda r: r.update(telecom=[{"value": "1"}]), "invariant", "/Patient/telecom[0]"),
     (

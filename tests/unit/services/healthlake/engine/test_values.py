@@ -101,6 +101,52 @@ def test_capped_texts_are_equal_when_the_texts_are(left: str, right: str) -> Non
 )
 def test_reference_parts(reference: str, parts: tuple[str, str, str]) -> None:
     assert values.reference_parts(reference) == parts
+    assert values.reference_parts(reference, OWN) == parts
+
+
+OWN = "/datastore/0123456789abcdef0123456789abcdef/r4"
+SPELLINGS = [
+    "{}/Patient/1", "{}/Patient/1/_history/3", "{}//Patient/1", "{}/Patient//1", "{}/Patient/%31", "{}/%50atient/1", "{}/./Patient/1",
+    "{}/Group/../Patient/1", "{}/Patient/1?_summary=true", "{}/Patient/1#name", "{}/Patient/1/",
+]  # fmt: skip
+HOSTS = ["http://127.0.0.1:8080", "https://health.example", "HTTPS://Health.Example:443", "http://[::1]:8080", "https://h/proxied"]
+
+
+@given(st.sampled_from(HOSTS), st.sampled_from(SPELLINGS))
+def test_what_lies_at_an_own_address_is_local_however_it_is_spelled(host: str, spelling: str) -> None:
+    assert values.reference_parts(spelling.format(host + OWN), OWN) == ("", "Patient", "1")
+
+
+@pytest.mark.parametrize("reference", ["./Patient/1", "../r4/Patient/1", "Patient/%31", f"{OWN}/Patient/1", f"//h{OWN}/Patient/1"])
+def test_relative_references_are_followed_as_clients_follow_them(reference: str) -> None:
+    assert values.reference_parts(reference, OWN) == ("", "Patient", "1")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"http://a.org{OWN[:-4]}0/r4",
+        f"http://a.org{OWN}/more",
+        "http://a.org/r4",
+        "http://a.org/datastore/r4",
+        f"http://a.org{OWN.upper()}",
+    ],
+)
+def test_other_addresses_keep_their_base(address: str) -> None:
+    assert values.reference_parts(f"{address}/Patient/1", OWN) == (address, "Patient", "1")
+
+
+@given(st.text(max_size=80) | st.text("/.:%?#[]Patien1hs-", max_size=40).map(lambda text: f"http://h{OWN}/{text}"))
+def test_every_text_is_some_reference(text: str) -> None:
+    base, kind, identity = values.reference_parts(text, OWN)
+    assert (kind == "") or values.is_id(identity)
+    assert not base or text.startswith(base)
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_the_own_part_of_an_address(host: str) -> None:
+    assert values.own_part(host + OWN) == values.own_part(host + OWN + "/") == OWN
+    assert values.own_part(host + "/fhir/") == host + "/fhir"
 
 
 @pytest.mark.parametrize(("text", "half"), [("100", "0.5"), ("100.00", "0.005"), ("1e2", "50"), ("0.30", "0.005"), ("-3", "0.5")])

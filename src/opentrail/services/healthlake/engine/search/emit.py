@@ -1,7 +1,7 @@
 """Python source that extracts index rows, one function a resource type.
 
-The names in the source: `r` the resource; `T R S D Q U C` append a token, reference, string, date, quantity, uri or composite
-row; the rest are the helpers of `rows`. Every block reads one variant of one index path.
+The names in the source: `r` the resource; `own` the end of the data store's own address; `T R S D Q U C` append a token, reference,
+string, date, quantity, uri or composite row; the rest are the helpers of `rows`. Every block reads one variant of one index path.
 """
 
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def _step(step: tuple[str, ...], value: str, fresh: str) -> Lines:
     if step[0] == "equal":
         return [f"if {value}.get({step[1]!r})=={step[2]!r}:"]
     if step[0] == "type":
-        return [f"if points_to({value},{step[1]!r}):"]
+        return [f"if points_to({value},{step[1]!r},own):"]
     return [f"for {fresh} in (deceased({value}),):"]
 
 
@@ -86,7 +86,7 @@ def reference(kind: str, v: str, n: int) -> Lines:
     if kind == "Reference":
         return [
             f"x={v}.get('reference')",
-            f"if x: R(({n},*target(x)))",
+            f"if x: R(({n},*target(x,own)))",
             f"x={v}.get('identifier')",
             f"if x: T(({n},token(x.get('value')),system(x.get('system'))))",
         ]
@@ -168,7 +168,7 @@ def block(path: IndexPath) -> Lines:
 
 
 def function(paths: list[IndexPath], lenient: bool) -> str:
-    """The source of `extract(r, T, R, S, D, Q, U, C, fail)`; lenient: a failing path is given to `fail` and the rest goes on."""
+    """The source of `extract(r, own, T, R, S, D, Q, U, C, fail)`; lenient: a failing path is given to `fail` and the rest goes on."""
     lines: Lines = []
     for path in sorted(paths, key=lambda p: bool(p.components)):
         found = block(path)
@@ -177,4 +177,4 @@ def function(paths: list[IndexPath], lenient: bool) -> str:
         if found and lenient:
             found = ["try:", *indented(found, 1), f"except Malformed: fail({path.key!r})"]
         lines += found
-    return "def extract(r,T,R,S,D,Q,U,C,fail):\n" + "\n".join(indented(lines or ["pass"], 1)) + "\n"
+    return "def extract(r,own,T,R,S,D,Q,U,C,fail):\n" + "\n".join(indented(lines or ["pass"], 1)) + "\n"

@@ -82,10 +82,10 @@ def _modifier_unknown(parameter: Parameter, modifier: str) -> FhirError:
 
 
 class _Reader:
-    """Reads the filters of one request; `now` is for `ap` on dates, `service` the address whose references are local."""
+    """Reads the filters of one request; `now` is for `ap` on dates, `service` the data store's address, below which all is local."""
 
     def __init__(self, now: int | None, service: str) -> None:
-        self.now, self.service = now, service
+        self.now, self.address = now, values.own_part(service)
 
     def filter(self, resource_type: str, key: str, text: str, depth: int = 0) -> Filter:
         """The filter of one (name, value) pair."""
@@ -142,7 +142,7 @@ class _Reader:
             return [self.of_type(parameter, text)]
         if modifier == "identifier":
             return [read.token(text)]
-        return [read.one(parameter, text, self.now, self.service)]
+        return [read.one(parameter, text, self.now, self.address)]
 
     def hierarchy(self, parameter: Parameter, modifier: str, text: str) -> list[Value]:
         value = read.token(text)
@@ -232,7 +232,7 @@ def _sort(resource_type: str, text: str) -> tuple[SortKey, ...]:
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MAX_COUNT:
+    if not text.isascii() or not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_COUNT:
         raise refuse(400, "value", "_count must be a number from 0 to {}.", name(MAX_COUNT))
     return int(text)
 

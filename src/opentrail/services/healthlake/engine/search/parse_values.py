@@ -87,26 +87,25 @@ def amount(code: str, text: str) -> QuantityValue:
     return QuantityValue(prefix, value, half, parts[1] or None, parts[2] or None)
 
 
-def reference(code: str, text: str, service: str) -> ReferenceValue:
-    """An id, Type/id or address; addresses below `service` are local."""
+def reference(code: str, text: str, own: str) -> ReferenceValue:
+    """An id, Type/id or address; addresses that end with `own` before the type are local."""
     text = plain(text)
-    local = text.removeprefix(service.rstrip("/") + "/") if service else text
-    base, kind, identity = values.reference_parts(local)
+    base, kind, identity = values.reference_parts(text, own) if "/" in text else ("", "", text)
     if kind and not definitions.is_resource_type(kind) and not base:
         raise bad(code, text, "a reference to an R4 resource type")
     if kind:
-        return ReferenceValue(kind, identity, base, local if base else "")
-    if not local:
+        return ReferenceValue(kind, identity, base, text if "://" in text else "")
+    if not text:
         raise bad(code, text, "a reference")
-    return ReferenceValue("", "", "", local) if ":" in local or "/" in local else ReferenceValue("", local)
+    return ReferenceValue("", "", "", text) if ":" in text or "/" in text else ReferenceValue("", text)
 
 
-def one(parameter: Parameter, text: str, now: int | None, service: str) -> Value:
+def one(parameter: Parameter, text: str, now: int | None, own: str) -> Value:
     """One value of a parameter without a modifier that changes its kind."""
-    return by_kind(parameter.kind, parameter, text, now, service)
+    return by_kind(parameter.kind, parameter, text, now, own)
 
 
-def by_kind(kind: str, parameter: Parameter, text: str, now: int | None, service: str) -> Value:
+def by_kind(kind: str, parameter: Parameter, text: str, now: int | None, own: str) -> Value:
     """One value read as the given kind."""
     if kind == "token":
         return token(text)
@@ -118,12 +117,12 @@ def by_kind(kind: str, parameter: Parameter, text: str, now: int | None, service
             raise bad(parameter.code, text, "a number")
         return found
     if kind == "reference":
-        return reference(parameter.code, text, service)
+        return reference(parameter.code, text, own)
     if kind == "composite":
         parts = split(text, "$")
         if len(parts) != len(parameter.components):
             raise bad(parameter.code, text, f"of {len(parameter.components)} parts with $ between them")
-        return CompositeValue(tuple(by_kind(k, parameter, p, now, service) for (_, k), p in zip(parameter.components, parts, strict=True)))
+        return CompositeValue(tuple(by_kind(k, parameter, p, now, own) for (_, k), p in zip(parameter.components, parts, strict=True)))
     return TextValue(plain(text))
 
 

@@ -4,6 +4,8 @@
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 from opentrail.services.healthlake.engine import values
@@ -29,13 +31,24 @@ def period_in_order(instance: object) -> bool:
     return first is None or last is None or first[0] <= last[1]
 
 
-class Check:
-    """The jsonschema-rs keyword `x-check`: names one of these functions."""
+def filled(name: str, instance: object) -> bool:
+    """Where one of the two arrays of a primitive element has a null, the other has an entry at its place."""
+    if not isinstance(instance, dict):
+        return True
+    arrays = [instance.get(name, []), instance.get("_" + name, [])]
+    if not all(isinstance(one, list) for one in arrays):
+        return True
+    return all(any(part is not None for part in parts) for parts in zip_longest(*arrays))
 
-    NAMED: ClassVar[dict[str, Callable[[object], bool]]] = {"per-1": period_in_order, "txt-1": is_narrative}
+
+class Check:
+    """The jsonschema-rs keyword `x-check`: names one of these functions, and after a colon its first argument."""
+
+    NAMED: ClassVar[dict[str, Callable[..., bool]]] = {"per-1": period_in_order, "filled": filled, "txt-1": is_narrative}
 
     def __init__(self, parent_schema: Json, value: str, schema_path: list[str | int]) -> None:
-        self.holds = self.NAMED[value]
+        named, _, argument = value.partition(":")
+        self.holds = partial(self.NAMED[named], argument) if argument else self.NAMED[named]
 
     def validate(self, instance: object) -> None:
         """Raise ValueError when the rule does not hold."""
@@ -76,8 +89,13 @@ def _local(resource: Json, location: str) -> Iterator[Issue]:
     pointed, used = local_names(resource)
     if not pointed <= named:
         yield _rule("ref-1", "SHALL have a contained resource if a local reference is provided", location)
+    taken: set[str] = set()
     for i, part in enumerate(inside):
         place = f"{location}/contained[{i}]"
+        if "id" in part and (own := str(part["id"])) in taken:
+            yield error("duplicate", "Another contained resource has this id.", location=f"{place}/id")
+        elif "id" in part:
+            taken.add(own)
         meta = part.get("meta") or {}
         if "contained" in part:
             yield _rule("dom-2", "A contained resource SHALL NOT contain resources", place)

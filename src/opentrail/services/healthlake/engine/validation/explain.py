@@ -78,6 +78,8 @@ SENTENCES = {
 
 
 def _value(document: Json, path: list[str | int], keyword: str, place: str) -> Issue:
+    if path == ["type"]:  # of schema.WHOLE, a schema of its own, in which paths begin anew
+        return error("value", "The value is not a valid {}.", name("integer"), location=place)
     if "reference" in path and keyword == "pattern":
         return error("value", "The reference is malformed or points to a type that is not allowed here.", location=place)
     primitive = next((p for p in reversed(path) if isinstance(p, str) and definitions.is_primitive(p)), None)

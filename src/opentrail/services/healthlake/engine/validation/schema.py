@@ -25,6 +25,10 @@ _TEXT: Schema = {
     "pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]*[^\s\x00-\x1F][^\x00-\x08\x0B\x0C\x0E-\x1F]*$",
 }
 _URI: Schema = {"type": "string", "pattern": r"^\S+$"}
+WHOLE = "urn:json/whole"
+"""The definition of a number that is written as an integer. `1.0` and `1e3` are none in FHIR; drafts behind 04 take them for one."""
+_DRAFT_04: Schema = {"$schema": "http://json-schema.org/draft-04/schema#", "id": WHOLE, "type": "integer"}
+_WHOLE: Schema = {"$ref": WHOLE}
 PRIMITIVES: dict[str, Schema] = {
     "base64Binary": {
         "type": "string",
@@ -38,13 +42,13 @@ PRIMITIVES: dict[str, Schema] = {
     "decimal": {"type": "number"},
     "id": {"type": "string", "pattern": r"^[A-Za-z0-9\-.]{1,64}$"},
     "instant": {"type": "string", **_INSTANT},
-    "integer": {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1},
+    "integer": {**_WHOLE, "minimum": -(2**31), "maximum": 2**31 - 1},
     "markdown": _TEXT,
     "oid": {"type": "string", "pattern": r"^urn:oid:[0-2](?:\.(?:0|[1-9]\d*))+$"},
-    "positiveInt": {"type": "integer", "minimum": 1, "maximum": 2**31 - 1},
+    "positiveInt": {**_WHOLE, "minimum": 1, "maximum": 2**31 - 1},
     "string": _TEXT,
     "time": {"type": "string", "pattern": rf"^{_CLOCK}$"},
-    "unsignedInt": {"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+    "unsignedInt": {**_WHOLE, "minimum": 0, "maximum": 2**31 - 1},
     "uri": _URI,
     "url": _URI,
     "uuid": {"type": "string", "pattern": r"^urn:uuid:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"},
@@ -145,8 +149,9 @@ def presence(path: str, element: Element) -> list[Schema]:
         found.append({"anyOf": [free, one], "x-rule": ["choice", f"{element.name}[x] may have only one value"]})
     if element.many and len(options) == 1 and len(options[0]) == 2:
         prop = options[0][0]
-        holes = {"required": [prop], "properties": {prop: {"contains": {"type": "null"}}}}
-        found.append({"if": holes, "then": {"required": ["_" + prop]}, "x-rule": ["null", f"a null in {prop} needs its extension"]})
+        holes = [{"required": [p], "properties": {p: {"contains": {"type": "null"}}}} for p in options[0]]
+        text = f"where {prop} or _{prop} has a null, the other needs an entry"
+        found.append({"if": any_of(holes), "then": {"x-check": f"filled:{prop}"}, "x-rule": ["null", text]})
     return found
 
 
@@ -202,6 +207,8 @@ def _referenced(schema: object, found: set[str]) -> None:
 @cache
 def definition(name: str) -> Schema:
     """The definition of a type, backbone path or primitive."""
+    if name == WHOLE:
+        return _DRAFT_04
     return PRIMITIVES[name] if name in PRIMITIVES else object_schema(name)
 
 
