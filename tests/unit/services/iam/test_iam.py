@@ -103,6 +103,48 @@ def test_rights_are_asked_on_the_entity_with_its_path(world: World) -> None:
     assert untagged.for_caller().endswith("with an explicit deny in an identity-based policy")
 
 
+def named(world: World) -> list[tuple[str, str]]:
+    """The resources that the record of the last call names."""
+    assert world.last is not None
+    return [(touched.type, touched.arn) for touched in world.last.touched]
+
+
+def test_records_name_whom_a_call_concerns(world: World) -> None:
+    nurse, sister = f"arn:aws:iam::{HOME}:user/ward/nurse", f"arn:aws:iam::{HOME}:user/sister"
+    world.iam("CreateUser", UserName="nurse", Path="/ward/")
+    assert named(world) == [("AWS::IAM::User", nurse)]
+    key = world.iam("CreateAccessKey", UserName="nurse")["AccessKey"]["AccessKeyId"]
+    assert named(world) == [("AWS::IAM::User", nurse), ("AWS::IAM::AccessKey", key)]
+    world.iam("DeleteAccessKey", UserName="NURSE", AccessKeyId=key)
+    assert named(world) == [("AWS::IAM::User", nurse), ("AWS::IAM::AccessKey", key)]
+    world.iam("PutUserPolicy", UserName="nurse", PolicyName="reads", PolicyDocument=ALL)
+    assert named(world) == [("AWS::IAM::User", nurse), ("AWS::IAM::Policy", "reads")]
+    world.iam("UpdateUser", UserName="nurse", NewUserName="sister", NewPath="/")
+    assert named(world) == [("AWS::IAM::User", nurse), ("AWS::IAM::User", sister)]
+    world.iam("CreateRole", RoleName="reader", Path="/ward/", AssumeRolePolicyDocument=TRUST)
+    world.iam("GetRole", RoleName="reader")
+    assert named(world) == [("AWS::IAM::Role", f"arn:aws:iam::{HOME}:role/ward/reader")]
+    key = world.iam("CreateAccessKey")["AccessKey"]["AccessKeyId"]
+    assert named(world) == [("AWS::IAM::AccessKey", key)], "the root user is no IAM user"
+
+
+def test_records_name_whom_a_refused_call_would_concern(world: World) -> None:
+    key = world.user("visitor")
+    for name, input, wanted in (
+        ("CreateUser", {"UserName": "nurse", "Path": "/ward/"}, [("AWS::IAM::User", f"arn:aws:iam::{HOME}:user/ward/nurse")]),
+        ("DeleteRole", {"RoleName": "reader"}, [("AWS::IAM::Role", f"arn:aws:iam::{HOME}:role/reader")]),
+        (
+            "UpdateAccessKey",
+            {"UserName": "visitor", "AccessKeyId": key[0], "Status": "Inactive"},
+            [("AWS::IAM::User", f"arn:aws:iam::{HOME}:user/visitor"), ("AWS::IAM::AccessKey", key[0])],
+        ),
+    ):
+        assert refusal(world, name, key, **input).code == "AccessDenied"
+        assert named(world) == wanted
+    assert refusal(world, "DeleteUser", UserName="nobody").code == "NoSuchEntityException"
+    assert named(world) == [("AWS::IAM::User", f"arn:aws:iam::{HOME}:user/nobody")]
+
+
 def test_a_policy_counts_in_the_very_next_call(world: World) -> None:
     key = world.user("nurse", ALL)
     world.iam("ListRoles", key)
