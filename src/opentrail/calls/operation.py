@@ -40,14 +40,18 @@ def plan_is_input(call: Call, input: Input) -> Input:
     return input
 
 
+ConditionKeys = Mapping[str, str | Sequence[str]]
+"""Condition keys, lower case, with their value or values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Right:
     """One right a call needs: an IAM action on a resource ARN (`*` where the action has no resource)."""
 
     action: str
     resource: str = "*"
-    keys: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    """Further condition keys (lower case) beside the global ones, such as s3:x-amz-acl."""
+    keys: ConditionKeys = field(default_factory=dict)
+    """Further condition keys beside the global ones and the tags of the resource, such as s3:x-amz-acl."""
     new: bool = False
     """The resource is about to be made: if another's has the name, the operation says so, not that one's policy."""
 
@@ -151,6 +155,9 @@ class Service:
     """Finds the policy of a resource by its ARN; None when the service has no resource policies."""
     policy_holder: Callable[[str], str] = lambda arn: arn
     """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
+    resource_tags: Callable[[Snapshot, str, str], Sequence[tuple[str, str]]] | None = None
+    """The tags of one of its resources by ARN, as far as a caller of the given account may know them: none of what is not there or
+    is out of its reach. Reads settled rows alone. None when its resources have no tags."""
     bearers: Bearers | None = None
     """How the service takes bearer tokens in FHIR's protocol; None when it takes none."""
     fhir: bool = False
@@ -162,9 +169,13 @@ class Service:
     that do not declare it keep the usual one."""
 
 
-def right(action: str, resource: Callable[[Call, Input], str] | None = None) -> Rights:
-    """The rights of an operation that needs one action, on one resource or on `*`."""
+def right(
+    action: str, resource: Callable[[Call, Input], str] | None = None, keys: Callable[[Input], ConditionKeys] | None = None
+) -> Rights:  # fmt: skip
+    """The rights of an operation that needs one action, on one resource (with condition keys from its input) or on `*`."""
     if resource is None:
         every = (Right(action),)
         return lambda call, input: every
+    if keys is not None:
+        return lambda call, input: (Right(action, resource(call, input), keys(input)),)
     return lambda call, input: (Right(action, resource(call, input)),)

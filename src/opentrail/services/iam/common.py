@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from opentrail.calls import tagging
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Output, Right, Rights
+from opentrail.calls.operation import ConditionKeys, Input, Output, Right, Rights
 from opentrail.identity import store
 from opentrail.identity.policy import Kind, Malformed, validate
 from opentrail.kernel import paging
@@ -178,13 +179,15 @@ def _right(action: str, member: str, kind: str) -> Rights:
 
 
 def right_on_new(action: str, kind: str, member: str) -> Rights:
-    """The right to make a user or role at the path and with the tags of the input, which the record names."""
+    """The right to make a user or role at the path of the input, and with tags also to tag it. The record names it."""
 
     def rights(call: Call, input: Input) -> Sequence[Right]:
         arn = f"arn:aws:iam::{call.account}:{kind}{input.Path or '/'}{getattr(input, member)}"
         call.touch(TYPES[kind], arn)
         long_term_only(call)
-        return (Right(action, arn, tag_keys(input)),)
+        keys = tag_keys(input)
+        right = Right(action, arn, keys)
+        return (right, Right(f"iam:Tag{kind.capitalize()}", arn, keys)) if keys else (right,)
 
     return rights
 
@@ -197,12 +200,10 @@ def _arn(call: Call, kind: str, name: str) -> str:
     return found.arn if found else f"arn:aws:iam::{call.account}:{kind}/{name}"
 
 
-def tag_keys(input: Input) -> dict[str, str | Sequence[str]]:
-    """The condition keys aws:RequestTag/... and aws:TagKeys of an input with Tags or TagKeys."""
+def tag_keys(input: Input) -> ConditionKeys:
+    """The condition keys of an input with Tags or TagKeys."""
     tags = getattr(input, "Tags", None) or ()
-    keys: dict[str, str | Sequence[str]] = {"aws:requesttag/" + tag.Key.lower(): tag.Value for tag in tags}
-    named = [tag.Key for tag in tags] or list(getattr(input, "TagKeys", None) or ())
-    return {**keys, "aws:tagkeys": named} if named else keys
+    return tagging.of_request((tag.Key, tag.Value) for tag in tags) or tagging.of_keys(getattr(input, "TagKeys", None) or ())
 
 
 def long_term_only(call: Call) -> None:
