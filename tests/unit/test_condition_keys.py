@@ -128,7 +128,7 @@ def produced() -> set[str]:
 
 def test_every_key_of_the_table_is_carried_by_some_request() -> None:
     carried = produced()
-    assert KEYS <= carried
+    assert carried >= KEYS
     assert [family for family in FAMILIES if not any(key.startswith(family) for key in carried)] == []
 
 

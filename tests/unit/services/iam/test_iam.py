@@ -145,6 +145,53 @@ def test_records_name_whom_a_refused_call_would_concern(world: World) -> None:
     assert named(world) == [("AWS::IAM::User", f"arn:aws:iam::{HOME}:user/nobody")]
 
 
+def denying(key: str, value: str, action: str = "*") -> str:
+    """A policy that allows everything but `action` where a condition key has the value."""
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    deny = {"Effect": "Deny", "Action": action, "Resource": "*", "Condition": {"StringEquals": {key: value}}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [allow, deny]})
+
+
+@pytest.mark.parametrize("family", ["aws:ResourceTag", "iam:ResourceTag"])
+def test_tags_of_users_and_roles_decide_in_the_very_next_call(world: World, family: str) -> None:
+    key = world.user("head", denying(f"{family}/class", "secret"))
+    world.iam("CreateUser", UserName="nurse", Path="/ward/")
+    world.iam("CreateRole", RoleName="reader", AssumeRolePolicyDocument=TRUST)
+    assume = {"RoleArn": f"arn:aws:iam::{HOME}:role/reader", "RoleSessionName": "night"}
+    for tag in ({"Key": "Class", "Value": "open"}, {"Key": "Class", "Value": "secret"}):
+        world.iam("GetUser", key, UserName="nurse")
+        world.iam("GetRole", key, RoleName="reader")
+        world.sts("AssumeRole", key, **assume)
+        world.iam("TagUser", UserName="nurse", Tags=[tag])
+        world.iam("TagRole", RoleName="reader", Tags=[tag])
+    assert refusal(world, "GetUser", key, UserName="nurse").code == "AccessDenied"
+    assert refusal(world, "UntagRole", key, RoleName="reader", TagKeys=["Class"]).code == "AccessDenied"
+    with pytest.raises(ServiceError, match="AccessDenied"):
+        world.sts("AssumeRole", key, **assume)
+    world.iam("UntagUser", UserName="nurse", TagKeys=["Class"])
+    world.iam("GetUser", key, UserName="nurse")
+
+
+def test_a_new_user_or_role_with_tags_needs_the_right_to_tag(world: World) -> None:
+    create = {"Effect": "Allow", "Action": ["iam:CreateUser", "iam:CreateRole"], "Resource": "*"}
+    key, tags = world.user("head", json.dumps({"Version": "2012-10-17", "Statement": create})), [{"Key": "Class", "Value": "open"}]
+    world.iam("CreateUser", key, UserName="nurse")
+    world.iam("CreateRole", key, RoleName="reader", AssumeRolePolicyDocument=TRUST)
+    error = refusal(world, "CreateUser", key, UserName="eva", Tags=tags)
+    assert "is not authorized to perform: iam:TagUser on resource" in error.for_caller()
+    error = refusal(world, "CreateRole", key, RoleName="writer", AssumeRolePolicyDocument=TRUST, Tags=tags)
+    assert "is not authorized to perform: iam:TagRole on resource" in error.for_caller()
+    world.iam("PutUserPolicy", UserName="head", PolicyName="tags", PolicyDocument=ALL.replace('"*", "R', '"iam:Tag*", "R'))
+    world.iam("CreateUser", key, UserName="eva", Tags=tags)
+    world.iam("CreateRole", key, RoleName="writer", AssumeRolePolicyDocument=TRUST, Tags=tags)
+
+
+def test_the_standard_policy_for_passing_roles_is_taken(world: World) -> None:
+    passing = denying("iam:PassedToService", "healthlake.amazonaws.com", "iam:PassRole")
+    world.iam("CreateUser", UserName="nurse")
+    world.iam("PutUserPolicy", UserName="nurse", PolicyName="p", PolicyDocument=passing)
+
+
 def test_a_policy_counts_in_the_very_next_call(world: World) -> None:
     key = world.user("nurse", ALL)
     world.iam("ListRoles", key)
