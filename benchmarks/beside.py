@@ -24,6 +24,7 @@ CONNECTIONS = 64
 PREFIX = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101."
 TRAIL = f"arn:aws:cloudtrail:{servers.REGION}:{servers.ACCOUNT}:trail/bench"
 _ROW = Sql("INSERT INTO tag (arn, tag_key, tag_value) VALUES (:arn, :key, :value)")
+"""Tags of nothing that any call names: unlike those of resources they need not be settled."""
 
 
 def requests(server: servers.Server, count: int) -> list[bytes]:
