@@ -1,7 +1,8 @@
 """Calls beside a writer: 1,000 calls/s, a tenth of them changes, while a job writes the main database in borrowed turns.
 
-Every call is due at a time of its own and its latency counts from then, so that a stall is seen by every call that it delays. Goal:
-p99 under 50 ms. The ratio is to the same calls in the same run without the writer; the writer's rate stands beside it.
+The changes are AddTags, after which rights are read anew: the harder case. Every call is due at a time of its own and its latency
+counts from then, so that a stall is seen by every call that it delays. Goal: p99 under 50 ms. The ratio is to the same calls in the
+same run without the writer; the writer's rate stands beside it.
 
     python -m benchmarks.beside [CALLS_PER_SECOND]
 """
@@ -24,6 +25,7 @@ CONNECTIONS = 64
 PREFIX = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101."
 TRAIL = f"arn:aws:cloudtrail:{servers.REGION}:{servers.ACCOUNT}:trail/bench"
 _ROW = Sql("INSERT INTO tag (arn, tag_key, tag_value) VALUES (:arn, :key, :value)")
+"""Tags of nothing that any call names: unlike those of resources they need not be settled."""
 
 
 def requests(server: servers.Server, count: int) -> list[bytes]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
 
 from tests.wire.covers import covers
 from tests.wire.story import MOMENT, Like, Story, policy, trust
@@ -17,6 +20,11 @@ def user_of(story: Story, **more: Any) -> str:
     name = story.name("ana")
     story.client("iam").create_user(UserName=name, **more)
     return name
+
+
+def entity(kind: str, name: str, path: str = "/") -> tuple[str, str]:
+    """A user or role as records name it."""
+    return f"AWS::IAM::{kind}", f"arn:aws:iam::123456789012:{kind.lower()}{path}{name}"
 
 
 def shown(kind: str, answer: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -35,27 +43,59 @@ def test_users(story: Story) -> None:
             "tags": [{"key": "ward", "value": "east"}],
         }
     }  # fmt: skip
-    made = story.call("iam", "CreateUser", {"UserName": name, "Path": path, "Tags": TAGS}, response=wanted)["User"]
+    this, other = [entity("User", name, path)], [entity("User", changed, path)]
+    made = story.call("iam", "CreateUser", {"UserName": name, "Path": path, "Tags": TAGS}, response=wanted, resources=this)["User"]
     assert (made["Arn"], made["Tags"]) == (arn, TAGS)
-    assert story.call("iam", "GetUser", {"UserName": name})["User"]["UserId"] == made["UserId"]
+    assert story.call("iam", "GetUser", {"UserName": name}, resources=this)["User"]["UserId"] == made["UserId"]
     assert story.call("iam", "GetUser")["User"]["Arn"] == "arn:aws:iam::123456789012:root"
     listed = story.call("iam", "ListUsers", {"PathPrefix": path, "MaxItems": 5})["Users"]
     assert [one["UserName"] for one in listed] == [name]
-    story.call("iam", "UpdateUser", {"UserName": name, "NewUserName": changed}, region="eu-central-1")
-    story.call("iam", "DeleteUser", {"UserName": changed})
-    story.call("iam", "GetUser", {"UserName": changed}, error="NoSuchEntity", recorded="NoSuchEntityException")
+    story.call("iam", "UpdateUser", {"UserName": name, "NewUserName": changed}, region="eu-central-1", resources=this + other)
+    story.call("iam", "DeleteUser", {"UserName": changed}, resources=other)
+    gone = [entity("User", changed)]
+    story.call("iam", "GetUser", {"UserName": changed}, error="NoSuchEntity", recorded="NoSuchEntityException", resources=gone)
 
 
 @covers("iam", "CreateAccessKey", "ListAccessKeys", "UpdateAccessKey", "DeleteAccessKey")
 def test_access_keys(story: Story) -> None:
     name = user_of(story)
     wanted = {"accessKey": {"accessKeyId": Like("AKIA[A-Z2-7]{16}"), "status": "Active", "userName": name, "createDate": MOMENT}}
-    key = story.call("iam", "CreateAccessKey", {"UserName": name}, response=wanted)["AccessKey"]
+    whose, new = entity("User", name), ("AWS::IAM::AccessKey", Like("AKIA[A-Z2-7]{16}"))
+    key = story.call("iam", "CreateAccessKey", {"UserName": name}, response=wanted, resources=[whose, new])["AccessKey"]
     assert len(key["SecretAccessKey"]) == 40
-    listed = story.call("iam", "ListAccessKeys", {"UserName": name})["AccessKeyMetadata"]
+    listed = story.call("iam", "ListAccessKeys", {"UserName": name}, resources=[whose])["AccessKeyMetadata"]
     assert [one["AccessKeyId"] for one in listed] == [key["AccessKeyId"]]
-    story.call("iam", "UpdateAccessKey", {"UserName": name, "AccessKeyId": key["AccessKeyId"], "Status": "Inactive"})
-    story.call("iam", "DeleteAccessKey", {"UserName": name, "AccessKeyId": key["AccessKeyId"]})
+    both, same = [whose, ("AWS::IAM::AccessKey", key["AccessKeyId"])], {"UserName": name, "AccessKeyId": key["AccessKeyId"]}
+    story.call("iam", "UpdateAccessKey", {**same, "Status": "Inactive"}, resources=both)
+    story.call("iam", "DeleteAccessKey", same, resources=both)
+
+
+def test_event_history_finds_the_calls_on_a_user(story: Story) -> None:
+    name, other = user_of(story, Path="/ward/"), story.user()
+    key = story.client("iam").create_access_key(UserName=name)["AccessKey"]["AccessKeyId"]
+    refused(lambda: story.client("iam", other).delete_user(UserName=name))
+    arn = entity("User", name, "/ward/")[1]
+    for wanted in (name, arn):
+        assert [event["EventName"] for event in about(story, wanted)] == ["DeleteUser", "CreateAccessKey", "CreateUser"]
+    (made,) = about(story, key)
+    assert made["Resources"] == [
+        {"ResourceType": "AWS::IAM::User", "ResourceName": arn},
+        {"ResourceType": "AWS::IAM::AccessKey", "ResourceName": key},
+    ]
+
+
+def about(story: Story, name: str) -> list[dict[str, Any]]:
+    """Event history of a resource, newest first."""
+    asked = [{"AttributeKey": "ResourceName", "AttributeValue": name}]
+    found: list[dict[str, Any]] = story.client("cloudtrail").lookup_events(LookupAttributes=asked)["Events"]
+    return found
+
+
+def refused(call: Callable[[], Any]) -> None:
+    """The call is denied."""
+    with pytest.raises(ClientError) as caught:
+        call()
+    assert caught.value.response["Error"]["Code"] == "AccessDenied"
 
 
 @covers("iam", "CreateRole", "GetRole", "ListRoles", "UpdateRole", "UpdateRoleDescription", "UpdateAssumeRolePolicy", "DeleteRole")
@@ -69,15 +109,17 @@ def test_roles(story: Story) -> None:
         "path": path, "roleName": name, "roleId": Like("AROA[A-Z2-7]{17}"), "arn": f"arn:aws:iam::123456789012:role{path}{name}",
         "createDate": MOMENT, "assumeRolePolicyDocument": Like("%7B.*"), "description": "night", "maxSessionDuration": 7200,
     }  # fmt: skip
-    made = story.call("iam", "CreateRole", input, response={"role": {**role, "tags": [{"key": "ward", "value": "east"}]}})["Role"]
+    this = [entity("Role", name, path)]
+    tagged = {"role": {**role, "tags": [{"key": "ward", "value": "east"}]}}
+    made = story.call("iam", "CreateRole", input, response=tagged, resources=this)["Role"]
     assert made["AssumeRolePolicyDocument"] == json.loads(document)
-    assert story.call("iam", "GetRole", {"RoleName": name})["Role"]["MaxSessionDuration"] == 7200
+    assert story.call("iam", "GetRole", {"RoleName": name}, resources=this)["Role"]["MaxSessionDuration"] == 7200
     assert [one["RoleName"] for one in story.call("iam", "ListRoles", {"PathPrefix": path})["Roles"]] == [name]
-    story.call("iam", "UpdateRole", {"RoleName": name, "Description": "day", "MaxSessionDuration": 3600})
+    story.call("iam", "UpdateRole", {"RoleName": name, "Description": "day", "MaxSessionDuration": 3600}, resources=this)
     wanted = {"role": {**role, "description": "late", "maxSessionDuration": 3600}}
-    story.call("iam", "UpdateRoleDescription", {"RoleName": name, "Description": "late"}, response=wanted)
-    story.call("iam", "UpdateAssumeRolePolicy", {"RoleName": name, "PolicyDocument": trust("*")})
-    story.call("iam", "DeleteRole", {"RoleName": name})
+    story.call("iam", "UpdateRoleDescription", {"RoleName": name, "Description": "late"}, response=wanted, resources=this)
+    story.call("iam", "UpdateAssumeRolePolicy", {"RoleName": name, "PolicyDocument": trust("*")}, resources=this)
+    story.call("iam", "DeleteRole", {"RoleName": name}, resources=this)
 
 
 @covers("iam", "PutUserPolicy", "GetUserPolicy", "ListUserPolicies", "DeleteUserPolicy")
@@ -92,13 +134,13 @@ def test_policies_of_a_role(story: Story) -> None:
 
 def policies(story: Story, kind: str, name: str) -> None:
     """Put, get, list, delete."""
-    owner, document = {f"{kind}Name": name}, policy(("s3:GetObject", "*"))
-    one = {**owner, "PolicyName": "reads"}
-    story.call("iam", f"Put{kind}Policy", {**one, "PolicyDocument": document})
-    assert story.call("iam", f"Get{kind}Policy", one)["PolicyDocument"] == json.loads(document)
-    assert story.call("iam", f"List{kind}Policies", owner)["PolicyNames"] == ["reads"]
-    story.call("iam", f"Delete{kind}Policy", one)
-    story.call("iam", f"Get{kind}Policy", one, error="NoSuchEntity", recorded="NoSuchEntityException")
+    owner, document, whose = {f"{kind}Name": name}, policy(("s3:GetObject", "*")), [entity(kind, name)]
+    reads, both = {**owner, "PolicyName": "reads"}, [*whose, ("AWS::IAM::Policy", "reads")]
+    story.call("iam", f"Put{kind}Policy", {**reads, "PolicyDocument": document}, resources=both)
+    assert story.call("iam", f"Get{kind}Policy", reads, resources=both)["PolicyDocument"] == json.loads(document)
+    assert story.call("iam", f"List{kind}Policies", owner, resources=whose)["PolicyNames"] == ["reads"]
+    story.call("iam", f"Delete{kind}Policy", reads, resources=both)
+    story.call("iam", f"Get{kind}Policy", reads, error="NoSuchEntity", recorded="NoSuchEntityException", resources=both)
 
 
 @covers("iam", "TagUser", "ListUserTags", "UntagUser")
@@ -113,21 +155,8 @@ def test_tags_of_a_role(story: Story) -> None:
 
 def tags(story: Story, kind: str, name: str) -> None:
     """Tag, list, untag."""
-    owner = {f"{kind}Name": name}
-    story.call("iam", f"Tag{kind}", {**owner, "Tags": TAGS})
-    assert story.call("iam", f"List{kind}Tags", owner)["Tags"] == TAGS
-    story.call("iam", f"Untag{kind}", {**owner, "TagKeys": ["ward"]})
-    assert story.call("iam", f"List{kind}Tags", owner)["Tags"] == []
-
-
-def test_listings_page(story: Story) -> None:
-    path = f"/p{story.tag}/"
-    for number in range(5):
-        user_of(story, Path=path) if number == 0 else story.client("iam").create_user(UserName=story.name(f"n{number}"), Path=path)
-    pages = list(story.client("iam").get_paginator("list_users").paginate(PathPrefix=path, PaginationConfig={"PageSize": 2}))
-    assert [len(page["Users"]) for page in pages] == [2, 2, 1]
-
-
-def test_a_policy_that_nobody_understands_is_refused(story: Story) -> None:
-    input = {"UserName": user_of(story), "PolicyName": "x", "PolicyDocument": '{"Version":"2012-10-17","Statement":[{"Effect":"Perhaps"}]}'}
-    story.call("iam", "PutUserPolicy", input, error="MalformedPolicyDocument", recorded="MalformedPolicyDocumentException")
+    owner, whose = {f"{kind}Name": name}, [entity(kind, name)]
+    story.call("iam", f"Tag{kind}", {**owner, "Tags": TAGS}, resources=whose)
+    assert story.call("iam", f"List{kind}Tags", owner, resources=whose)["Tags"] == TAGS
+    story.call("iam", f"Untag{kind}", {**owner, "TagKeys": ["ward"]}, resources=whose)
+    assert story.call("iam", f"List{kind}Tags", owner, resources=whose)["Tags"] == []

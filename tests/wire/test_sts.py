@@ -44,7 +44,8 @@ def test_assume_role(story: Story) -> None:
     answer = story.call("sts", "AssumeRole", input, caller=user, response=wanted, resources=touched)
     night = assumed(role, "night", answer)
     assert story.call("sts", "GetCallerIdentity", caller=night)["Arn"] == night.identity["arn"]
-    story.call("iam", "GetUser", {"UserName": "x"}, caller=night, error="AccessDenied", request=None)
+    unknown = [("AWS::IAM::User", "arn:aws:iam::123456789012:user/x")]
+    story.call("iam", "GetUser", {"UserName": "x"}, caller=night, error="AccessDenied", request=None, resources=unknown)
 
 
 @covers("sts", "GetSessionToken")

@@ -40,14 +40,18 @@ def plan_is_input(call: Call, input: Input) -> Input:
     return input
 
 
+ConditionKeys = Mapping[str, str | Sequence[str]]
+"""Condition keys, lower case, with their value or values."""
+
+
 @dataclass(frozen=True, slots=True)
 class Right:
     """One right a call needs: an IAM action on a resource ARN (`*` where the action has no resource)."""
 
     action: str
     resource: str = "*"
-    keys: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    """Further condition keys (lower case) beside the global ones, such as s3:x-amz-acl."""
+    keys: ConditionKeys = field(default_factory=dict)
+    """Further condition keys beside the global ones and the tags of the resource, such as s3:x-amz-acl."""
     new: bool = False
     """The resource is about to be made: if another's has the name, the operation says so, not that one's policy."""
     owner_root: bool = False
@@ -155,6 +159,9 @@ class Service:
     """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
     aim: Callable[[Call, Input], None] | None = None
     """Names, for the record of a refused call, what its input alone says it was aimed at; it may not be there."""
+    resource_tags: Callable[[Snapshot, str, str], Sequence[tuple[str, str]]] | None = None
+    """The tags of one of its resources by ARN, as far as a caller of the given account may know them: none of what is not there or
+    is out of its reach. Reads settled rows alone. None when its resources have no tags."""
     bearers: Bearers | None = None
     """How the service takes bearer tokens in FHIR's protocol; None when it takes none."""
     fhir: bool = False
@@ -166,9 +173,17 @@ class Service:
     that do not declare it keep the usual one."""
 
 
-def right(action: str, resource: Callable[[Call, Input], str] | None = None, owner_root: bool = False) -> Rights:
-    """The rights of an operation that needs one action, on one resource or on `*`; see Right for `owner_root`."""
+def right(
+    action: str,
+    resource: Callable[[Call, Input], str] | None = None,
+    keys: Callable[[Input], ConditionKeys] | None = None,
+    owner_root: bool = False,
+) -> Rights:
+    """The rights of an operation that needs one action, on one resource (with condition keys from its input) or on `*`; see Right for
+    `owner_root`."""
     if resource is None:
         every = (Right(action),)
         return lambda call, input: every
+    if keys is not None:
+        return lambda call, input: (Right(action, resource(call, input), keys(input)),)
     return lambda call, input: (Right(action, resource(call, input), owner_root=owner_root),)

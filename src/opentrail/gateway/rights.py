@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 
+from opentrail.calls import tagging
 from opentrail.calls.call import Call
-from opentrail.calls.operation import ResourcePolicy, Right, Service
+from opentrail.calls.operation import ConditionKeys, ResourcePolicy, Right, Service
 from opentrail.gateway.state import Gateway
 from opentrail.identity.context import request_keys
 from opentrail.identity.credentials import Credentials, load_credentials
@@ -51,7 +52,9 @@ async def authorize_call(gateway: Gateway, call: Call) -> None:
     rights = operation.rights(call, call.input)
     inner = call.standing.claim is None
     policies = [await policy_of(gateway, call.standing.epoch, service, right, inner) for right in rights]
-    judge(call, call.standing.credentials, rights, policies)
+    credentials: Credentials = call.standing.credentials
+    tags = await _read_tags(gateway, call, rights, inner) if ask_for_tags(credentials, policies) else {}
+    judge(call, credentials, rights, policies, tags)
 
 
 async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right, inner: bool = False) -> ResourcePolicy | None:
@@ -72,6 +75,37 @@ async def policy_of(gateway: Gateway, epoch: int, service: Service, right: Right
     return found[0]
 
 
+def ask_for_tags(credentials: Credentials, policies: Sequence[ResourcePolicy | None]) -> bool:
+    """Whether a policy that applies asks for tags of the resource: they are read for such decisions alone."""
+    return credentials.grants.asks_tags or any(
+        policy is not None and policy.document and compiled(policy.document).asks_tags for policy in policies
+    )
+
+
+async def _read_tags(gateway: Gateway, call: Call, rights: Sequence[Right], inner: bool) -> Mapping[str, ConditionKeys]:
+    def load(view: Snapshot) -> Mapping[str, ConditionKeys]:
+        return tags_of(gateway.services, view, call.account, rights)
+
+    return gateway.glance(load) if gateway.database.dialect == "sqlite" else await gateway.read(load, inner)
+
+
+def tags_of(services: Mapping[str, Service], view: Snapshot, account: str, rights: Sequence[Right]) -> Mapping[str, ConditionKeys]:
+    """The condition keys that the tags of the rights' resources make, by ARN. The service that an ARN names knows its tags: a role's
+    are IAM's, whichever service asks for it."""
+    found: dict[str, ConditionKeys] = {}
+    for right in rights:
+        name = _service_of(right.resource)
+        service = services.get(name)
+        if service is not None and service.resource_tags is not None and not right.new and right.resource not in found:
+            found[right.resource] = tagging.of_resource(name, service.resource_tags(view, right.resource, account))
+    return found
+
+
+def _service_of(resource: str) -> str:
+    parts = resource.split(":", 3)
+    return parts[2] if len(parts) == 4 else ""
+
+
 def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
     """In the lane: when rights changed since the call was authorised, judges it again by what the transaction sees."""
     standing: Standing = call.standing
@@ -90,7 +124,9 @@ def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
         except Rejected as rejected:
             raise _refused(call, Right(f"{service.action_prefix}:{call.target.name}"), _REVOKED) from rejected
     rights = operation.rights(call, call.input)
-    judge(call, credentials, rights, [_policy_now(tx, service, right) for right in rights])
+    policies = [_policy_now(tx, service, right) for right in rights]
+    tags = tags_of(gateway.services, tx, call.account, rights) if ask_for_tags(credentials, policies) else {}
+    judge(call, credentials, rights, policies, tags)
 
 
 def _policy_now(tx: LaneTx, service: Service, right: Right) -> ResourcePolicy | None:
@@ -99,8 +135,11 @@ def _policy_now(tx: LaneTx, service: Service, right: Right) -> ResourcePolicy | 
     return service.resource_policy(tx, service.policy_holder(right.resource))
 
 
-def judge(call: Call, credentials: Credentials, rights: Sequence[Right], policies: Sequence[ResourcePolicy | None]) -> None:
-    """Raises ServiceError for the first right that is not granted."""
+def judge(
+    call: Call, credentials: Credentials, rights: Sequence[Right], policies: Sequence[ResourcePolicy | None],
+    tags: Mapping[str, ConditionKeys],
+) -> None:  # fmt: skip
+    """Raises ServiceError for the first right that is not granted. `tags` are those of `tags_of`, where a policy asks for any."""
     if not rights:
         return
     keys: dict[str, str] | None = None
@@ -111,7 +150,7 @@ def judge(call: Call, credentials: Credentials, rights: Sequence[Right], policie
         held: Keys = _NO_KEYS
         if document is not None or credentials.grants.identity or credentials.grants.session:
             keys = keys or request_keys(call.request, call.caller, credentials.tags, call.region, call.request.peer)
-            held = {**keys, **right.keys}
+            held = {**keys, **right.keys, **tags.get(right.resource, _NO_KEYS)}
         decision = decide(call.caller, credentials.grants, right.action, right.resource, held, document, owner)
         if not decision.allowed:
             raise _refused(call, right, decision)

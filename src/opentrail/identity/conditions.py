@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.resources import files
@@ -35,6 +35,10 @@ KEYS, FAMILIES = _known()
 """Condition keys that requests carry here, lower case; and prefixes of keys with a name of their own, such as tags."""
 
 
+OF_RESOURCE_TAGS = tuple(family for family in FAMILIES if family.endswith(":resourcetag/"))
+"""The prefixes of the keys for which the resource's tags must be read."""
+
+
 def known(key: str) -> bool:
     """Whether a condition key, lower case, is one that requests carry here."""
     return key in KEYS or any(key.startswith(family) and len(key) > len(family) for family in FAMILIES)
@@ -49,6 +53,15 @@ def compile_conditions(block: object, with_variables: bool) -> tuple[Test, ...]:
         for operator, keys in block.items()
         for key, values in _object(operator, keys).items()
     )
+
+
+def asked(block: Mapping[str, Mapping[str, object]]) -> Iterator[str]:
+    """The condition keys, lower case, that a Condition element asks for by name or in a variable."""
+    for keys in block.values():
+        for key, values in keys.items():
+            yield key.lower()
+            for value in values if isinstance(values, list) else [values]:
+                yield from patterns.variables(str(value))
 
 
 def _object(operator: object, keys: object) -> Mapping[str, object]:

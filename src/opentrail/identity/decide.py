@@ -16,7 +16,7 @@ session's policies. Source: IAM User Guide, "Policy evaluation logic" and "Deter
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import msgspec
@@ -45,6 +45,11 @@ class Grants:
     """None: the session is not narrowed. Empty: it is narrowed to nothing, as a federated user without a policy."""
     everything: bool = False
     """The identity side is an account's root user."""
+    asks_tags: bool = field(init=False)
+    """A policy asks for a tag of the resource. Known once, because it is asked at every call."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asks_tags", any(policy.asks_tags for policy in (*self.identity, *(self.session or ()))))
 
 
 _YES = Decision(True)
@@ -63,8 +68,9 @@ def decide(
 ) -> Decision:
     """Whether `principal` may do `action` (`service:Name`) on `resource` (an ARN or `*`).
 
-    `keys` are the request's condition keys in lower case; `policy` and `owner` the resource's policy and its owner's
-    account, if it has one. An action on no owned resource counts as in the caller's account.
+    `keys` are the request's condition keys in lower case, with the tags of the resource where a policy asks for them;
+    `policy` and `owner` the resource's policy and its owner's account, if it has one. An action on no owned resource counts
+    as in the caller's account.
     """
     folded = action.lower()
     identity = _verdict(grants.identity, folded, resource, keys)

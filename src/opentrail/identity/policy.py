@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
 
 from opentrail.identity import patterns
-from opentrail.identity.conditions import BadCondition, Test, compile_conditions, known
+from opentrail.identity.conditions import OF_RESOURCE_TAGS, BadCondition, Test, asked, compile_conditions, known
 from opentrail.identity.patterns import Bound
 from opentrail.kernel.repeated import repeated_key
 
@@ -56,6 +56,8 @@ class Statement:
     principals: Principals | None
     not_principal: bool
     conditions: tuple[Test, ...]
+    asks_tags: bool
+    """A condition or a variable asks for a tag of the resource."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,11 @@ class Policy:
 
     statements: tuple[Statement, ...]
     broken: bool = False
+    asks_tags: bool = field(init=False)
+    """A statement asks for a tag of the resource, which must be read before the policy is evaluated."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "asks_tags", any(statement.asks_tags for statement in self.statements))
 
     @property
     def trust(self) -> bool:
@@ -158,7 +165,17 @@ def _statement(raw: Mapping[str, Any], number: int, with_variables: bool) -> Sta
         principals=_principals(principals, number) if principals is not None else None,
         not_principal="NotPrincipal" in raw,
         conditions=conditions,
+        asks_tags=_asks_tags(raw),
     )
+
+
+def _asks_tags(raw: Mapping[str, Any]) -> bool:
+    """Of a statement that was found good. Variables are looked for in every version: a needless look is no harm."""
+    resources = raw.get("Resource", raw.get("NotResource")) or ()
+    found = [*asked(raw.get("Condition") or {})]
+    for resource in [resources] if isinstance(resources, str) else resources:
+        found += patterns.variables(resource)
+    return any(key.startswith(OF_RESOURCE_TAGS) for key in found)
 
 
 def _texts(value: object, what: str, number: int) -> list[str]:

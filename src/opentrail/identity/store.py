@@ -151,6 +151,15 @@ def user_by_id(snapshot: Snapshot, id: str) -> User | None:
     return User(*row) if row else None
 
 
+def user_by_arn(snapshot: Snapshot, arn: str) -> User | None:
+    """The user that an ARN names, path included."""
+    parts = arn.split(":", 5)
+    if len(parts) != 6 or not parts[5].startswith("user/"):
+        return None
+    found = user(snapshot, parts[4], arn.rpartition("/")[2])
+    return found if found is not None and found.arn == arn else None
+
+
 def users(snapshot: Snapshot, account: str, prefix: str, after: str, count: int) -> list[User]:
     """Users whose path begins with `prefix`, by name in lower case, from behind `after`."""
     rows = snapshot.all(_USERS, account=account, prefix=prefix, length=len(prefix), after=after, count=count)

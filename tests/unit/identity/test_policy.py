@@ -324,6 +324,52 @@ def test_the_refusal_says_why_in_awss_words(grants: Grants, why: str) -> None:
     assert error.for_caller() == f"User: {NURSE.arn} is not authorized to perform: s3:GetObject on resource: {OBJECT} {why}"
 
 
+class Asked(dict[str, Any]):
+    """Condition keys that remember which of them were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.names.add(key)
+        return super().get(key, default)
+
+
+TAG_KEYS = ["aws:ResourceTag/a", "AWS:resourcetag/B", "iam:ResourceTag/a", "aws:username", "aws:RequestTag/a", "aws:PrincipalTag/a"]
+_keys = st.sampled_from(TAG_KEYS)
+_values = st.one_of(st.just("x"), _keys.map(lambda key: f"x${{{key}}}"), _keys.map(lambda key: f"${{ {key} , 'd'}}"))
+_conditions = st.dictionaries(
+    st.sampled_from(["StringEquals", "ForAnyValue:StringLike", "StringNotEqualsIfExists"]),
+    st.dictionaries(_keys, st.one_of(_values, st.lists(_values, min_size=1, max_size=2)), min_size=1, max_size=2),
+    max_size=2,
+)
+_resources = st.one_of(st.just("*"), _values.map(lambda value: f"arn:aws:s3:::wards/{value}"))
+_statements = st.builds(
+    lambda resource, condition, denies: (deny if denies else allow)(resource=resource, Condition=condition),
+    st.one_of(_resources, st.lists(_resources, min_size=1, max_size=2)), _conditions, st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(_statements, min_size=1, max_size=3), st.sampled_from(["2012-10-17", "2008-10-17"]))
+def test_a_policy_that_looks_at_tags_of_the_resource_says_so(statements: list[Document], version: str) -> None:
+    document, keys = compiled(policy(*statements, version=version)), Asked()
+    assert not document.broken
+    for own, session in (((document,), None), ((), (document,))):
+        grants = Grants(own, session)
+        decide(NURSE, grants, "s3:GetObject", OBJECT, keys)
+        assert grants.asks_tags is document.asks_tags
+    assert document.asks_tags or not any(":resourcetag/" in name for name in keys.names)
+    assert document.asks_tags is (":resourcetag/" in json.dumps(statements).lower())
+
+
+def test_an_escaped_name_of_a_key_is_no_hiding_place() -> None:
+    document = policy(deny(Condition={"StringEquals": {"aws:ResourceTag/a": "x"}})).replace("Tag", "\\u0054ag")
+    assert "Tag" not in document
+    assert compiled(document).asks_tags
+    assert not decide(NURSE, Grants((compiled(document),)), "s3:GetObject", OBJECT, {"aws:resourcetag/a": "x"}).allowed
+
+
 def reference(pattern: str, text: str) -> bool:
     """Wildcards by the definition, tried in every way."""
     if not pattern:

@@ -12,11 +12,9 @@ import botocore.session
 from opentrail.calls.call import Call, Request, Target
 from opentrail.calls.operation import Output, Service
 from opentrail.calls.tools import Calls, Tools
+from opentrail.gateway.rights import ask_for_tags, judge, tags_of
 from opentrail.identity.bootstrap import ensure_accounts
-from opentrail.identity.context import request_keys
 from opentrail.identity.credentials import Credentials, load_credentials
-from opentrail.identity.decide import decide, refused
-from opentrail.identity.policy import compiled
 from opentrail.identity.store import access_keys
 from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.errors import ServiceError
@@ -26,6 +24,7 @@ from opentrail.services.iam.service import SERVICE as IAM
 from opentrail.services.sts.service import SERVICE as STS
 from tests.databases import Database
 
+DOORS = {"iam": IAM, "sts": STS}
 HOME, AWAY = "111111111111", "222222222222"
 _models: dict[str, Any] = {}
 
@@ -91,19 +90,14 @@ class World:
             return operation.apply(tx, call, plan)
 
     def authorize(self, call: Call, credentials: Credentials) -> None:
-        operation = call.target.operation
+        operation, service = call.target.operation, call.target.service
         assert operation is not None
-        keys = request_keys(call.request, call.caller, credentials.tags, call.region, call.request.peer)
-        for right in operation.rights(call, call.input):
-            with self.database.read() as snapshot:
-                find = call.target.service.resource_policy
-                found = find(snapshot, right.resource) if find is not None else None
-            policy = compiled(found.document) if found is not None and found.document is not None else None
-            decision = decide(
-                call.caller, credentials.grants, right.action, right.resource, {**keys, **right.keys}, policy, found.owner if found else ""
-            )
-            if not decision.allowed:
-                raise refused(call.caller, right.action, right.resource, decision, call.target.service.denied_code)
+        rights = operation.rights(call, call.input)
+        with self.database.read() as snapshot:
+            find = service.resource_policy
+            policies = [find(snapshot, right.resource) if find is not None else None for right in rights]
+            tags = tags_of(DOORS, snapshot, call.account, rights) if ask_for_tags(credentials, policies) else {}
+        judge(call, credentials, rights, policies, tags)
 
     def iam(self, name: str, key: tuple[str, str] | None = None, **input: Any) -> Mapping[str, Any]:
         return self.call(key or self.root(), IAM, name, **input)

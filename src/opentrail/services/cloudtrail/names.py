@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Right, Rights
+from opentrail.calls.operation import Rights, right
 from opentrail.kernel import arn
 from opentrail.kernel.errors import ServiceError
 
@@ -99,8 +98,9 @@ def unknown(call: Call, given: str) -> ServiceError:
 def on_trail(action: str, member: str = "Name") -> Rights:
     """The right to an action on the trail that the input names in `member`."""
 
-    def rights(call: Call, input: Any) -> tuple[Right, ...]:
-        given = getattr(input, member)
-        return (Right(action, given if given.startswith("arn:") else trail_arn(call.region, call.account, given)),)
+    return right(action, lambda call, input: named(call, getattr(input, member)))
 
-    return rights
+
+def named(call: Call, given: str) -> str:
+    """The ARN that a call means by it, good or not: rights are judged before names are."""
+    return given if given.startswith("arn:") else trail_arn(call.region, call.account, given)

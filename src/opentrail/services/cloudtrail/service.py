@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from opentrail.calls.operation import Operation, Service, right
+from opentrail.calls.tagging import making
 from opentrail.services.cloudtrail import event_selectors, lookup, public_keys, trail_logging, trail_status, trail_tags, trails
 from opentrail.services.cloudtrail.audit import AUDIT, DATA_AUDIT
-from opentrail.services.cloudtrail.names import on_trail
+from opentrail.services.cloudtrail.names import named, on_trail
+from opentrail.services.common import tags
 
 _OPERATIONS = (
     Operation(
         "CreateTrail",
-        rights=on_trail("cloudtrail:CreateTrail"),
+        rights=making("cloudtrail:CreateTrail", lambda call, input: named(call, input.Name), "cloudtrail:AddTags", trail_tags.keys),
         prepare=trails.prepare_create,
         apply=trails.apply_create,
     ),
@@ -78,6 +80,7 @@ SERVICE = Service(
     event_source="cloudtrail.amazonaws.com",
     signing_names=("cloudtrail",),
     action_prefix="cloudtrail",
+    resource_tags=tags.of_account,
 )
 
 DATA_SERVICE = Service(

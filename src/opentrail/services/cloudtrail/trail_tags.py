@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from opentrail.calls import tagging
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Output, Right, Rights, right
+from opentrail.calls.operation import ConditionKeys, Output, Right, Rights, right
 from opentrail.kernel import arn as arns
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.cloudtrail import names, store
@@ -109,11 +110,16 @@ def list_tags(snapshot: Snapshot, call: Call, input: Any) -> Output:
     }
 
 
+def keys(input: Any) -> ConditionKeys:
+    """The condition keys of the tags in an input."""
+    return tagging.of_request((tag.Key, tag.Value or "") for tag in input.TagsList or ())
+
+
 def rights_to_list(call: Call, input: Any) -> Sequence[Right]:
     """cloudtrail:ListTags on each of the resources."""
     return [Right("cloudtrail:ListTags", given) for given in input.ResourceIdList]
 
 
 def on_resource(action: str) -> Rights:
-    """The right to an action on the resource that the input names."""
-    return right(action, lambda call, input: str(input.ResourceId))
+    """The right to set or remove the tags of the resource that the input names."""
+    return right(action, lambda call, input: str(input.ResourceId), keys)

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Output
+from opentrail.calls.operation import ConditionKeys, Input, Output
+from opentrail.calls.tagging import of_request
 from opentrail.kernel import arn, paging
 from opentrail.kernel.errors import Content, ServiceError
 from opentrail.services.common import tags
@@ -232,6 +233,11 @@ def tagged(snapshot: Snapshot, call: Call, resource_arn: str) -> str:
         raise not_found(id)
     call.touch(TYPE, resource_arn)
     return resource_arn
+
+
+def tag_keys(input: Input) -> ConditionKeys:
+    """The condition keys of the tags in an input."""
+    return of_request((one.Key, one.Value) for one in input.Tags or ())
 
 
 def tag(tx: Tx, call: Call, input: Input) -> Output:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Service, right
+from opentrail.calls.tagging import making, of_keys
+from opentrail.services.common import tags
 from opentrail.services.healthlake import (
     bundle_entries,
     capabilities,
@@ -40,6 +42,11 @@ def _tagged(call: Call, input: Input) -> str:
     return str(input.ResourceARN)
 
 
+def _any_store(call: Call, input: Input) -> str:
+    """In the place of an ARN whose id is not drawn yet."""
+    return datastores.arn_of_id(call, "*")
+
+
 def _reads(name: str, read: Read, point: bool = False) -> Operation:
     """A FHIR interaction that only reads, under the action of its name."""
     return Operation(name, right(f"healthlake:{name}", _fhir_store), read=answered(read), point=point)
@@ -53,7 +60,7 @@ def _changes(name: str, prepare: Prepare, apply: Apply = changes.change) -> Oper
 OPERATIONS = (
     Operation(
         "CreateFHIRDatastore",
-        right("healthlake:CreateFHIRDatastore"),
+        making("healthlake:CreateFHIRDatastore", lambda call, input: "*", "healthlake:TagResource", datastores.tag_keys, _any_store),
         prepare=datastores.prepare_create,
         apply=datastores.create,
     ),
@@ -66,8 +73,12 @@ OPERATIONS = (
         apply=datastores.update,
     ),
     Operation("DeleteFHIRDatastore", right("healthlake:DeleteFHIRDatastore", _store), apply=datastores.delete),
-    Operation("TagResource", right("healthlake:TagResource", _tagged), apply=datastores.tag),
-    Operation("UntagResource", right("healthlake:UntagResource", _tagged), apply=datastores.untag),
+    Operation("TagResource", right("healthlake:TagResource", _tagged, datastores.tag_keys), apply=datastores.tag),
+    Operation(
+        "UntagResource",
+        right("healthlake:UntagResource", _tagged, lambda input: of_keys(input.TagKeys)),
+        apply=datastores.untag,
+    ),
     Operation("ListTagsForResource", right("healthlake:ListTagsForResource", _tagged), read=datastores.list_tags, point=True),
     _changes("CreateResource", changes.prepare_create),
     _changes("UpdateResource", changes.prepare_update),
@@ -128,6 +139,7 @@ SERVICE = Service(
     event_source="healthlake.amazonaws.com",
     signing_names=("healthlake",),
     action_prefix="healthlake",
+    resource_tags=tags.of_account,
     fhir=True,
     aim=naming.aim,
     bearers=Bearers(tokens.place, tokens.issuer, tokens.admit, interactions.allow),

@@ -28,6 +28,7 @@ def create_access_key(tx: Tx, call: Call, input: Input) -> Output:
     if len(store.access_keys(tx, owner)) >= MOST:
         raise common.limit("Cannot exceed quota for AccessKeysPerUser: {most}", most=MOST)
     id, secret = new_access_key(tx, call.tools.sealer, call.tools.ids, call.account, owner, call.now)
+    call.touch(common.ACCESS_KEY, id)
     return {"AccessKey": {**named, "AccessKeyId": id, "Status": "Active", "SecretAccessKey": secret, "CreateDate": call.now}}
 
 

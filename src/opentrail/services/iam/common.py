@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from opentrail.calls import tagging
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Output, Right, Rights
+from opentrail.calls.operation import ConditionKeys, Input, Output, Right, Rights
 from opentrail.identity import store
 from opentrail.identity.policy import Kind, Malformed, validate
 from opentrail.kernel import paging
@@ -16,6 +17,11 @@ from opentrail.store.sql import Snapshot
 REGION = "us-east-1"
 """IAM is global: its records carry this region."""
 PAGE = 100
+TYPES = {"user": "AWS::IAM::User", "role": "AWS::IAM::Role"}
+"""What records call users and roles."""
+ACCESS_KEY = "AWS::IAM::AccessKey"
+_PARTS = {"AccessKeyId": ACCESS_KEY, "PolicyName": "AWS::IAM::Policy"}
+"""Members that name what has no ARN, and what records call it: there its id or name stands for one, as in AWS's Event history."""
 
 
 def no_such(what: str, name: str) -> ServiceError:
@@ -136,13 +142,14 @@ def listed(call: Call, operation: str, input: Input, bound_to: object, names: Se
     return rows[:count], page(call, operation, input, bound_to, rows, place)
 
 
-def right_on_user(action: str, member: str = "UserName") -> Rights:
-    """The right to `action` on the user that the input names (or the caller itself)."""
-    return _right(action, member, "user")
+def right_on_user(action: str) -> Rights:
+    """The right to `action` on the user that the input names (or the caller itself). The record names what the input names, refused
+    calls' too."""
+    return _right(action, "UserName", "user")
 
 
 def right_on_role(action: str) -> Rights:
-    """The right to `action` on the role that the input names."""
+    """The same on the role that the input names."""
     return _right(action, "RoleName", "role")
 
 
@@ -158,19 +165,29 @@ def right_on_list(action: str, kind: str) -> Rights:
 
 def _right(action: str, member: str, kind: str) -> Rights:
     def rights(call: Call, input: Input) -> Sequence[Right]:
-        long_term_only(call)
         name = getattr(input, member) or own_name(call)
-        return (Right(action, _arn(call, kind, name), tag_keys(input)),)
+        arn = _arn(call, kind, name)
+        if name:
+            call.touch(TYPES[kind], arn)
+        for part, type in _PARTS.items():
+            if (id := getattr(input, part, None)) is not None:
+                call.touch(type, id)
+        long_term_only(call)
+        return (Right(action, arn, tag_keys(input)),)
 
     return rights
 
 
 def right_on_new(action: str, kind: str, member: str) -> Rights:
-    """The right to make a user or role at the path and with the tags of the input."""
+    """The right to make a user or role at the path of the input, and with tags also to tag it. The record names it."""
 
     def rights(call: Call, input: Input) -> Sequence[Right]:
+        arn = f"arn:aws:iam::{call.account}:{kind}{input.Path or '/'}{getattr(input, member)}"
+        call.touch(TYPES[kind], arn)
         long_term_only(call)
-        return (Right(action, f"arn:aws:iam::{call.account}:{kind}{input.Path or '/'}{getattr(input, member)}", tag_keys(input)),)
+        keys = tag_keys(input)
+        right = Right(action, arn, keys)
+        return (right, Right(f"iam:Tag{kind.capitalize()}", arn, keys)) if keys else (right,)
 
     return rights
 
@@ -183,12 +200,10 @@ def _arn(call: Call, kind: str, name: str) -> str:
     return found.arn if found else f"arn:aws:iam::{call.account}:{kind}/{name}"
 
 
-def tag_keys(input: Input) -> dict[str, str | Sequence[str]]:
-    """The condition keys aws:RequestTag/... and aws:TagKeys of an input with Tags or TagKeys."""
+def tag_keys(input: Input) -> ConditionKeys:
+    """The condition keys of an input with Tags or TagKeys."""
     tags = getattr(input, "Tags", None) or ()
-    keys: dict[str, str | Sequence[str]] = {"aws:requesttag/" + tag.Key.lower(): tag.Value for tag in tags}
-    named = [tag.Key for tag in tags] or list(getattr(input, "TagKeys", None) or ())
-    return {**keys, "aws:tagkeys": named} if named else keys
+    return tagging.of_request((tag.Key, tag.Value) for tag in tags) or tagging.of_keys(getattr(input, "TagKeys", None) or ())
 
 
 def long_term_only(call: Call) -> None:

@@ -22,5 +22,6 @@ SERVICE = Service(
     event_source="iam.amazonaws.com",
     signing_names=("iam",),
     action_prefix="iam",
+    resource_tags=tags.of_resource,
     denied_code="AccessDenied",
 )

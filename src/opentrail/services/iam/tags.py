@@ -31,6 +31,12 @@ def shown(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
+def of_resource(snapshot: Snapshot, arn: str, account: str) -> Sequence[tuple[str, str]]:
+    """The tags of a user or role by its ARN, of any account: roles are assumed and passed from others. See Service.resource_tags."""
+    found = store.role_by_arn(snapshot, arn) or store.user_by_arn(snapshot, arn)
+    return list(store.tags(snapshot, found.id).items()) if found is not None else ()
+
+
 Find = Callable[[Snapshot, Call, Input], store.User | store.Role]
 
 

@@ -53,6 +53,7 @@ def update_user(tx: Tx, call: Call, input: Input) -> Output:
     name, path = input.NewUserName or user.name, input.NewPath or user.path
     if not store.rename_user(tx, user.id, name, path):
         raise common.exists("User", name)
+    call.touch(common.TYPES["user"], user._replace(name=name, path=path).arn)
     return {}
 
 

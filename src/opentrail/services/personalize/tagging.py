@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Output
+from opentrail.calls.operation import ConditionKeys, Input, Output
+from opentrail.calls.tagging import of_request
 from opentrail.services.common import tags
 from opentrail.services.personalize import resources
 from opentrail.store.sql import Snapshot, Tx
+
+
+def keys(input: Input) -> ConditionKeys:
+    """The condition keys of the tags in an input."""
+    return of_request((tag.tagKey, tag.tagValue) for tag in input.tags or ())
 
 
 def prepare_tag(call: Call, input: Input) -> tuple[str, list[tuple[str, str]]]:

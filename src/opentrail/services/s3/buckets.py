@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from opentrail.calls.call import Call
-from opentrail.calls.operation import Input, Operation, Output, Right, right
+from opentrail.calls.operation import ConditionKeys, Input, Operation, Output, Right, right
+from opentrail.calls.tagging import of_request
 from opentrail.kernel import paging
 from opentrail.kernel.errors import ServiceError
 from opentrail.services.s3 import checksums, errors, members, names, store
@@ -136,6 +137,16 @@ def get_tags(snapshot: Snapshot, call: Call, input: Input) -> Output:
     return {"TagSet": [{"Key": key, "Value": value} for key, value in json.loads(bucket.tags)]}
 
 
+def tags_of(snapshot: Snapshot, resource: str, account: str) -> Sequence[tuple[str, str]]:
+    """The tags of the bucket that an ARN of a bucket or an object names, whoever owns it. See Service.resource_tags."""
+    bucket = store.find_bucket(snapshot, resource.partition(":::")[2].partition("/")[0])
+    return [(key, value) for key, value in json.loads(bucket.tags)] if bucket is not None and bucket.tags is not None else ()
+
+
+def _tag_keys(input: Input) -> ConditionKeys:
+    return of_request((tag.Key, tag.Value) for tag in input.Tagging.TagSet)
+
+
 def prepare_put_tags(call: Call, input: Input) -> Input:
     """Replaces a bucket's tags (PutBucketTagging)."""
     members.only(input, PUT_TAGS)
@@ -195,7 +206,7 @@ def _check_location(constraint: str, region: str) -> None:
 def _check_tags(tags: Sequence[tuple[str, str]]) -> None:
     if len(tags) > MOST_TAGS:
         raise ServiceError("BadRequest", "Bucket tag count cannot be greater than 50")
-    if len({key for key, _ in tags}) != len(tags):
+    if len({key.lower() for key, _ in tags}) != len(tags):  # policies could not tell apart those that differ in case alone
         raise ServiceError("InvalidTag", "Cannot provide multiple Tags with the same key")
     for key, value in tags:
         if not 1 <= len(key) <= 128 or len(value) > 256:
@@ -232,6 +243,11 @@ OPERATIONS = (
     Operation("GetBucketLocation", right("s3:GetBucketLocation", names.arn_of_bucket), read=location, point=True),
     Operation("GetBucketAcl", right("s3:GetBucketAcl", names.arn_of_bucket), read=acl, point=True),
     Operation("GetBucketTagging", right("s3:GetBucketTagging", names.arn_of_bucket), read=get_tags, point=True),
-    Operation("PutBucketTagging", right("s3:PutBucketTagging", names.arn_of_bucket), prepare=prepare_put_tags, apply=apply_put_tags),
+    Operation(
+        "PutBucketTagging",
+        right("s3:PutBucketTagging", names.arn_of_bucket, _tag_keys),
+        prepare=prepare_put_tags,
+        apply=apply_put_tags,
+    ),
     Operation("DeleteBucketTagging", right("s3:PutBucketTagging", names.arn_of_bucket), prepare=prepare_on_bucket, apply=apply_delete_tags),
 )

@@ -27,6 +27,7 @@ def service(check_policy: bucket_policies.CheckPolicy) -> Service:
         action_prefix="s3",
         resource_policy=bucket_policies.find,
         policy_holder=bucket_policies.holder,
+        resource_tags=buckets.tags_of,
         invalid_code="InvalidArgument",
         denied_code="AccessDenied",
     )

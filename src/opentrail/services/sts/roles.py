@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from opentrail.calls import tagging
 from opentrail.calls.call import Call, Touched
 from opentrail.calls.operation import Input, Operation, Output, ResourcePolicy, Right
 from opentrail.identity import store
@@ -25,15 +26,13 @@ def trust_policy(snapshot: Snapshot, arn: str) -> ResourcePolicy | None:
 
 def _rights(call: Call, input: Input) -> Sequence[Right]:
     _check_caller(call)
-    keys: dict[str, str | Sequence[str]] = {"sts:rolesessionname": input.RoleSessionName}
+    given = tagging.of_request((tag.Key, tag.Value) for tag in input.Tags or ())
+    keys = {"sts:rolesessionname": input.RoleSessionName, **given}
     if input.ExternalId is not None:
         keys["sts:externalid"] = input.ExternalId
     if input.SourceIdentity is not None:
         keys["sts:sourceidentity"] = input.SourceIdentity
-    tags = input.Tags or ()
-    if tags:
-        keys |= {"aws:requesttag/" + tag.Key.lower(): tag.Value for tag in tags} | {"aws:tagkeys": [tag.Key for tag in tags]}
-    actions = ["sts:AssumeRole"] + ["sts:TagSession"] * bool(tags) + ["sts:SetSourceIdentity"] * (input.SourceIdentity is not None)
+    actions = ["sts:AssumeRole"] + ["sts:TagSession"] * bool(given) + ["sts:SetSourceIdentity"] * (input.SourceIdentity is not None)
     return [Right(action, input.RoleArn, keys) for action in actions]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from opentrail.calls import tagging
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Output, Right
 from opentrail.kernel.principal import Issuer, Principal, Session
@@ -44,11 +45,8 @@ def _federated_arn(call: Call, input: Input) -> str:
 
 def _federation_rights(call: Call, input: Input) -> Sequence[Right]:
     _long_term(call, "GetFederationToken")
-    tags = input.Tags or ()
-    keys: dict[str, str | Sequence[str]] = {"aws:requesttag/" + tag.Key.lower(): tag.Value for tag in tags}
-    if tags:
-        keys["aws:tagkeys"] = [tag.Key for tag in tags]
-    actions = ["sts:GetFederationToken"] + ["sts:TagSession"] * bool(tags)
+    keys = tagging.of_request((tag.Key, tag.Value) for tag in input.Tags or ())
+    actions = ["sts:GetFederationToken"] + ["sts:TagSession"] * bool(keys)
     return [Right(action, _federated_arn(call, input), keys) for action in actions]
 
 

@@ -103,6 +103,95 @@ def test_rights_are_asked_on_the_entity_with_its_path(world: World) -> None:
     assert untagged.for_caller().endswith("with an explicit deny in an identity-based policy")
 
 
+def named(world: World) -> list[tuple[str, str]]:
+    """The resources that the record of the last call names."""
+    assert world.last is not None
+    return [(touched.type, touched.arn) for touched in world.last.touched]
+
+
+def test_records_name_whom_a_call_concerns(world: World) -> None:
+    nurse, sister = f"arn:aws:iam::{HOME}:user/ward/nurse", f"arn:aws:iam::{HOME}:user/sister"
+    world.iam("CreateUser", UserName="nurse", Path="/ward/")
+    assert named(world) == [("AWS::IAM::User", nurse)]
+    key = world.iam("CreateAccessKey", UserName="nurse")["AccessKey"]["AccessKeyId"]
+    assert named(world) == [("AWS::IAM::User", nurse), ("AWS::IAM::AccessKey", key)]
+    world.iam("DeleteAccessKey", UserName="NURSE", AccessKeyId=key)
+    assert named(world) == [("AWS::IAM::User", nurse), ("AWS::IAM::AccessKey", key)]
+    world.iam("PutUserPolicy", UserName="nurse", PolicyName="reads", PolicyDocument=ALL)
+    assert named(world) == [("AWS::IAM::User", nurse), ("AWS::IAM::Policy", "reads")]
+    world.iam("UpdateUser", UserName="nurse", NewUserName="sister", NewPath="/")
+    assert named(world) == [("AWS::IAM::User", nurse), ("AWS::IAM::User", sister)]
+    world.iam("CreateRole", RoleName="reader", Path="/ward/", AssumeRolePolicyDocument=TRUST)
+    world.iam("GetRole", RoleName="reader")
+    assert named(world) == [("AWS::IAM::Role", f"arn:aws:iam::{HOME}:role/ward/reader")]
+    key = world.iam("CreateAccessKey")["AccessKey"]["AccessKeyId"]
+    assert named(world) == [("AWS::IAM::AccessKey", key)], "the root user is no IAM user"
+
+
+def test_records_name_whom_a_refused_call_would_concern(world: World) -> None:
+    key = world.user("visitor")
+    for name, input, wanted in (
+        ("CreateUser", {"UserName": "nurse", "Path": "/ward/"}, [("AWS::IAM::User", f"arn:aws:iam::{HOME}:user/ward/nurse")]),
+        ("DeleteRole", {"RoleName": "reader"}, [("AWS::IAM::Role", f"arn:aws:iam::{HOME}:role/reader")]),
+        (
+            "UpdateAccessKey",
+            {"UserName": "visitor", "AccessKeyId": key[0], "Status": "Inactive"},
+            [("AWS::IAM::User", f"arn:aws:iam::{HOME}:user/visitor"), ("AWS::IAM::AccessKey", key[0])],
+        ),
+    ):
+        assert refusal(world, name, key, **input).code == "AccessDenied"
+        assert named(world) == wanted
+    assert refusal(world, "DeleteUser", UserName="nobody").code == "NoSuchEntityException"
+    assert named(world) == [("AWS::IAM::User", f"arn:aws:iam::{HOME}:user/nobody")]
+
+
+def denying(key: str, value: str, action: str = "*") -> str:
+    """A policy that allows everything but `action` where a condition key has the value."""
+    allow = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+    deny = {"Effect": "Deny", "Action": action, "Resource": "*", "Condition": {"StringEquals": {key: value}}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [allow, deny]})
+
+
+@pytest.mark.parametrize("family", ["aws:ResourceTag", "iam:ResourceTag"])
+def test_tags_of_users_and_roles_decide_in_the_very_next_call(world: World, family: str) -> None:
+    key = world.user("head", denying(f"{family}/class", "secret"))
+    world.iam("CreateUser", UserName="nurse", Path="/ward/")
+    world.iam("CreateRole", RoleName="reader", AssumeRolePolicyDocument=TRUST)
+    assume = {"RoleArn": f"arn:aws:iam::{HOME}:role/reader", "RoleSessionName": "night"}
+    for tag in ({"Key": "Class", "Value": "open"}, {"Key": "Class", "Value": "secret"}):
+        world.iam("GetUser", key, UserName="nurse")
+        world.iam("GetRole", key, RoleName="reader")
+        world.sts("AssumeRole", key, **assume)
+        world.iam("TagUser", UserName="nurse", Tags=[tag])
+        world.iam("TagRole", RoleName="reader", Tags=[tag])
+    assert refusal(world, "GetUser", key, UserName="nurse").code == "AccessDenied"
+    assert refusal(world, "UntagRole", key, RoleName="reader", TagKeys=["Class"]).code == "AccessDenied"
+    with pytest.raises(ServiceError, match="AccessDenied"):
+        world.sts("AssumeRole", key, **assume)
+    world.iam("UntagUser", UserName="nurse", TagKeys=["Class"])
+    world.iam("GetUser", key, UserName="nurse")
+
+
+def test_a_new_user_or_role_with_tags_needs_the_right_to_tag(world: World) -> None:
+    create = {"Effect": "Allow", "Action": ["iam:CreateUser", "iam:CreateRole"], "Resource": "*"}
+    key, tags = world.user("head", json.dumps({"Version": "2012-10-17", "Statement": create})), [{"Key": "Class", "Value": "open"}]
+    world.iam("CreateUser", key, UserName="nurse")
+    world.iam("CreateRole", key, RoleName="reader", AssumeRolePolicyDocument=TRUST)
+    error = refusal(world, "CreateUser", key, UserName="eva", Tags=tags)
+    assert "is not authorized to perform: iam:TagUser on resource" in error.for_caller()
+    error = refusal(world, "CreateRole", key, RoleName="writer", AssumeRolePolicyDocument=TRUST, Tags=tags)
+    assert "is not authorized to perform: iam:TagRole on resource" in error.for_caller()
+    world.iam("PutUserPolicy", UserName="head", PolicyName="tags", PolicyDocument=ALL.replace('"*", "R', '"iam:Tag*", "R'))
+    world.iam("CreateUser", key, UserName="eva", Tags=tags)
+    world.iam("CreateRole", key, RoleName="writer", AssumeRolePolicyDocument=TRUST, Tags=tags)
+
+
+def test_the_standard_policy_for_passing_roles_is_taken(world: World) -> None:
+    passing = denying("iam:PassedToService", "healthlake.amazonaws.com", "iam:PassRole")
+    world.iam("CreateUser", UserName="nurse")
+    world.iam("PutUserPolicy", UserName="nurse", PolicyName="p", PolicyDocument=passing)
+
+
 def test_a_policy_counts_in_the_very_next_call(world: World) -> None:
     key = world.user("nurse", ALL)
     world.iam("ListRoles", key)
