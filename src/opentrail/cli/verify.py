@@ -30,7 +30,7 @@ def verify(
     except (ClientError, BotoCoreError) as reason:
         fail(str(reason))
     for finding in report.findings:
-        typer.echo(f"{'WRONG' if finding.wrong else 'note '} {finding.what}: {finding.key}: {finding.why}")
+        typer.echo(f"{'WRONG' if finding.wrong else 'note '} {finding.what}: s3://{finding.bucket}/{finding.key}: {finding.why}")
     typer.echo(f"{report.digests} digests, {report.logs} log files, {report.records} records looked at")
     if journal is not None:
         typer.echo(
