@@ -27,10 +27,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
@@ -42,87 +41,8 @@ from opentrail.kernel import arn
 from opentrail.kernel.ambient import stamp
 from opentrail.services.cloudtrail.delivery.files import prefix_of, root
 from opentrail.services.cloudtrail.digests.document import ALGORITHM, HASH, SIGNATURE, SIGNATURE_ALGORITHM, string_to_sign
+from opentrail.services.cloudtrail.evidence import DIGEST_KEY, LOG_KEY, At, Digest, Document, inflated, read_document, read_log
 from opentrail.services.cloudtrail.findings import Fetched, Finding, Keys, Listed, NoBucket, Place, Reader, Report, Rows, What
-
-LARGEST = 256 * 1024 * 1024
-"""Most bytes that an object may inflate to."""
-
-
-class _Entry(msgspec.Struct, frozen=True):
-    s3Bucket: str
-    s3Object: str
-    hashValue: str
-    hashAlgorithm: str
-    newestEventTime: str
-    oldestEventTime: str
-
-
-class _Document(msgspec.Struct, frozen=True):
-    awsAccountId: str
-    digestStartTime: str
-    digestEndTime: str
-    digestS3Bucket: str
-    digestS3Object: str
-    digestPublicKeyFingerprint: str
-    digestSignatureAlgorithm: str
-    newestEventTime: str | None
-    oldestEventTime: str | None
-    previousDigestS3Bucket: str | None
-    previousDigestS3Object: str | None
-    previousDigestHashValue: str | None
-    previousDigestHashAlgorithm: str | None
-    previousDigestSignature: str | None
-    logFiles: list[_Entry]
-
-
-class _Record(msgspec.Struct, frozen=True):
-    eventID: str
-    eventTime: str
-    awsRegion: str
-    recipientAccountId: str = ""
-
-
-class _Log(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    Records: list[_Record]
-
-
-At = tuple[str, str]
-"""Where an object lies: bucket and key."""
-
-
-class _Digest(NamedTuple):
-    """A digest that could be read. `signed` when obligations 2 and 3 hold."""
-
-    at: At
-    region: str
-    trail: str
-    body: bytes
-    signature: str
-    value: _Document
-    signed: bool
-
-    def previous(self) -> At | None:
-        """The digest that it names as its predecessor."""
-        value = self.value
-        if value.previousDigestS3Bucket is None or value.previousDigestS3Object is None:
-            return None
-        return value.previousDigestS3Bucket, value.previousDigestS3Object
-
-    def names(self) -> Iterator[At]:
-        """Every file that it names."""
-        if (previous := self.previous()) is not None:
-            yield previous
-        for entry in self.value.logFiles:
-            yield entry.s3Bucket, entry.s3Object
-
-
-_DIGEST_KEY = re.compile(
-    r"CloudTrail-Digest/(?P<region>[a-z0-9-]+)/\d{4}/\d\d/\d\d/"
-    r"(?P<account>\d{12})_CloudTrail-Digest_(?P=region)_(?P<trail>.+)_(?P<home>[a-z0-9-]+)_(?P<end>\d{8}T\d{6}Z)\.json\.gz\Z"
-)
-_LOG_KEY = re.compile(r"CloudTrail/(?P<region>[a-z0-9-]+)/\d{4}/\d\d/\d\d/(?P<account>\d{12})_CloudTrail_(?P=region)_[^/]+\.json\.gz\Z")
-_document = msgspec.json.Decoder(_Document)
-_log = msgspec.json.Decoder(_Log)
 
 
 def verify(
@@ -198,9 +118,9 @@ class _Verifier:
             if place := self._place(row.bucket, row.object_key):
                 yield place
 
-    def _everywhere(self, places: Iterable[Place]) -> list[_Digest]:
+    def _everywhere(self, places: Iterable[Place]) -> list[Digest]:
         """Every digest in these places, and in those to which the trail's signed digests lead."""
-        found: list[_Digest] = []
+        found: list[Digest] = []
         waiting = dict.fromkeys(places)
         while waiting:
             place = next(iter(waiting))
@@ -223,11 +143,11 @@ class _Verifier:
             if not any((finding.what, finding.bucket) == ("bucket-missing", place.bucket) for finding in self.findings):
                 self.found("bucket-missing", (place.bucket, ""), "the trail's files belong here, and the bucket is gone")
 
-    def _digests(self, place: Place) -> Iterator[_Digest]:
+    def _digests(self, place: Place) -> Iterator[Digest]:
         """Reads every digest of the account, of other trails too: they vouch for log files that lie beside this trail's."""
         for listed in self._listed(place, "CloudTrail-Digest"):
             at = (place.bucket, listed.key)
-            named = _DIGEST_KEY.fullmatch(listed.key.removeprefix(self._root(place)))
+            named = DIGEST_KEY.fullmatch(listed.key.removeprefix(self._root(place)))
             if named is None:
                 self.found("digest-unknown", at, "no digest has such a key")
                 continue
@@ -236,7 +156,7 @@ class _Verifier:
             if digest is not None:
                 yield digest
 
-    def _digest(self, at: At, named: re.Match[str], own: bool) -> _Digest | None:
+    def _digest(self, at: At, named: re.Match[str], own: bool) -> Digest | None:
         """Obligations 1 to 3. What is wrong with another trail's digest is that trail's finding."""
         problems: list[tuple[What, str]] = []
         fetched = self.reader.get(*at)
@@ -251,7 +171,7 @@ class _Verifier:
                 problems.append(("digest-unreadable", problem))
             else:
                 try:
-                    value = _document.decode(body)
+                    value = read_document(body)
                 except (msgspec.DecodeError, RecursionError):
                     problems.append(("digest-unreadable", "not a digest's JSON"))
         signature = fetched.metadata.get(SIGNATURE, "") if fetched else ""
@@ -268,9 +188,9 @@ class _Verifier:
             for what, why in problems:
                 self.found(what, at, why)
         name = self.name if own else f"{named['trail']} of {named['home']}"
-        return _Digest(at, named["region"], name, body, signature, value, not problems) if value is not None else None
+        return Digest(at, named["region"], name, body, signature, value, not problems) if value is not None else None
 
-    def _signature(self, value: _Document, body: bytes, fetched: Fetched, region: str) -> str:
+    def _signature(self, value: Document, body: bytes, fetched: Fetched, region: str) -> str:
         """Why the signature does not hold; empty when it does."""
         if value.digestSignatureAlgorithm != ALGORITHM or fetched.metadata.get(SIGNATURE_ALGORITHM) != ALGORITHM:
             return f"the algorithm is not {ALGORITHM}"
@@ -286,7 +206,7 @@ class _Verifier:
             return "the signature does not fit key, place and content"
         return ""
 
-    def _chain(self, chain: list[_Digest], rows: Rows | None) -> None:
+    def _chain(self, chain: list[Digest], rows: Rows | None) -> None:
         """4. Walks a region's digests from the oldest on."""
         planned = {(row.bucket, row.object_key) for row in rows.digests} if rows else set()
         here = {digest.at: digest for digest in chain}
@@ -316,7 +236,7 @@ class _Verifier:
             if value.digestStartTime != before.value.digestEndTime:
                 self.found("digest-chain", digest.at, f"it does not begin when its predecessor ends: {named[1]}")
 
-    def _named(self, own: list[_Digest]) -> set[At]:
+    def _named(self, own: list[Digest]) -> set[At]:
         """5 and 6. Checks every log file that the trail's digests name; returns where they lie."""
         named: dict[At, str] = {}
         for digest in own:
@@ -349,11 +269,11 @@ class _Verifier:
             return None
         self.hashes[at] = hashlib.sha256(body).hexdigest()
         try:
-            records = _log.decode(body).Records
+            records = read_log(body).Records
         except (msgspec.DecodeError, RecursionError):
             self.found("log-unreadable", at, "not a log file's JSON")
             return body, []
-        place = _LOG_KEY.search(at[1])
+        place = LOG_KEY.search(at[1])
         if place and any((record.awsRegion, record.recipientAccountId) != (place["region"], place["account"]) for record in records):
             self.found("log-differs", at, "it holds records of another account or region than its key")
         for place_in_file, record in enumerate(records):
@@ -373,14 +293,14 @@ class _Verifier:
             at = (place.bucket, listed.key)
             if at in known or at in planned:
                 continue
-            named = _LOG_KEY.fullmatch(listed.key.removeprefix(self._root(place)))
+            named = LOG_KEY.fullmatch(listed.key.removeprefix(self._root(place)))
             if named is not None and rows is None and stamp(listed.modified) >= newest.get(named["region"], ""):
                 self.found("log-waits", at, "the next digest will name it")
                 self._log(at)
             else:
                 self.found("log-unnamed", at, "no digest names it")
 
-    def _rows(self, rows: Rows, own: Mapping[At, _Digest]) -> None:
+    def _rows(self, rows: Rows, own: Mapping[At, Digest]) -> None:
         """9. Compares with what the follower planned and delivered."""
         digests = {(row.bucket, row.object_key): row for row in rows.digests}
         bad = {(finding.bucket, finding.key) for finding in self.findings if finding.wrong}
@@ -401,22 +321,6 @@ class _Verifier:
                 continue
             if self.hashes[at] != log.sha256:
                 self.found("log-differs", at, "its bytes are not those that were planned")
-
-
-def inflated(packed: bytes) -> tuple[bytes, str]:
-    """The bytes of exactly one gzip member, and what is wrong with it (empty: nothing)."""
-    inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        body = inflater.decompress(packed, LARGEST)
-    except zlib.error:
-        return b"", "not gzip, or damaged"
-    if inflater.unconsumed_tail:
-        return b"", f"inflates to more than {LARGEST} bytes"
-    if not inflater.eof:
-        return b"", "the gzip stream ends early"
-    if inflater.unused_data:
-        return b"", "something follows the gzip stream"
-    return body, ""
 
 
 def public_keys(answer: Mapping[str, Any]) -> dict[str, bytes]:

@@ -220,7 +220,7 @@ def test_a_forged_digest_of_another_key_is_named(world: World) -> None:
 
 
 def test_a_bomb_is_named_and_not_inflated(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opentrail.services.cloudtrail.verify.LARGEST", 100_000)
+    monkeypatch.setattr("opentrail.services.cloudtrail.evidence.LARGEST", 100_000)
     key = replace(world, log(world), gzip.compress(bytes(10_000_000)))
     assert named(world)[key] == {"log-unreadable"}
 
