@@ -200,13 +200,12 @@ def _in_range(main: Snapshot, file: LogFile) -> Iterator[list[tuple[int, bytes]]
 
 
 def _selected(main: Snapshot, trails: Trails, file: LogFile) -> Iterator[list[tuple[int, bytes]]]:
-    """Those of them that the trail selected while it named this bucket and prefix."""
-    spans = [
-        span for span in trails.of(file.trail) if span.logging and (span.trail.bucket, span.trail.prefix) == (file.bucket, file.prefix)
-    ]
+    """Those of them that the trail put into this bucket under this prefix."""
 
     def belongs(position: int, record: bytes) -> bool:
-        return any(span.start <= position < span.end and span.selects(file.account, file.region, view(record)) for span in spans)
+        span = trails.of(file.trail, position)
+        taker = span.taker(position, file.account, file.region, view(record)) if span else None
+        return taker is not None and (taker.trail.bucket, taker.trail.prefix) == (file.bucket, file.prefix)
 
     for page in _in_range(main, file):
         yield [entry for entry in page if belongs(*entry)]

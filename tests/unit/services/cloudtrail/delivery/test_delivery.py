@@ -24,6 +24,7 @@ from opentrail.services.cloudtrail.delivery.status import status_of
 from opentrail.services.cloudtrail.trail_status import get_trail_status
 from tests.databases import MakeDatabase
 from tests.unit.services.cloudtrail.deliveries import ACCOUNT, BUCKET, HOME, START, Crash, World, on_sqlite, record, trail
+from tests.unit.services.cloudtrail.validate_logs import validate_logs
 
 POINTS = (
     "delivery: before commit",
@@ -33,6 +34,7 @@ POINTS = (
     "log put: before commit",
     "log put: after commit",
 )
+WRITES_ONLY = (EventSelector(read_write_type="WriteOnly"),)
 
 
 @pytest.fixture
@@ -85,36 +87,117 @@ def test_a_retry_puts_the_same_bytes_though_selectors_and_logging_changed_meanwh
         world.flush()
     (key,) = world.buckets.named()
     first = world.buckets.objects[BUCKET, key].body
-    world.change(trail(event_selectors=(EventSelector(read_write_type="WriteOnly"),)))
+    narrowed = world.change(trail(event_selectors=WRITES_ONLY))
     world.change(trail(logging=False))
     world.calls(3)
     world.restart()
     world.tick(400)
     world.flush()
     assert world.buckets.objects[BUCKET, key].body == first
-    assert world.buckets.named() == [key]
-    assert [id for id in world.buckets.event_ids() if id in expected] == expected
+    assert [file.records for file in world.files(trail())] == [6, 1]
+    assert sorted(id for id in world.buckets.event_ids() if id in [*expected, narrowed]) == sorted([*expected, narrowed])
 
 
 def test_the_trail_counts_as_it_was_at_each_record(world: World) -> None:
     world.calls(2)
     expected = [world.change(trail()), *world.calls(2)]
-    world.change(trail(event_selectors=(EventSelector(read_write_type="WriteOnly"),)))
+    expected.append(world.change(trail(event_selectors=WRITES_ONLY)))
     world.calls(2)
     expected += [world.change(trail()), *world.calls(1)]
-    world.change(trail(logging=False))
+    expected.append(world.change(trail(logging=False)))
     world.calls(2)
     expected += [world.change(trail()), *world.calls(1)]
-    world.change(trail(), deleted=True)
+    expected.append(world.change(trail(), deleted=True))
     world.calls(2)
     world.flush()
     assert world.buckets.event_ids() == expected
 
 
+def holding(world: World, id: str) -> list[tuple[str, str]]:
+    """Bucket and key of the log files that hold the record."""
+    return [
+        (bucket, key)
+        for (bucket, key), found in world.buckets.objects.items()
+        if "/CloudTrail/" in key and f'"eventID":"{id}"'.encode() in gzip.decompress(found.body)
+    ]
+
+
+SILENCING: dict[str, tuple[dict[str, Any], bool]] = {
+    "StopLogging": ({"logging": False}, False),
+    "PutEventSelectors": ({"event_selectors": WRITES_ONLY}, False),
+    "DeleteTrail": ({}, True),
+    "UpdateTrail: bucket": ({"bucket": "elsewhere"}, False),
+    "UpdateTrail: prefix": ({"prefix": "elsewhere"}, False),
+    "UpdateTrail: no validation": ({"log_file_validation": False}, False),
+    "UpdateTrail: all at once": ({"bucket": "elsewhere", "prefix": "p", "log_file_validation": False, "multi_region": True}, False),
+}
+
+
+@pytest.mark.parametrize("flushed", [True, False], ids=["after a flush", "in one file"])
+@pytest.mark.parametrize("name", SILENCING)
+def test_the_call_that_silences_a_trail_lies_where_it_delivered_until_then(world: World, name: str, flushed: bool) -> None:
+    """Once, covered by a digest, and whatever comes after it: nothing, or the same trail again in the next call."""
+    changes, deleted = SILENCING[name]
+    world.change(trail())
+    world.calls(2)
+    world.flush()
+    world.digest()
+    if not flushed:
+        world.calls(1)
+    after = trail(**changes)
+    id = world.change(after, deleted)
+    world.flush()
+    ((bucket, key),) = holding(world, id)
+    assert (bucket, key.startswith("AWSLogs/")) == (BUCKET, True)
+    world.tick(1)
+    again = world.change(trail(logging=True))
+    for _ in range(3):
+        world.tick(15)
+        world.flush()
+        world.digest()
+    assert (len(holding(world, id)), len(holding(world, again))) == (1, 1)
+    covered = {file["s3Object"] for bucket in (BUCKET, "elsewhere") for one in world.buckets.digests(bucket) for file in one["logFiles"]}
+    assert key in covered
+    assert world.wrong(trail()) == []
+    assert validate_logs(world, trail()).status == 0
+
+
+def test_a_call_that_the_trail_did_not_want_is_judged_by_what_it_became(world: World) -> None:
+    world.change(trail(event_selectors=WRITES_ONLY))
+    unwanted = world.change(trail(event_selectors=WRITES_ONLY, bucket="elsewhere"))
+    wanted = world.change(trail(bucket="third"))
+    stopped = world.change(trail(bucket="third", logging=False, event_selectors=WRITES_ONLY))
+    world.change(trail(bucket="third", logging=False))
+    world.flush()
+    assert (world.buckets.event_ids(), world.buckets.event_ids("elsewhere")) == ([], [])
+    assert world.buckets.event_ids("third") == [wanted, stopped]
+    assert unwanted not in world.buckets.event_ids("third")
+
+
+def test_a_retry_of_a_silencing_call_puts_the_same_bytes(world: World) -> None:
+    """The file ends with a record that the trail, as it then is, does not want, between records that it does not want either."""
+    world.change(trail())
+    expected = [*world.calls(1), world.change(trail(event_selectors=WRITES_ONLY))]
+    world.calls(1)
+    expected.append(world.change(trail(event_selectors=(EventSelector(),), bucket="elsewhere")))
+    world.calls(1)
+    world.plan()
+    world.buckets.down = {BUCKET: "NoSuchBucket", "elsewhere": "NoSuchBucket"}
+    world.put()
+    world.change(trail(bucket="elsewhere"), deleted=True)
+    world.buckets.down = {}
+    world.restart()
+    world.tick(100)
+    world.flush()
+    assert [id for id in world.buckets.event_ids() + world.buckets.event_ids("elsewhere") if id in expected] == expected
+    with world.own.read() as snapshot:
+        assert store.stopped(snapshot) == []
+
+
 def test_a_changed_bucket_splits_files_by_position(world: World) -> None:
-    first = [world.change(trail()), *world.calls(1)]
-    second = [world.change(trail(bucket="elsewhere", prefix="logs")), *world.calls(1)]
-    first += [world.change(trail()), *world.calls(1)]
+    first = [world.change(trail()), *world.calls(1), world.change(trail(bucket="elsewhere", prefix="logs"))]
+    second = [*world.calls(1), world.change(trail())]
+    first += world.calls(1)
     world.flush()
     assert world.buckets.event_ids() == first
     assert world.buckets.event_ids("elsewhere") == second
