@@ -294,6 +294,29 @@ def test_a_dead_bucket_loses_nothing_shows_in_the_status_and_holds_up_nobody_els
         assert store.oldest_needed(snapshot) is None
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_bucket_that_is_gone_does_not_hold_up_the_one_to_which_its_trail_moved(world: World, deleted: bool) -> None:
+    """Nor a new trail of the same name."""
+    world.change(trail())
+    world.flush()
+    world.calls(2)
+    world.buckets.down[BUCKET] = "NoSuchBucket"
+    late = [world.change(trail(), deleted=True)] if deleted else []
+    world.change(trail(bucket="alive"))
+    expected = world.calls(2)
+    for _ in range(3):
+        world.flush()
+        world.tick(100)
+    assert set(expected) <= set(world.buckets.event_ids("alive"))
+    with world.own.read() as snapshot:
+        assert store.queues(snapshot) == [(trail().arn, BUCKET)]
+    world.buckets.down.clear()
+    world.tick(100)
+    world.flush()
+    assert set(late) <= set(world.buckets.event_ids())
+    assert world.wrong(trail(bucket="alive")) == []
+
+
 def test_a_bucket_that_is_away_for_more_than_an_hour_is_tried_again_and_again_and_gets_everything(world: World) -> None:
     """Real waits between the attempts, records that keep coming, digests that wait too, and a restart in the middle."""
     world.chance = random.Random(1).random

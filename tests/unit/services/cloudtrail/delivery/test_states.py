@@ -96,9 +96,9 @@ class Deliveries(RuleBasedStateMachine):
             self.world.restart()
         self.world.faults.armed.clear()
 
-    @rule(down=st.booleans())
-    def outage(self, down: bool) -> None:
-        self.world.buckets.down = dict.fromkeys(BUCKETS, "NoSuchBucket") if down else {}
+    @rule(down=st.sets(st.sampled_from(BUCKETS)))
+    def outage(self, down: set[str]) -> None:
+        self.world.buckets.down = dict.fromkeys(down, "NoSuchBucket")
 
     @rule()
     def restart(self) -> None:
