@@ -58,7 +58,8 @@ _SUCCEEDED = Sql(
 )
 _FAILED = Sql(
     "INSERT INTO delivery_status (trail, kind, attempted, succeeded, error, stopped) VALUES (:trail, :kind, :at, NULL, :error, :stopped)"
-    " ON CONFLICT (trail, kind) DO UPDATE SET attempted = excluded.attempted, error = excluded.error, stopped = excluded.stopped"
+    " ON CONFLICT (trail, kind) DO UPDATE SET attempted = excluded.attempted, error = excluded.error,"
+    " stopped = CASE WHEN delivery_status.stopped = '' THEN excluded.stopped ELSE delivery_status.stopped END"
 )
 
 

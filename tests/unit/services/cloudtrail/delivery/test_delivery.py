@@ -400,6 +400,26 @@ def test_a_journal_that_no_longer_gives_the_planned_bytes_stops_that_trail_alone
     assert len(world.buckets.named()) == 1
 
 
+def test_a_stopped_trail_stays_so_whatever_becomes_of_its_other_buckets(make_database: MakeDatabase) -> None:
+    world = World(make_database("main"), make_database("delivery"))
+    world.change(trail())
+    world.calls(2)
+    world.plan()
+    with world.own.write() as tx:
+        tx.run(store.Sql("UPDATE log_file SET sha256 = :hash"), hash="0" * 64)
+    world.change(trail(bucket="second"))
+    world.change(trail(bucket="third"))
+    world.calls(1)
+    world.buckets.down["second"] = "NoSuchBucket"
+    world.flush()
+    for _ in range(2):
+        with world.own.read() as snapshot:
+            ((arn, kind, _),) = store.stopped(snapshot)
+        assert (arn, kind) == (trail().arn, "log")
+        world.tick(100)
+        world.flush()
+
+
 def test_a_large_batch_makes_several_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "LARGEST", 2_000)
     expected = [world.change(trail()), *world.calls(20)]
