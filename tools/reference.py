@@ -87,7 +87,7 @@ def cli() -> str:
         "## Exit status\n\n"
         "0: done. 1: it failed, and standard error says why; for `verify`: something is wrong, and every finding is named;\n"
         "for `redact`: a text could not be redacted.\n"
-        "2: the command was not understood, a setting is wrong, or there is no server, trail or credentials to work with.\n"
+        "2: the command was not understood, a setting is wrong, or there is no server, trail, credentials or right to work with.\n"
     )
     return "".join(parts)
 

@@ -70,7 +70,7 @@ def test_verify_names_a_changed_log_file_and_ends_with_1(server: Server) -> None
     s3.put_object(Bucket=trail["S3BucketName"], Key=changed, Body=gzip.compress(gzip.decompress(was).replace(b"Root", b"Boot")))
     status, said = server.verify(trail["TrailARN"])
     assert status == 1
-    assert f"WRONG log-differs: {changed}: " in said
+    assert f"WRONG log-differs: s3://{trail['S3BucketName']}/{changed}: " in said
     assert "journal: " in said
     assert server.verify(trail["TrailARN"] + "-of-another-name")[0] == 2
     s3.put_object(Bucket=trail["S3BucketName"], Key=changed, Body=was)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import secrets
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
+from opentrail.cli.failures import failures
 from opentrail.cli.options import Config, DataDir, Listen, Region, fail, load
 from opentrail.client import demo as story
-from opentrail.client.session import NoServer
 
 
 def demo(
@@ -23,6 +22,7 @@ def demo(
     """Make a trail, use the services as root, user and role, and find every call again."""
     settings = load(config, data_dir=data_dir, listen=listen, region=region, flush_interval=flush_interval, digest_interval=digest_interval)
     try:
-        story.run(settings, typer.echo, secrets.token_hex(4))
-    except (story.DemoFailed, NoServer, ClientError, BotoCoreError) as reason:
+        with failures():
+            story.run(settings, typer.echo, secrets.token_hex(4))
+    except story.DemoFailed as reason:
         fail(str(reason))

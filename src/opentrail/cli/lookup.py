@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from enum import Enum
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from opentrail.cli.failures import failures
 from opentrail.cli.options import Config, DataDir, Listen, Profile, Region, fail, load
 from opentrail.client import lookup as history
-from opentrail.client.session import NoServer, client, open_session
+from opentrail.client.session import client, open_session
+
+
+class ReadOnly(Enum):
+    """Whether calls read only."""
+
+    true = "true"
+    false = "false"
 
 
 def lookup(
@@ -24,10 +32,10 @@ def lookup(
     access_key: Annotated[str, typer.Option(help="Access key id.")] = "",
     resource: Annotated[str, typer.Option(help="Resource name or ARN, as Patient/123.")] = "",
     resource_type: Annotated[str, typer.Option(help="Resource type, as AWS::S3::Bucket.")] = "",
-    read_only: Annotated[str, typer.Option(help="true or false.")] = "",
+    read_only: Annotated[ReadOnly | None, typer.Option(help="true or false.")] = None,
     error: Annotated[str, typer.Option(help="Error code, or `any`.")] = "",
     source_ip: Annotated[str, typer.Option(help="Source address.")] = "",
-    arn: Annotated[str, typer.Option(help="ARN (or its last part) among the record's resources.")] = "",
+    arn: Annotated[str, typer.Option(help="ARN (or its last parts) among the record's resources.")] = "",
     since: Annotated[str, typer.Option(help="2h, 3d, or a UTC time.")] = "",
     until: Annotated[str, typer.Option(help="2h, 3d, or a UTC time.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=history.MOST, help="Most events to print.")] = 100,
@@ -42,24 +50,17 @@ def lookup(
     settings = load(config, data_dir=data_dir, listen=listen, region=region)
     attributes = {
         "EventName": event_name, "EventSource": event_source, "EventId": event_id, "Username": user, "AccessKeyId": access_key,
-        "ResourceName": resource, "ResourceType": resource_type, "ReadOnly": read_only,
+        "ResourceName": resource, "ResourceType": resource_type, "ReadOnly": read_only.value if read_only else "",
     }  # fmt: skip
-    try:
-        now = time.time()
-        wanted = history.Wanted(
-            {key: value for key, value in attributes.items() if value},
-            history.moment(since, now) if since else None,
-            history.moment(until, now) if until else None,
-            error, source_ip, arn, limit,
-        )  # fmt: skip
-        found = history.search(client(open_session(settings, profile), "cloudtrail", settings), wanted)
-        PRINTERS[output](found)
-    except KeyError:
+    if output not in PRINTERS:
         fail("--output: must be table, json or csv", 2)
-    except (history.BadCondition, NoServer) as reason:
+    try:
+        begin, end = history.period(since, until, time.time())
+    except history.BadCondition as reason:
         fail(str(reason), 2)
-    except (ClientError, BotoCoreError) as reason:
-        fail(str(reason))
+    wanted = history.Wanted({key: value for key, value in attributes.items() if value}, begin, end, error, source_ip, arn, limit)
+    with failures():
+        PRINTERS[output](history.search(client(open_session(settings, profile), "cloudtrail", settings), wanted))
 
 
 def _json(found: history.Found) -> None:

@@ -11,6 +11,7 @@ from typing import IO, Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
+from opentrail.cli.failures import status
 from opentrail.cli.options import Config, DataDir, Listen, Profile, Region, fail, load
 from opentrail.client import redact as work
 from opentrail.client.session import NoServer, client, open_session
@@ -52,14 +53,14 @@ def redact(
             with _reading(source) as stream, _writing(target, force or in_place) as out:
                 texts = work.redacted(work.decoded(stream, encoding), detect, stand_in)
                 out.writelines(work.encoded(texts, encoding))
-    except NoServer as reason:
-        fail(str(reason), 2)
     except LookupError:
         fail("--encoding: not a known encoding", 2)
     except work.NotText as reason:
         fail(f"{source or 'standard input'}: {reason}; name its encoding with --encoding")
+    except NoServer as reason:
+        fail(str(reason), status(reason))
     except (ClientError, BotoCoreError, OSError) as reason:
-        fail(f"{source or 'standard input'}: {reason}")
+        fail(f"{source or 'standard input'}: {reason}", status(reason))
 
 
 def _targets(

@@ -9,14 +9,14 @@ from enum import Enum
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 
+from opentrail.cli.failures import failures
 from opentrail.cli.options import Config, DataDir, Listen, Profile, Region, fail, load
 from opentrail.client import lookup as history
 from opentrail.client import report as reports
-from opentrail.client.session import NoServer, client, open_session
+from opentrail.client.session import client, open_session
 
 COLUMNS = ("time", "who", "via", "what", "from", "others", "effect", "datastore", "eventID")
 
@@ -51,19 +51,18 @@ def report(
 ) -> None:
     """Every call that returned or changed a patient's data: searches, bundles, $everything and exports too. Newest first, in UTC."""
     settings = load(config, data_dir=data_dir, listen=listen, region=region)
+    now = time.time()
     try:
-        now = time.time()
-        begin, end = (history.moment(text, now) if text else None for text in (since, until))
-        session = open_session(settings, profile)
-        account = client(session, "sts", settings).get_caller_identity()["Account"] if datastore else ""
-        wanted = reports.resource_name(account, settings.region, name, datastore)
-        found = list(reports.report(client(session, "cloudtrail", settings), wanted, begin, end, limit))
-        notes = [*reports.notes(settings, begin, now), *([f"Only the newest {limit} calls are shown."] if len(found) == limit else [])]
-        PRINTERS[format](found, notes)
-    except (history.BadCondition, NoServer) as reason:
+        begin, end = history.period(since, until, now)
+        with failures():
+            session = open_session(settings, profile)
+            account = client(session, "sts", settings).get_caller_identity()["Account"] if datastore else ""
+            wanted = reports.resource_name(account, settings.region, name, datastore)
+            found = list(reports.report(client(session, "cloudtrail", settings), wanted, begin, end, limit))
+            notes = [*reports.notes(settings, begin, now), *([f"Only the newest {limit} calls are shown."] if len(found) == limit else [])]
+            PRINTERS[format](found, notes)
+    except history.BadCondition as reason:
         fail(str(reason), 2)
-    except (ClientError, BotoCoreError) as reason:
-        fail(str(reason))
 
 
 Found = Sequence[reports.Seen]

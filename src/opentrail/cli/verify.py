@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from botocore.exceptions import BotoCoreError, ClientError
 
+from opentrail.cli.failures import failures
 from opentrail.cli.options import Config, DataDir, Listen, Profile, Region, fail, load
-from opentrail.client.session import NoServer, open_session
+from opentrail.client.session import open_session
 from opentrail.client.verify import NoTrail, verify_own_journal, verify_trail
 
 
@@ -20,20 +20,22 @@ def verify(
     profile: Profile = "default",
     config: Config = None,
 ) -> None:
-    """Verify digests, log files and the journal. Exit status 1 when anything was changed, removed, reordered or added."""
+    """Verify digests, log files and the journal.
+
+    Status 0: all is in order; 1: something was changed, removed, reordered or added; 2: it could not look.
+    """
     settings = load(config, data_dir=data_dir, listen=listen, region=region)
     try:
-        report = verify_trail(open_session(settings, profile), settings, trail_arn)
-        journal = verify_own_journal(settings)
-    except (NoTrail, NoServer) as reason:
+        with failures(2):
+            report = verify_trail(open_session(settings, profile), settings, trail_arn)
+            journal = verify_own_journal(settings)
+            for finding in report.findings:
+                found = f"{finding.what}: s3://{finding.bucket}/{finding.key}: {finding.why}"
+                typer.echo(f"{'WRONG' if finding.wrong else 'note '} {found}")
+            typer.echo(f"{report.digests} digests, {report.logs} log files, {report.records} records looked at")
+            if journal is not None:
+                verdict = f"WRONG at position {journal.bad}: {journal.why}" if journal.why else "intact"
+                typer.echo(f"journal: {journal.records} records, {verdict}")
+    except NoTrail as reason:
         fail(str(reason), 2)
-    except (ClientError, BotoCoreError) as reason:
-        fail(str(reason))
-    for finding in report.findings:
-        typer.echo(f"{'WRONG' if finding.wrong else 'note '} {finding.what}: {finding.key}: {finding.why}")
-    typer.echo(f"{report.digests} digests, {report.logs} log files, {report.records} records looked at")
-    if journal is not None:
-        typer.echo(
-            f"journal: {journal.records} records, " + (f"WRONG at position {journal.bad}: {journal.why}" if journal.why else "intact")
-        )
     raise typer.Exit(1 if any(finding.wrong for finding in report.findings) or (journal is not None and journal.why) else 0)

@@ -45,9 +45,8 @@ class Wanted:
             return False
         if self.source_ip and record.get("sourceIPAddress") != self.source_ip:
             return False
-        return not self.arn or any(
-            self.arn in (one.get("ARN", ""), one.get("ARN", "").rpartition("/")[2]) for one in record.get("resources") or ()
-        )
+        ends = (f"/{self.arn}", f":{self.arn}")
+        return not self.arn or any((name := one.get("ARN", "")) == self.arn or name.endswith(ends) for one in record.get("resources") or ())
 
 
 def moment(text: str, now: float) -> datetime:
@@ -59,6 +58,14 @@ def moment(text: str, now: float) -> datetime:
     except (ValueError, OverflowError) as error:
         raise BadCondition(f"{text!r} is neither a duration such as 2h nor a time such as 2026-11-21T09:30:00Z") from error
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def period(since: str, until: str, now: float) -> tuple[datetime | None, datetime | None]:
+    """From when and to when, as `moment` takes them; an empty text is no bound. Raises BadCondition."""
+    begin, end = (moment(text, now) if text else None for text in (since, until))
+    if begin and end and begin > end:
+        raise BadCondition("--until is before --since")
+    return begin, end
 
 
 Found = Iterator[dict[str, Any]]

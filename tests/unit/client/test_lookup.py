@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from opentrail.client.lookup import COLUMNS, BadCondition, Wanted, csv_line, moment, printable, row, search
+from opentrail.client.lookup import COLUMNS, BadCondition, Wanted, csv_line, moment, period, printable, row, search
 
 RECORD: dict[str, Any] = {
     "eventTime": "2026-11-21T09:30:00Z", "eventName": "UpdateResource", "eventSource": "healthlake.amazonaws.com",
     "errorCode": "AccessDeniedException", "sourceIPAddress": "10.0.0.9", "userIdentity": {"type": "IAMUser", "userName": "nurse"},
-    "resources": [{"ARN": "arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/a/Patient/p1"}], "eventID": "e-1",
+    "resources": [{"ARN": "arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/a/Patient/p1"}, {"ARN": "arn:aws:s3:::rawb"}], "eventID": "e-1",
 }  # fmt: skip
 
 
@@ -47,7 +47,11 @@ class CloudTrail:
         (Wanted(source_ip="10.0.0.90"), False),
         (Wanted(arn="arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/a/Patient/p1"), True),
         (Wanted(arn="p1"), True),
+        (Wanted(arn="Patient/p1"), True),
         (Wanted(arn="p"), False),
+        (Wanted(arn="1"), False),
+        (Wanted(arn="rawb"), True),
+        (Wanted(arn="awb"), False),
         (Wanted(error="any", source_ip="10.0.0.9", arn="p1"), True),
         (Wanted(error="any", source_ip="10.0.0.8", arn="p1"), False),
     ],
@@ -84,6 +88,16 @@ def test_times_are_utc(text: str, meant: str) -> None:
 def test_other_times_are_refused_by_name(text: str) -> None:
     with pytest.raises(BadCondition, match="neither a duration such as 2h"):
         moment(text, 1_790_000_000.0)
+
+
+def test_a_period_ends_after_it_begins() -> None:
+    assert period("", "", 0.0) == (None, None)
+    begin, end = period("2h", "1h", 1_790_000_000.0)
+    assert begin is not None
+    assert end is not None
+    assert begin < end
+    with pytest.raises(BadCondition, match="--until is before --since"):
+        period("1h", "2h", 1_790_000_000.0)
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])

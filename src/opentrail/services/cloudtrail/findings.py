@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple, Protocol
 
 from opentrail.services.cloudtrail.delivery.store import LogFile
 from opentrail.services.cloudtrail.digests.store import DigestRow
 
 What = Literal[
+    "bucket-missing",
     "digest-unreadable",
     "digest-misplaced",
     "digest-signature",
@@ -33,10 +34,18 @@ NOTES = frozenset({"chain-begins", "log-waits"})
 """What is said and is nothing wrong by itself."""
 
 
+class Place(NamedTuple):
+    """Where a trail delivers to: a bucket, and the prefix of its keys."""
+
+    bucket: str
+    prefix: str = ""
+
+
 class Finding(NamedTuple):
-    """What was found, at which key, and why."""
+    """What was found, in which bucket, at which key, and why."""
 
     what: What
+    bucket: str
     key: str
     why: str
 
@@ -60,19 +69,27 @@ class Fetched(NamedTuple):
     metadata: Mapping[str, str]
 
 
+class NoBucket(Exception):
+    """The bucket that is to be listed does not exist."""
+
+
 class Reader(Protocol):
     """Reads buckets. What goes wrong on the way is raised, never shown as a missing object."""
 
     def list(self, bucket: str, prefix: str) -> Iterable[Listed]:
-        """Every object whose key begins with `prefix`, in key order."""
+        """Every object whose key begins with `prefix`, in key order. Raises NoBucket."""
 
     def get(self, bucket: str, key: str) -> Fetched | None:
-        """An object; None when there is none."""
+        """An object; None when there is none, or no such bucket."""
+
+
+Keys = Callable[[str], Mapping[str, bytes]]
+"""The genuine public keys (PKCS#1 RSAPublicKey DER) of a region, by fingerprint."""
 
 
 class Rows(NamedTuple):
-    """What the delivery follower planned for the trail. `logs` holds the log files of every trail of the account that uses
-    the bucket, because their keys name no trail."""
+    """What the delivery follower planned for the trail. `logs` holds the log files of every trail of the account that
+    uses one of its buckets, because their keys name no trail."""
 
     logs: list[LogFile]
     digests: list[DigestRow]

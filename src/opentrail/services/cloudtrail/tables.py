@@ -39,7 +39,7 @@ trail_version = Table(
     Column("deleted", SmallInteger, nullable=False),
     Index("ix_trail_version_from_position", "from_position"),
 )
-"""One row a change of a trail, its selectors or its logging, never removed. It holds for every record from `from_position`
+"""One row a change of a trail, its selectors or its logging, never removed. It holds from `from_position`
 on, which is the position of the record of the call that made the change; that is NULL only inside the call's own batch."""
 
 signing_key = Table(

@@ -40,7 +40,7 @@ def apply_start(tx: Tx, call: Call, plan: Switch) -> Output:
 
 
 def prepare_stop(call: Call, input: Any) -> Switch:
-    """StopLogging: records from this call's own on are no longer delivered."""
+    """StopLogging: this call's own record is the last that is delivered."""
     with call.tools.read() as snapshot:
         call.touch(names.TYPE, trails.at_home(snapshot, call, input.Name).arn)
     return Switch(input.Name)

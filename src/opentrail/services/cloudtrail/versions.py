@@ -1,4 +1,5 @@
-"""What each trail was at each position of the journal. Delivery judges a record by the trails as of the record's position."""
+"""What each trail was at each position of the journal. Delivery judges a record by the trails as of the record's position; see
+`delivery.trails` for the records of the calls that change a trail."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ class TrailConfiguration(msgspec.Struct, frozen=True, kw_only=True, omit_default
 
 
 class TrailVersion(NamedTuple):
-    """A trail from a position on: the record at `from_position` is the first that the configuration holds for."""
+    """A trail from a position on: that of the record of the call which made the trail so."""
 
     from_position: int
     version: int
@@ -85,8 +86,8 @@ def encode(trail: TrailConfiguration) -> str:
 def trails_as_of(snapshot: Snapshot, after: int = 0) -> list[TrailVersion]:
     """Every version of every trail whose `from_position` is greater than `after`, ordered by position.
 
-    The trail that holds for a record at position p is, per ARN, the last version with from_position <= p; none if that
-    one is deleted. Followers keep the list and ask for what is newer than they know.
+    The trail that holds at position p is, per ARN, the last version with from_position <= p; none if that one is deleted.
+    Followers keep the list and ask for what is newer than they know.
     """
     return [TrailVersion(row[0], row[1], bool(row[2]), decode(row[3])) for row in snapshot.all(_ALL, after=after)]
 

@@ -25,7 +25,8 @@ from opentrail.services.cloudtrail.digests import put as digest_put
 from opentrail.services.cloudtrail.digests import store as digest_store
 from opentrail.services.cloudtrail.digests.document import Key
 from opentrail.services.cloudtrail.digests.signer import RsaKey
-from opentrail.services.cloudtrail.findings import Fetched, Listed, Rows
+from opentrail.services.cloudtrail.findings import Fetched, Finding, Listed, NoBucket, Place, Report, Rows
+from opentrail.services.cloudtrail.verify import verify
 from opentrail.services.cloudtrail.versions import TrailConfiguration
 from opentrail.store.database import Database
 from opentrail.store.sql import Tx
@@ -97,13 +98,15 @@ class CrashingLease(Lease):
 
 
 class Buckets:
-    """`Calls` and `Reader` over a dictionary. `down` names buckets that answer with an error."""
+    """`Calls` and `Reader` over a dictionary. `down` names buckets that answer with an error,
+    `gone` those that were deleted."""
 
     def __init__(self, clock: HandClock, faults: Faults) -> None:
         self.objects: dict[tuple[str, str], Fetched] = {}
         self.modified: dict[tuple[str, str], float] = {}
         self.puts: list[tuple[Principal, str, str, Mapping[str, Any]]] = []
         self.down: dict[str, str] = {}
+        self.gone: set[str] = set()
         self._clock = clock
         self._faults = faults
 
@@ -122,12 +125,14 @@ class Buckets:
         return {}
 
     def list(self, bucket: str, prefix: str) -> list[Listed]:
+        if bucket in self.gone:
+            raise NoBucket
         return [
             Listed(key, self.modified.get((b, key), START)) for b, key in sorted(self.objects) if b == bucket and key.startswith(prefix)
         ]
 
     def get(self, bucket: str, key: str) -> Fetched | None:
-        return self.objects.get((bucket, key))
+        return None if bucket in self.gone else self.objects.get((bucket, key))
 
     def named(self, family: str = "CloudTrail", bucket: str = BUCKET) -> list[str]:
         return [key for b, key in sorted(self.objects) if b == bucket and f"/{family}/" in key]
@@ -269,7 +274,18 @@ class World:
 
     def rows(self, trail: TrailConfiguration) -> Rows:
         with self.own.read() as snapshot:
-            return Rows(store.of_trail(snapshot, trail.arn), digest_store.of_trail(snapshot, trail.arn))
+            buckets = {bucket for bucket, _ in digest_store.places(snapshot, trail.arn)} | {trail.bucket}
+            logs = [log for bucket in sorted(buckets) for log in store.of_bucket(snapshot, bucket)]
+            return Rows(logs, digest_store.of_trail(snapshot, trail.arn))
+
+    def report(self, trail: TrailConfiguration, rows: bool = True, until: float | None = None) -> Report:
+        """What verification says of the trail, which delivers now to the place that it names."""
+        places = [Place(trail.bucket, trail.prefix)]
+        return verify(self.buckets, trail.arn, places, lambda region: {FINGERPRINT: PUBLIC}, self.rows(trail) if rows else None, until)
+
+    def wrong(self, trail: TrailConfiguration, rows: bool = True) -> list[Finding]:
+        """What it finds wrong."""
+        return [finding for finding in self.report(trail, rows).findings if finding.wrong]
 
 
 def on_sqlite(folder: Path) -> World:

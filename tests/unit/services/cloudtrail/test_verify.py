@@ -7,15 +7,19 @@ import copy
 import gzip
 import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opentrail.services.cloudtrail.delivery import files
 from opentrail.services.cloudtrail.digests.document import string_to_sign
 from opentrail.services.cloudtrail.findings import Fetched, Report
 from opentrail.services.cloudtrail.verify import public_keys, verify
-from tests.unit.services.cloudtrail.deliveries import BUCKET, FINGERPRINT, KEY, PUBLIC, RsaKey, World, on_sqlite, trail
+from opentrail.services.cloudtrail.versions import TrailConfiguration
+from tests.unit.services.cloudtrail.deliveries import ACCOUNT, BUCKET, FINGERPRINT, HOME, KEY, PUBLIC, RsaKey, World, on_sqlite, trail
 from tests.unit.services.cloudtrail.digests.test_digests import live
 from tests.unit.services.cloudtrail.validate_logs import validate_logs
 
@@ -45,7 +49,7 @@ def world(whole: World) -> World:
 
 
 def checked(world: World, rows: bool = False) -> Report:
-    return verify(world.buckets, trail().arn, BUCKET, "", {FINGERPRINT: PUBLIC}, world.rows(trail()) if rows else None)
+    return world.report(trail(), rows)
 
 
 def named(world: World, rows: bool = False) -> dict[str, set[str]]:
@@ -190,7 +194,7 @@ def test_the_newest_digests_removed_are_named_by_the_rows_and_by_time(world: Wor
     removed(world, *keys)
     assert validate_logs(world, trail()).status == 0, "AWS's tool does not notice"
     assert {key: what for key, what in named(world, rows=True).items() if key in keys} == {key: {"digest-missing"} for key in keys}
-    late = verify(world.buckets, trail().arn, BUCKET, "", {FINGERPRINT: PUBLIC}, until=world.clock.time - 10)
+    late = world.report(trail(), rows=False, until=world.clock.time - 10)
     assert "digest-late" in {finding.what for finding in late.findings}
 
 
@@ -216,7 +220,7 @@ def test_a_forged_digest_of_another_key_is_named(world: World) -> None:
 
 
 def test_a_bomb_is_named_and_not_inflated(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("opentrail.services.cloudtrail.verify.LARGEST", 100_000)
+    monkeypatch.setattr("opentrail.services.cloudtrail.evidence.LARGEST", 100_000)
     key = replace(world, log(world), gzip.compress(bytes(10_000_000)))
     assert named(world)[key] == {"log-unreadable"}
 
@@ -241,9 +245,94 @@ def test_any_changed_byte_that_changes_the_content_is_named(whole: World, data: 
 
 def test_a_wrong_arn_is_refused(world: World) -> None:
     with pytest.raises(ValueError, match="a trail's ARN looks like"):
-        verify(world.buckets, "arn:aws:s3:::bucket", BUCKET, "", {})
+        verify(world.buckets, "arn:aws:s3:::bucket", [], lambda region: {})
 
 
 def test_public_keys_are_known_by_their_own_fingerprint() -> None:
     assert public_keys({"PublicKeyList": [{"Value": PUBLIC, "Fingerprint": "claimed"}]}) == {FINGERPRINT: PUBLIC}
     assert base64.b64encode(PUBLIC).startswith(b"MIIB")
+
+
+def moved(folder: Path, **changes: Any) -> tuple[World, TrailConfiguration]:
+    """A trail that has lived in BUCKET, then in the place that the changes name; and what it is now."""
+    world, now = on_sqlite(folder), trail(**changes)
+    world.change(trail())
+    live(world, 24)
+    world.change(now)
+    live(world, 24)
+    return world, now
+
+
+MOVES: dict[str, dict[str, Any]] = {
+    "bucket": {"bucket": "ch-2"},
+    "prefix": {"prefix": "two"},
+    "both": {"bucket": "ch-2", "prefix": "two"},
+    "bucket, validation off": {"bucket": "ch-2", "log_file_validation": False},
+    "bucket, stopped": {"bucket": "ch-2", "logging": False},
+}
+
+
+def old_files(world: World, family: str) -> list[str]:
+    """What lies in the place before the move."""
+    return [key for key in world.buckets.named(family) if key.startswith("AWSLogs/")]
+
+
+@pytest.mark.parametrize("name", MOVES)
+def test_a_move_is_no_false_alarm(tmp_path: Path, name: str) -> None:
+    world, now = moved(tmp_path, **MOVES[name])
+    assert world.wrong(now) == []
+    if now.logging and now.log_file_validation:
+        assert world.wrong(now, rows=False) == []
+        assert world.report(now, rows=False)[1:] == world.report(now)[1:], "links lead to the places before"
+    assert validate_logs(world, now).status == 0
+
+
+@pytest.mark.parametrize("rows", [True, False])
+@pytest.mark.parametrize("name", ["bucket", "prefix", "both"])
+def test_files_in_the_places_before_are_watched_for_ever(tmp_path: Path, name: str, rows: bool) -> None:
+    world, now = moved(tmp_path, **MOVES[name])
+    log, digests = old_files(world, "CloudTrail")[1], old_files(world, "CloudTrail-Digest")
+    whole = dict(world.buckets.objects)
+    replace(world, log, gzip.compress(b'{"Records":[]}'))
+    assert ("log-differs", BUCKET, log) in [finding[:3] for finding in world.wrong(now, rows)]
+    world.buckets.objects = dict(whole)
+    removed(world, *digests)
+    missing = {finding.key for finding in world.wrong(now, rows) if (finding.what, finding.bucket) == ("digest-missing", BUCKET)}
+    assert missing == (set(digests) if rows else {digests[-1]})
+    world.buckets.objects = dict(whole)
+    assert copied(world, log) in {finding.key for finding in world.wrong(now, rows) if finding.what == "log-unnamed"}
+
+
+def test_a_bucket_before_that_is_gone_is_named(tmp_path: Path) -> None:
+    world, now = moved(tmp_path, bucket="ch-2")
+    world.buckets.gone.add(BUCKET)
+    for rows in (True, False):
+        found = world.wrong(now, rows)
+        assert [finding.bucket for finding in found if finding.what == "bucket-missing"] == [BUCKET]
+        assert old_files(world, "CloudTrail-Digest")[-1] in {finding.key for finding in found}
+
+
+def test_a_deleted_trails_files_are_watched_by_its_rows_alone(tmp_path: Path) -> None:
+    world, now = moved(tmp_path, bucket="ch-2")
+    world.change(now, deleted=True)
+    live(world, 24)
+
+    def found() -> list[str]:
+        report = verify(world.buckets, now.arn, [], lambda region: {FINGERPRINT: PUBLIC}, world.rows(now))
+        assert report.digests == len(world.rows(now).digests)
+        return [finding.key for finding in report.findings if finding.wrong]
+
+    assert found() == []
+    key = removed(world, old_files(world, "CloudTrail")[0])
+    assert found() == [key]
+
+
+@given(
+    prefix=st.sampled_from(["", "p", "a/b", "a/", "AWSLogs/123456789012/CloudTrail", "CloudTrail-Digest"]) | st.text("abA/-", max_size=9),
+    digests=st.booleans(),
+)
+def test_the_prefix_of_a_files_key_is_the_trails(prefix: str, digests: bool) -> None:
+    key = files.folder(prefix, ACCOUNT, "CloudTrail-Digest" if digests else "CloudTrail", HOME, 0) + "name.json.gz"
+    assert files.prefix_of(key, ACCOUNT) == prefix
+    assert files.prefix_of(key, "210987654321") is None
+    assert files.prefix_of(f"x{key}", ACCOUNT) != prefix

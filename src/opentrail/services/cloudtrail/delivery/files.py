@@ -56,6 +56,14 @@ def root(prefix: str, account: str) -> str:
     return f"{prefix}/AWSLogs/{account}/" if prefix else f"AWSLogs/{account}/"
 
 
+def prefix_of(key: str, account: str) -> str | None:
+    """The trail's prefix in the key of one of the account's log files or digests; None when the key is neither's."""
+    prefix, marker, family = key.rpartition(f"AWSLogs/{account}/CloudTrail")
+    if not marker or not family.startswith(("/", "-Digest/")) or (prefix and not prefix.endswith("/")):
+        return None
+    return prefix[:-1]
+
+
 def object_key(prefix: str, account: str, region: str, stamp: int, name: str) -> str:
     """The log file's key."""
     minute = time.strftime("%Y%m%dT%H%MZ", time.gmtime(stamp))

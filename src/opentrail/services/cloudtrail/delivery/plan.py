@@ -12,9 +12,10 @@ from opentrail.kernel.ambient import Clock
 from opentrail.record.schema import view
 from opentrail.services.cloudtrail.delivery import files, store
 from opentrail.services.cloudtrail.delivery.store import LogFile
-from opentrail.services.cloudtrail.delivery.trails import Segments, Span, Trails
+from opentrail.services.cloudtrail.delivery.trails import Segments, Trails
 from opentrail.services.cloudtrail.digests import chains
 from opentrail.services.cloudtrail.digests.chains import Change
+from opentrail.services.cloudtrail.versions import TrailConfiguration
 from opentrail.store.database import Database
 from opentrail.store.sql import Snapshot, Tx
 from opentrail.work.follower import Follower
@@ -38,7 +39,7 @@ class Plan(NamedTuple):
 class _Draft:
     """A file while its records are gathered."""
 
-    span: Span
+    trail: TrailConfiguration
     region: str
     first: int
     last: int = 0
@@ -71,7 +72,7 @@ class _Draft:
             self.waiting.clear()
 
     def planned(self, installation: str, now: float) -> LogFile:
-        trail = self.span.trail
+        trail = self.trail
         self.hash_waiting()
         self.hash.update(files.CLOSE)
         stamp = files.stamp_of(now)
@@ -106,12 +107,14 @@ def planned(trails: Trails, entries: Sequence[Entry], installation: str, now: fl
             continue
         seen = view(entry.record)
         for span in spans:
-            if not span.selects(entry.account, entry.region, seen):
+            taker = span.taker(entry.position, entry.account, entry.region, seen)
+            if taker is None:
                 continue
-            key = (span.trail.arn, entry.region, span.trail.bucket, span.trail.prefix)
+            trail = taker.trail
+            key = (trail.arn, entry.region, trail.bucket, trail.prefix)
             draft = open_drafts.get(key)
             if draft is None or not draft.fits(entry):
-                draft = open_drafts[key] = _Draft(span, entry.region, entry.position)
+                draft = open_drafts[key] = _Draft(trail, entry.region, entry.position)
                 drafts.append(draft)
             draft.add(entry)
     return [draft.planned(installation, now) for draft in drafts]
@@ -127,10 +130,10 @@ class Planning:
         self._trails = Trails()
 
     def skip(self, snapshot: Snapshot, position: int) -> int:
-        """The last position before one that a trail wants, or at which one begins or ends."""
+        """The last position before one that a trail may want, or at which one changes."""
         self._trails.refresh(snapshot)
-        logging, until = self._trails.at(position)
-        return position if logging else max(position, min(until - 1, head(snapshot).position))
+        wanting, until = self._trails.at(position + 1)
+        return position if wanting else max(position, min(until - 1, head(snapshot).position))
 
     def prepare(self, entries: Sequence[Entry]) -> Plan:
         """Computes a batch's files."""

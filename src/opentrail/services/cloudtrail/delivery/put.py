@@ -1,4 +1,4 @@
-"""Put and done: each planned file is rebuilt, put into its bucket, and marked; as often as it takes, each trail by itself."""
+"""Put and done: each planned file is rebuilt, put into its bucket, and marked; as often as it takes, each bucket of a trail by itself."""
 
 from __future__ import annotations
 
@@ -30,6 +30,9 @@ SERVICE = "cloudtrail.amazonaws.com"
 Id = tuple[str | int, ...]
 """The key of a parcel's row."""
 
+Queue = tuple[str, str]
+"""A trail, and the bucket to which its parcels go; without one, all of them wait in one row, whatever their bucket."""
+
 _EVERY = 0.2
 _LONGEST_WAIT = 60.0
 _AT_A_TIME = 16
@@ -55,11 +58,11 @@ class Shelf(Protocol):
 
     kind: str
 
-    def trails(self, snapshot: Snapshot) -> list[str]:
-        """The trails for which something waits."""
+    def queues(self, snapshot: Snapshot) -> list[Queue]:
+        """Those in which something waits."""
 
-    def next(self, snapshot: Snapshot, trail: str, count: int) -> Sequence[Id]:
-        """What to put next for the trail: row keys, at most `count`, in the order in which they MUST be put."""
+    def next(self, snapshot: Snapshot, queue: Queue, count: int) -> Sequence[Id]:
+        """What to put next from the queue: row keys, at most `count`, in the order in which they MUST be put."""
 
     def parcel(self, own: Snapshot, id: Id) -> Parcel:
         """Builds one; the same bytes every time. Raises Stopped."""
@@ -71,8 +74,8 @@ class Shelf(Protocol):
 class Putting:
     """The task that puts what waits on a shelf.
 
-    A trail whose parcel fails waits by itself, longer after each failure; the others go on. The failure stays in its status
-    until the next success.
+    A queue whose parcel fails waits by itself, longer after each failure; the others go on: a bucket that is gone holds up neither
+    another trail nor the bucket to which its own trail has moved. The failure stays in the trail's status until the next success.
     """
 
     def __init__(self, shelf: Shelf, calls: Calls, clock: Clock, chance: Chance) -> None:
@@ -82,28 +85,32 @@ class Putting:
         self._calls = calls
         self._clock = clock
         self._chance = chance
-        self._waits: dict[str, Backoff] = {}
-        self._not_before: dict[str, float] = {}
+        self._waits: dict[Queue, Backoff] = {}
+        self._not_before: dict[Queue, float] = {}
 
     def step(self, lease: Lease) -> bool:
-        """Puts the next parcels of every trail that does not wait. True when a trail may have more."""
+        """Puts the next parcels of every queue that does not wait. True when a queue may have more."""
         with lease.database.read() as snapshot:
-            trails = [trail for trail in self._shelf.trails(snapshot) if self._may_try(snapshot, trail)]
-            parcels = {trail: self._shelf.next(snapshot, trail, _AT_A_TIME) for trail in trails}
+            queues = [queue for queue in self._shelf.queues(snapshot) if self._may_try(snapshot, queue)]
+            parcels = {queue: self._shelf.next(snapshot, queue, _AT_A_TIME) for queue in queues}
         more = False
-        for trail, ids in parcels.items():
+        for queue, ids in parcels.items():
             delivered = 0
             for id in ids:
                 error = attempt(lambda id=id: self._put(lease, id))  # type: ignore[misc]
                 if error is not None:
-                    self._failed(lease, trail, error)
+                    self._failed(lease, queue, error)
                     break
+                self._waits.pop(queue, None)
+                self._not_before.pop(queue, None)
                 delivered += 1
             more = more or delivered == _AT_A_TIME
         return more
 
-    def _may_try(self, snapshot: Snapshot, trail: str) -> bool:
-        return self._clock.monotonic() >= self._not_before.get(trail, 0.0) and not store.status(snapshot, trail, self._shelf.kind).stopped
+    def _may_try(self, snapshot: Snapshot, queue: Queue) -> bool:
+        if self._clock.monotonic() < self._not_before.get(queue, 0.0):
+            return False
+        return not store.status(snapshot, queue[0], self._shelf.kind).stopped
 
     def _put(self, lease: Lease, id: Id) -> None:
         with lease.database.read() as snapshot:
@@ -113,14 +120,13 @@ class Putting:
         with lease.write() as tx:
             self._shelf.done(tx, id, now)
             store.succeeded(tx, parcel.trail, self._shelf.kind, now)
-        self._waits.pop(parcel.trail, None)
-        self._not_before.pop(parcel.trail, None)
 
-    def _failed(self, lease: Lease, trail: str, error: Exception) -> None:
+    def _failed(self, lease: Lease, queue: Queue, error: Exception) -> None:
+        trail, _ = queue
         code = error.code if isinstance(error, ServiceError) else type(error).__name__
         stopped = str(error) if isinstance(error, Stopped) else ""
-        wait = self._waits.setdefault(trail, Backoff(self._chance, most=_LONGEST_WAIT)).next()
-        self._not_before[trail] = self._clock.monotonic() + wait
+        wait = self._waits.setdefault(queue, Backoff(self._chance, most=_LONGEST_WAIT)).next()
+        self._not_before[queue] = self._clock.monotonic() + wait
         log.warning("%s of %s: %s", self.name, trail, stopped or described(error))
         with lease.write() as tx:
             store.failed(tx, trail, self._shelf.kind, self._clock.now(), code, stopped)
@@ -156,11 +162,11 @@ class LogFiles:
         self._main = main
         self._trails = Trails()
 
-    def trails(self, snapshot: Snapshot) -> list[str]:
-        return store.waiting_trails(snapshot)
+    def queues(self, snapshot: Snapshot) -> list[Queue]:
+        return store.queues(snapshot)
 
-    def next(self, snapshot: Snapshot, trail: str, count: int) -> Sequence[Id]:
-        return [(file.object_key,) for file in store.waiting(snapshot, trail, count)]
+    def next(self, snapshot: Snapshot, queue: Queue, count: int) -> Sequence[Id]:
+        return [(file.object_key,) for file in store.waiting(snapshot, *queue, count)]
 
     def parcel(self, own: Snapshot, id: Id) -> Parcel:
         file = store.get(own, str(id[0]))
@@ -200,13 +206,12 @@ def _in_range(main: Snapshot, file: LogFile) -> Iterator[list[tuple[int, bytes]]
 
 
 def _selected(main: Snapshot, trails: Trails, file: LogFile) -> Iterator[list[tuple[int, bytes]]]:
-    """Those of them that the trail selected while it named this bucket and prefix."""
-    spans = [
-        span for span in trails.of(file.trail) if span.logging and (span.trail.bucket, span.trail.prefix) == (file.bucket, file.prefix)
-    ]
+    """Those of them that the trail put into this bucket under this prefix."""
 
     def belongs(position: int, record: bytes) -> bool:
-        return any(span.start <= position < span.end and span.selects(file.account, file.region, view(record)) for span in spans)
+        span = trails.of(file.trail, position)
+        taker = span.taker(position, file.account, file.region, view(record)) if span else None
+        return taker is not None and (taker.trail.bucket, taker.trail.prefix) == (file.bucket, file.prefix)
 
     for page in _in_range(main, file):
         yield [entry for entry in page if belongs(*entry)]

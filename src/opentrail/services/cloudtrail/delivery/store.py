@@ -40,9 +40,10 @@ class Status(NamedTuple):
 
 _COLUMNS = ", ".join(LogFile._fields)
 _INSERT = Sql(f"INSERT INTO log_file ({_COLUMNS}) VALUES ({', '.join(':' + name for name in LogFile._fields)})")
-_WAITING_TRAILS = Sql("SELECT DISTINCT trail FROM log_file WHERE delivered IS NULL ORDER BY trail")
+_QUEUES = Sql("SELECT DISTINCT trail, bucket FROM log_file WHERE delivered IS NULL ORDER BY trail, bucket")
 _WAITING = Sql(
-    f"SELECT {_COLUMNS} FROM log_file WHERE delivered IS NULL AND trail = :trail ORDER BY first_position, object_key LIMIT :count"
+    f"SELECT {_COLUMNS} FROM log_file WHERE delivered IS NULL AND trail = :trail AND bucket = :bucket"
+    " ORDER BY first_position, object_key LIMIT :count"
 )
 _GET = Sql(f"SELECT {_COLUMNS} FROM log_file WHERE object_key = :object_key")
 _OLDEST_WAITING = Sql("SELECT MIN(first_position) FROM log_file WHERE delivered IS NULL")
@@ -57,7 +58,8 @@ _SUCCEEDED = Sql(
 )
 _FAILED = Sql(
     "INSERT INTO delivery_status (trail, kind, attempted, succeeded, error, stopped) VALUES (:trail, :kind, :at, NULL, :error, :stopped)"
-    " ON CONFLICT (trail, kind) DO UPDATE SET attempted = excluded.attempted, error = excluded.error, stopped = excluded.stopped"
+    " ON CONFLICT (trail, kind) DO UPDATE SET attempted = excluded.attempted, error = excluded.error,"
+    " stopped = CASE WHEN delivery_status.stopped = '' THEN excluded.stopped ELSE delivery_status.stopped END"
 )
 
 
@@ -66,14 +68,14 @@ def plan(tx: Tx, files: list[LogFile]) -> None:
     tx.many(_INSERT, [file._asdict() for file in files])
 
 
-def waiting_trails(snapshot: Snapshot) -> list[str]:
-    """The trails with files that are planned and not delivered."""
-    return [row[0] for row in snapshot.all(_WAITING_TRAILS)]
+def queues(snapshot: Snapshot) -> list[tuple[str, str]]:
+    """The trails and buckets with files that are planned and not delivered."""
+    return [(row[0], row[1]) for row in snapshot.all(_QUEUES)]
 
 
-def waiting(snapshot: Snapshot, trail: str, count: int) -> list[LogFile]:
-    """The trail's next files to deliver, in order."""
-    return [LogFile(*row) for row in snapshot.all(_WAITING, trail=trail, count=count)]
+def waiting(snapshot: Snapshot, trail: str, bucket: str, count: int) -> list[LogFile]:
+    """The trail's next files to deliver into the bucket, in order."""
+    return [LogFile(*row) for row in snapshot.all(_WAITING, trail=trail, bucket=bucket, count=count)]
 
 
 def get(snapshot: Snapshot, object_key: str) -> LogFile:

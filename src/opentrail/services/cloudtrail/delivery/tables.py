@@ -38,7 +38,7 @@ log_file = Table(
     Column("digest_end", BigInteger),
 )
 """One row a log file, never removed. It holds the records of `account` and `region` from `first_position` to
-`last_position` that the trail selected as of each record's position while it named this bucket and prefix. `sha256` and
+`last_position` that the trail, as it was for each record, put into this bucket under this prefix. `sha256` and
 `size` are of the uncompressed bytes; `oldest` and `newest` event times, `stamp` the time in the name; `digest_end` names the
 digest (of the trail and region) that covers the file, NULL while none does."""
 
@@ -59,7 +59,8 @@ digest_chain = Table(
 )
 """One row for each time that a trail logs with file validation, in each region in which it then has records (the home
 region from the start). It begins at `on_position`, at `on_time` seconds since 1970, and ends before `off_position` (2^62:
-still on). `closed` once its final digest is planned. Bucket and prefix are where its next digest goes."""
+still on), the position after the record of the call that ended it. `closed` once its final digest is planned. Bucket and prefix
+are where its next digest goes."""
 
 digest = Table(
     "digest",

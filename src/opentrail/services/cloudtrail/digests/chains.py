@@ -40,7 +40,8 @@ class Change(NamedTuple):
 
 
 class _Interval(NamedTuple):
-    """Neighbouring spans in which digests are made."""
+    """Neighbouring spans in which digests are made, from the position `on` on. `off` is the position of the call that ended it, whose
+    own record is still the interval's."""
 
     on: int
     off: int
@@ -79,7 +80,7 @@ def _of_interval(arn: str, interval: _Interval, entries: Sequence[Entry], files:
     if first <= interval.on:
         begun[trail.home_region] = entries[interval.on - first].time
     for file in files:
-        if file.last_position >= interval.on and file.first_position < interval.off:
+        if file.last_position >= interval.on and file.first_position <= interval.off:
             begun.setdefault(file.region, file.oldest)
     which: dict[str, Value] = {"trail": arn, "on_position": interval.on}
     place: dict[str, Value] = {"bucket": trail.bucket, "prefix": trail.prefix}
@@ -88,7 +89,7 @@ def _of_interval(arn: str, interval: _Interval, entries: Sequence[Entry], files:
     if any(first <= span.start <= last for span in interval.spans[1:]):
         yield Change(_MOVE, {**which, **place})
     if interval.off <= last:
-        yield Change(_END, {**which, "off_position": interval.off})
+        yield Change(_END, {**which, "off_position": interval.off + 1})
 
 
 def _intervals(spans: list[Span]) -> Iterator[_Interval]:

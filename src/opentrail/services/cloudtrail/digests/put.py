@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opentrail.services.cloudtrail.delivery.files import packed
-from opentrail.services.cloudtrail.delivery.put import Id, Parcel
+from opentrail.services.cloudtrail.delivery.put import Id, Parcel, Queue
 from opentrail.services.cloudtrail.digests import store
 from opentrail.services.cloudtrail.digests.document import ALGORITHM, SIGNATURE, SIGNATURE_ALGORITHM
 from opentrail.store.sql import Snapshot, Tx
@@ -16,10 +16,11 @@ class Digests:
 
     kind = "digest"
 
-    def trails(self, snapshot: Snapshot) -> list[str]:
-        return store.waiting_trails(snapshot)
+    def queues(self, snapshot: Snapshot) -> list[Queue]:
+        return [(trail, "") for trail in store.waiting_trails(snapshot)]
 
-    def next(self, snapshot: Snapshot, trail: str, count: int) -> Sequence[Id]:
+    def next(self, snapshot: Snapshot, queue: Queue, count: int) -> Sequence[Id]:
+        trail, _ = queue
         return [(trail, region, end) for region, end in store.waiting(snapshot, trail, count)]
 
     def parcel(self, own: Snapshot, id: Id) -> Parcel:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from opentrail.kernel import arn
+from opentrail.services.cloudtrail.delivery.files import prefix_of
 from opentrail.services.cloudtrail.delivery.store import LogFile
 from opentrail.services.cloudtrail.digests.chains import Chain
 from opentrail.store.sql import Snapshot, Sql, Tx
@@ -30,6 +32,8 @@ _INSERT = Sql(f"INSERT INTO digest ({_COLUMNS}) VALUES ({', '.join(':' + name fo
 _LATEST = Sql(f"SELECT {_COLUMNS} FROM digest WHERE trail = :trail AND region = :region ORDER BY end_time DESC LIMIT 1")
 _GET = Sql(f"SELECT {_COLUMNS} FROM digest WHERE trail = :trail AND region = :region AND end_time = :end_time")
 _OF_TRAIL = Sql(f"SELECT {_COLUMNS} FROM digest WHERE trail = :trail ORDER BY region, end_time")
+_LOG_PLACES = Sql("SELECT DISTINCT bucket, prefix FROM log_file WHERE trail = :trail")
+_DIGEST_KEYS = Sql("SELECT bucket, object_key FROM digest WHERE trail = :trail")
 _UNCOVERED = (
     " FROM log_file WHERE digest_end IS NULL AND trail = :trail AND region = :region"
     " AND last_position >= :on_position AND first_position < :off_position"
@@ -101,6 +105,15 @@ def get(snapshot: Snapshot, trail: str, region: str, end: int) -> DigestRow:
 def of_trail(snapshot: Snapshot, trail: str) -> list[DigestRow]:
     """Every digest ever planned for the trail, by region and time."""
     return [_row(row) for row in snapshot.all(_OF_TRAIL, trail=trail)]
+
+
+def places(snapshot: Snapshot, trail: str) -> list[tuple[str, str]]:
+    """Bucket and prefix of every place to which a log file or digest of the trail was ever planned."""
+    named = arn.parse(trail)
+    assert named is not None, "trails are named by their ARN"
+    found = {(row[0], row[1]) for row in snapshot.all(_LOG_PLACES, trail=trail)}
+    found |= {(row[0], prefix_of(row[1], named.account) or "") for row in snapshot.all(_DIGEST_KEYS, trail=trail)}
+    return sorted(found)
 
 
 def done(tx: Tx, trail: str, region: str, end: int, at: float) -> None:

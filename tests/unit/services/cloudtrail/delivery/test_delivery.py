@@ -24,6 +24,7 @@ from opentrail.services.cloudtrail.delivery.status import status_of
 from opentrail.services.cloudtrail.trail_status import get_trail_status
 from tests.databases import MakeDatabase
 from tests.unit.services.cloudtrail.deliveries import ACCOUNT, BUCKET, HOME, START, Crash, World, on_sqlite, record, trail
+from tests.unit.services.cloudtrail.validate_logs import validate_logs
 
 POINTS = (
     "delivery: before commit",
@@ -33,6 +34,7 @@ POINTS = (
     "log put: before commit",
     "log put: after commit",
 )
+WRITES_ONLY = (EventSelector(read_write_type="WriteOnly"),)
 
 
 @pytest.fixture
@@ -85,36 +87,117 @@ def test_a_retry_puts_the_same_bytes_though_selectors_and_logging_changed_meanwh
         world.flush()
     (key,) = world.buckets.named()
     first = world.buckets.objects[BUCKET, key].body
-    world.change(trail(event_selectors=(EventSelector(read_write_type="WriteOnly"),)))
+    narrowed = world.change(trail(event_selectors=WRITES_ONLY))
     world.change(trail(logging=False))
     world.calls(3)
     world.restart()
     world.tick(400)
     world.flush()
     assert world.buckets.objects[BUCKET, key].body == first
-    assert world.buckets.named() == [key]
-    assert [id for id in world.buckets.event_ids() if id in expected] == expected
+    assert [file.records for file in world.files(trail())] == [6, 1]
+    assert sorted(id for id in world.buckets.event_ids() if id in [*expected, narrowed]) == sorted([*expected, narrowed])
 
 
 def test_the_trail_counts_as_it_was_at_each_record(world: World) -> None:
     world.calls(2)
     expected = [world.change(trail()), *world.calls(2)]
-    world.change(trail(event_selectors=(EventSelector(read_write_type="WriteOnly"),)))
+    expected.append(world.change(trail(event_selectors=WRITES_ONLY)))
     world.calls(2)
     expected += [world.change(trail()), *world.calls(1)]
-    world.change(trail(logging=False))
+    expected.append(world.change(trail(logging=False)))
     world.calls(2)
     expected += [world.change(trail()), *world.calls(1)]
-    world.change(trail(), deleted=True)
+    expected.append(world.change(trail(), deleted=True))
     world.calls(2)
     world.flush()
     assert world.buckets.event_ids() == expected
 
 
+def holding(world: World, id: str) -> list[tuple[str, str]]:
+    """Bucket and key of the log files that hold the record."""
+    return [
+        (bucket, key)
+        for (bucket, key), found in world.buckets.objects.items()
+        if "/CloudTrail/" in key and f'"eventID":"{id}"'.encode() in gzip.decompress(found.body)
+    ]
+
+
+SILENCING: dict[str, tuple[dict[str, Any], bool]] = {
+    "StopLogging": ({"logging": False}, False),
+    "PutEventSelectors": ({"event_selectors": WRITES_ONLY}, False),
+    "DeleteTrail": ({}, True),
+    "UpdateTrail: bucket": ({"bucket": "elsewhere"}, False),
+    "UpdateTrail: prefix": ({"prefix": "elsewhere"}, False),
+    "UpdateTrail: no validation": ({"log_file_validation": False}, False),
+    "UpdateTrail: all at once": ({"bucket": "elsewhere", "prefix": "p", "log_file_validation": False, "multi_region": True}, False),
+}
+
+
+@pytest.mark.parametrize("flushed", [True, False], ids=["after a flush", "in one file"])
+@pytest.mark.parametrize("name", SILENCING)
+def test_the_call_that_silences_a_trail_lies_where_it_delivered_until_then(world: World, name: str, flushed: bool) -> None:
+    """Once, covered by a digest, and whatever comes after it: nothing, or the same trail again in the next call."""
+    changes, deleted = SILENCING[name]
+    world.change(trail())
+    world.calls(2)
+    world.flush()
+    world.digest()
+    if not flushed:
+        world.calls(1)
+    after = trail(**changes)
+    id = world.change(after, deleted)
+    world.flush()
+    ((bucket, key),) = holding(world, id)
+    assert (bucket, key.startswith("AWSLogs/")) == (BUCKET, True)
+    world.tick(1)
+    again = world.change(trail(logging=True))
+    for _ in range(3):
+        world.tick(15)
+        world.flush()
+        world.digest()
+    assert (len(holding(world, id)), len(holding(world, again))) == (1, 1)
+    covered = {file["s3Object"] for bucket in (BUCKET, "elsewhere") for one in world.buckets.digests(bucket) for file in one["logFiles"]}
+    assert key in covered
+    assert world.wrong(trail()) == []
+    assert validate_logs(world, trail()).status == 0
+
+
+def test_a_call_that_the_trail_did_not_want_is_judged_by_what_it_became(world: World) -> None:
+    world.change(trail(event_selectors=WRITES_ONLY))
+    unwanted = world.change(trail(event_selectors=WRITES_ONLY, bucket="elsewhere"))
+    wanted = world.change(trail(bucket="third"))
+    stopped = world.change(trail(bucket="third", logging=False, event_selectors=WRITES_ONLY))
+    world.change(trail(bucket="third", logging=False))
+    world.flush()
+    assert (world.buckets.event_ids(), world.buckets.event_ids("elsewhere")) == ([], [])
+    assert world.buckets.event_ids("third") == [wanted, stopped]
+    assert unwanted not in world.buckets.event_ids("third")
+
+
+def test_a_retry_of_a_silencing_call_puts_the_same_bytes(world: World) -> None:
+    """The file ends with a record that the trail, as it then is, does not want, between records that it does not want either."""
+    world.change(trail())
+    expected = [*world.calls(1), world.change(trail(event_selectors=WRITES_ONLY))]
+    world.calls(1)
+    expected.append(world.change(trail(event_selectors=(EventSelector(),), bucket="elsewhere")))
+    world.calls(1)
+    world.plan()
+    world.buckets.down = {BUCKET: "NoSuchBucket", "elsewhere": "NoSuchBucket"}
+    world.put()
+    world.change(trail(bucket="elsewhere"), deleted=True)
+    world.buckets.down = {}
+    world.restart()
+    world.tick(100)
+    world.flush()
+    assert [id for id in world.buckets.event_ids() + world.buckets.event_ids("elsewhere") if id in expected] == expected
+    with world.own.read() as snapshot:
+        assert store.stopped(snapshot) == []
+
+
 def test_a_changed_bucket_splits_files_by_position(world: World) -> None:
-    first = [world.change(trail()), *world.calls(1)]
-    second = [world.change(trail(bucket="elsewhere", prefix="logs")), *world.calls(1)]
-    first += [world.change(trail()), *world.calls(1)]
+    first = [world.change(trail()), *world.calls(1), world.change(trail(bucket="elsewhere", prefix="logs"))]
+    second = [*world.calls(1), world.change(trail())]
+    first += world.calls(1)
     world.flush()
     assert world.buckets.event_ids() == first
     assert world.buckets.event_ids("elsewhere") == second
@@ -211,6 +294,29 @@ def test_a_dead_bucket_loses_nothing_shows_in_the_status_and_holds_up_nobody_els
         assert store.oldest_needed(snapshot) is None
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_bucket_that_is_gone_does_not_hold_up_the_one_to_which_its_trail_moved(world: World, deleted: bool) -> None:
+    """Nor a new trail of the same name."""
+    world.change(trail())
+    world.flush()
+    world.calls(2)
+    world.buckets.down[BUCKET] = "NoSuchBucket"
+    late = [world.change(trail(), deleted=True)] if deleted else []
+    world.change(trail(bucket="alive"))
+    expected = world.calls(2)
+    for _ in range(3):
+        world.flush()
+        world.tick(100)
+    assert set(expected) <= set(world.buckets.event_ids("alive"))
+    with world.own.read() as snapshot:
+        assert store.queues(snapshot) == [(trail().arn, BUCKET)]
+    world.buckets.down.clear()
+    world.tick(100)
+    world.flush()
+    assert set(late) <= set(world.buckets.event_ids())
+    assert world.wrong(trail(bucket="alive")) == []
+
+
 def test_a_bucket_that_is_away_for_more_than_an_hour_is_tried_again_and_again_and_gets_everything(world: World) -> None:
     """Real waits between the attempts, records that keep coming, digests that wait too, and a restart in the middle."""
     world.chance = random.Random(1).random
@@ -292,6 +398,26 @@ def test_a_journal_that_no_longer_gives_the_planned_bytes_stops_that_trail_alone
     assert "no longer gives the planned bytes" in reason
     assert all(key.startswith("well/") for key in world.buckets.named())
     assert len(world.buckets.named()) == 1
+
+
+def test_a_stopped_trail_stays_so_whatever_becomes_of_its_other_buckets(make_database: MakeDatabase) -> None:
+    world = World(make_database("main"), make_database("delivery"))
+    world.change(trail())
+    world.calls(2)
+    world.plan()
+    with world.own.write() as tx:
+        tx.run(store.Sql("UPDATE log_file SET sha256 = :hash"), hash="0" * 64)
+    world.change(trail(bucket="second"))
+    world.change(trail(bucket="third"))
+    world.calls(1)
+    world.buckets.down["second"] = "NoSuchBucket"
+    world.flush()
+    for _ in range(2):
+        with world.own.read() as snapshot:
+            ((arn, kind, _),) = store.stopped(snapshot)
+        assert (arn, kind) == (trail().arn, "log")
+        world.tick(100)
+        world.flush()
 
 
 def test_a_large_batch_makes_several_files(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,23 @@ from opentrail.services.cloudtrail.digests import chains
 from opentrail.work import follower
 from opentrail.work.follower import Following
 from tests.unit.services.cloudtrail.deliveries import HOME, World, on_sqlite, trail
+from tests.unit.services.cloudtrail.delivery.test_delivery import WRITES_ONLY
 
-MOVES = ("calls", "abroad", "start a", "stop a", "start b", "stop b", "no validation", "delete a", "plan", "digest", "tick")
+MOVES = (
+    "calls",
+    "abroad",
+    "start a",
+    "stop a",
+    "start b",
+    "stop b",
+    "no validation",
+    "delete a",
+    "move a",
+    "writes a",
+    "plan",
+    "digest",
+    "tick",
+)
 
 
 def move(world: World, step: str) -> None:
@@ -34,6 +49,10 @@ def move(world: World, step: str) -> None:
         world.tick(7)
     elif step == "delete a":
         world.change(trail("a"), deleted=True)
+    elif step == "move a":
+        world.change(trail("a", prefix="moved"))
+    elif step == "writes a":
+        world.change(trail("a", event_selectors=WRITES_ONLY))
     elif step == "no validation":
         world.change(trail("a", log_file_validation=False))
     else:

@@ -12,14 +12,12 @@ from opentrail.kernel.sealing import Sealer
 from opentrail.services.cloudtrail import keys
 from opentrail.services.cloudtrail.delivery.status import status_of
 from opentrail.services.cloudtrail.digests.signer import signer
-from opentrail.services.cloudtrail.verify import verify
+from opentrail.services.cloudtrail.versions import TrailConfiguration
 from tests.unit.services.cloudtrail.deliveries import (
     ACCOUNT,
     BUCKET,
-    FINGERPRINT,
     HOME,
     INTERVAL,
-    PUBLIC,
     START,
     Crash,
     World,
@@ -63,10 +61,8 @@ def live(world: World, seconds: int, calls: int = 1, region: str = HOME) -> None
     world.digest()
 
 
-def wrong(world: World, of: object = None) -> list[str]:
-    mine = trail() if of is None else of
-    report = verify(world.buckets, mine.arn, mine.bucket, mine.prefix, {FINGERPRINT: PUBLIC}, world.rows(mine))  # type: ignore[attr-defined]
-    return [f"{finding.what} {finding.key}" for finding in report.findings if finding.wrong]
+def wrong(world: World, of: TrailConfiguration | None = None) -> list[str]:
+    return [f"{finding.what} {finding.key}" for finding in world.wrong(of or trail())]
 
 
 def test_the_starting_digest_ends_at_the_start_and_the_next_ones_follow_by_intervals(world: World) -> None:
