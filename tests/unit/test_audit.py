@@ -18,7 +18,7 @@ from opentrail.services.healthlake.audit import FHIR_OPERATIONS
 
 FHIR_CONTENT = {
     "parameters", "body", "base", "if_match", "if_none_match", "if_none_exist", "if_modified_since", "prefer", "content_type",
-    "idempotency_key", "validation_level",
+    "idempotency_key", "validation_level", "parsed",
 }  # fmt: skip
 SECRETS = ("SecretAccessKey", "SessionToken", "TokenCode", "SAMLAssertion", "WebIdentityToken", "ContextAssertion", "SSECustomerKey")
 CONTENT = ("Body", "Metadata{}", "nextToken", "NextToken", "ContinuationToken", "Text")

@@ -15,12 +15,12 @@ import re
 from collections.abc import Iterator
 from hashlib import sha256
 
+from opentrail.identity.canonical import canonical_value
 from opentrail.identity.refusals import Rejected
 from opentrail.identity.sigv4 import (
     STREAMING_SIGNED_TRAILER,
     STREAMING_UNSIGNED_TRAILER,
     Claim,
-    canonical_value,
     signing_key,
 )
 

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from opentrail.calls.call import Request
+from opentrail.identity.canonical import canonical_path, canonical_query
 from opentrail.identity.refusals import Family, Rejected, refusal
 from opentrail.identity.sigv4 import (
     Claim,
-    canonical_path,
-    canonical_query,
     check_streamed,
     read_claim,
     signing_key,
