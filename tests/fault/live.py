@@ -23,7 +23,8 @@ from opentrail.app import SERVICES
 from opentrail.calls.call import Request
 from opentrail.contract.models import model
 from opentrail.gateway.resolve import protocol_of
-from opentrail.identity import canonical, sigv4
+from opentrail.identity import sigv4
+from opentrail.identity.canonical import canonical_path, canonical_query
 from tests.fault import shop
 from tests.unit.contract import samples
 
@@ -79,7 +80,7 @@ def signed(sent: Sent, credentials: Credentials, payload: str = "") -> Sent:
     claim = sigv4.Claim(credentials.access_key, stamp[:8], REGION, sent.signing, names, "", stamp, "", False, payload)
     request = Request(sent.method, sent.path, sent.query, headers, sent.body, "", 0.0)
     canonical = (
-        f"{sent.method}\n{canonical.canonical_path(sent.path, sent.signing == 's3')}\n{canonical.canonical_query(sent.query)}\n"
+        f"{sent.method}\n{canonical_path(sent.path, sent.signing == 's3')}\n{canonical_query(sent.query)}\n"
         + sigv4._canonical_tail(claim, request, payload)
     )
     proof = sigv4._signature(sigv4.signing_key(credentials.secret_key, stamp[:8], REGION, sent.signing), claim, canonical)
