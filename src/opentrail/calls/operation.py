@@ -81,6 +81,8 @@ class Operation:
     computes beside the loop costs more than the answer); raises Long for the others, which `read` answers then in a thread."""
     point: bool = False
     """A read of a few rows by key, run on the event loop on SQLite (measured: cheaper than a thread hop)."""
+    rights_in_body: bool = False
+    """What the call needs stands in its body: a long one is read in a thread, not on the event loop."""
     streams_in: bool = False
     """The request body is spooled to disk and handed to `prepare` as an Upload in the payload member."""
     unchecked: tuple[str, ...] = ()

@@ -118,5 +118,8 @@ def rights(call: Call, input: FhirInput) -> list[Right]:
     if notes.is_reading(call.caller):
         return []
     place = datastores.arn_of_id(call, input.datastoreId)
-    actions = dict.fromkeys(["ProcessBundle", *map(interactions.of_entry, taken_apart(input).entries)])
+    entries = taken_apart(input).entries
+    actions = dict.fromkeys(["ProcessBundle", *map(interactions.of_entry, entries)])
+    if any(entry.if_none_exist for entry in entries):
+        actions["ReadResource"] = None
     return [Right(f"healthlake:{action}", place) for action in actions if action]

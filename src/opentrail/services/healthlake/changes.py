@@ -11,8 +11,8 @@ import msgspec
 
 from opentrail.calls.call import Call
 from opentrail.calls.fhir import FhirInput
-from opentrail.calls.operation import Output
-from opentrail.services.healthlake import access, fhir_store, naming, requests, store
+from opentrail.calls.operation import Output, Right
+from opentrail.services.healthlake import access, datastores, fhir_store, naming, requests, store
 from opentrail.services.healthlake.drafts import Draft, draft
 from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
 from opentrail.services.healthlake.engine.patch import FHIR_JSON, JSON_PATCH
@@ -49,6 +49,12 @@ def _resource(input: FhirInput, type: str) -> Json:
 def _draft(call: Call, input: FhirInput, resource: Json) -> Draft:
     own, raw = store.own(input.datastoreId), requests.raw_members(input.body)
     return draft(resource, requests.level(input.validation_level), raw, requests.profiles(call), own=own)
+
+
+def creating_rights(call: Call, input: FhirInput) -> list[Right]:
+    """CreateResource, and ReadResource for a conditional create, which shows the resource that it finds."""
+    actions = ("CreateResource", "ReadResource") if input.if_none_exist else ("CreateResource",)
+    return [Right(f"healthlake:{action}", datastores.arn_of_id(call, input.datastoreId)) for action in actions]
 
 
 def prepare_create(call: Call, input: FhirInput) -> Plan:

@@ -64,6 +64,15 @@ def test_a_bundle_needs_the_actions_of_its_entries_too() -> None:
     assert [(one.action, one.resource) for one in found] == [(f"healthlake:{name}", ARN) for name in wanted]
 
 
+def test_a_conditional_create_shows_what_it_finds_and_needs_the_right_to_read() -> None:
+    found = SERVICE.operations["CreateResource"].rights(call("CreateResource"), asked(resourceType="Patient", if_none_exist="_id=1"))
+    assert [one.action for one in found] == ["healthlake:CreateResource", "healthlake:ReadResource"]
+    entry = {"request": {"method": "POST", "url": "Patient", "ifNoneExist": "_id=1"}, "resource": {"resourceType": "Patient"}}
+    body = msgspec.json.encode({"resourceType": "Bundle", "type": "transaction", "entry": [entry]})
+    found = SERVICE.operations["ProcessBundle"].rights(call("ProcessBundle"), asked(body=body))
+    assert [one.action for one in found] == ["healthlake:ProcessBundle", "healthlake:CreateResource", "healthlake:ReadResource"]
+
+
 def test_every_operation_but_the_public_one_needs_a_right() -> None:
     assert [one.name for one in OPERATIONS if one.public] == [PUBLIC]
     assert all(one.read_only for one in OPERATIONS if one.public)
