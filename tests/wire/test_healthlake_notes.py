@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.wire.fhir_data import touched
 from tests.wire.story import Story
 
 CM = "http://healthlake.amazonaws.com/aws-cm/"
@@ -163,4 +164,6 @@ def test_nobody_else_writes_as_healthlake(story: Story, store: str) -> None:
     user = story.user(("healthlake:ProcessBundle", "*"))
     entry = {"request": {"method": "PUT", "url": "DocumentReference/d1"}, "resource": {**document(NOTE), "id": "d1"}}
     bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
-    story.fhir("ProcessBundle", "POST", f"/{store}/r4/", bundle, caller=user, status=403, error="AccessDeniedException")
+    story.fhir(
+        "ProcessBundle", "POST", f"/{store}/r4/", bundle, caller=user, status=403, error="AccessDeniedException", resources=touched(store)
+    )

@@ -100,14 +100,14 @@ def decimals(text: bytes) -> list[str]:
 
 
 def made_of(text: bytes, level: Level) -> bytes:
-    return stored(draft(requests.parse(text), level, requests.raw_members(text)), "o1", 1, 0)
+    return stored(draft(requests.parse(text), level, requests.raw_members(text), own=OWN), "o1", 1, 0)
 
 
 @given(observations())
 def test_decimals_are_stored_as_they_were_sent(sent: bytes) -> None:
     assert decimals(made_of(sent, "strict")) == decimals(sent)
     assert decimals(made_of(sent.replace(b'"final"', b'"nonsense"'), "minimal")) == decimals(sent)
-    imported = import_lines._line("minimal", NO_PROFILES, 1, sent.replace(b'"final"', b'"nonsense"'))
+    imported = import_lines._line("minimal", NO_PROFILES, OWN, 1, sent.replace(b'"final"', b'"nonsense"'))
     assert isinstance(imported, import_lines.Ready)
     assert decimals(import_lines.body(imported, 1, "2020")) == decimals(sent)
 
@@ -131,19 +131,19 @@ JSON_PATCH: list[Any] = [{"op": "replace", "path": "/component/0/code/text", "va
 @given(observations(), st.sampled_from([("application/json-patch+json", JSON_PATCH), ("application/fhir+json", FHIRPATH)]))
 def test_decimals_are_patched_around(sent: bytes, patch: tuple[str, Any]) -> None:
     want = Want("patch", "Observation", "o1", patch=Patch(*patch, "strict"))
-    made = patch_of(want, fhir_store.Current(1, 1, 0, made_of(sent, "strict"))).made
+    made = patch_of(want, fhir_store.Current(1, 1, 0, made_of(sent, "strict")), OWN).made
     assert made is not None
     now = stored(made, "o1", 2, 0)
     assert decimals(now) == decimals(sent)
     assert json.loads(now)["component"][0]["code"] == {"text": "b"}
-    assert rows_of(now) == made.rows
+    assert rows_of(now, OWN) == made.rows
 
 
 @given(DECIMALS)
 def test_decimals_of_a_patch_are_stored_as_they_were_sent(sent: str) -> None:
     patch = b'{"patch":[{"op":"add","path":"/valueQuantity","value":{"value":%s}}]}' % sent.encode()
     want = Want("patch", "Observation", "o1", patch=Patch("application/json-patch+json", requests.exactly(patch)["patch"], "strict"))
-    made = patch_of(want, fhir_store.Current(1, 1, 0, msgspec.json.encode(OBSERVATION))).made
+    made = patch_of(want, fhir_store.Current(1, 1, 0, msgspec.json.encode(OBSERVATION)), OWN).made
     assert made is not None
     assert decimals(stored(made, "o1", 2, 0)) == [sent]
 
@@ -165,5 +165,5 @@ def test_decimals_stay_where_a_reference_is_rewritten(sent: bytes) -> None:
     resource, raw = bundle_plans.linked(requests.parse(told), members, {"urn:uuid:1": "Patient/p1"})
     assert resource["subject"] == {"reference": "Patient/p1"}
     assert raw["extension"] is members["extension"]
-    assert decimals(stored(draft(resource, "strict", raw), "o1", 1, 0)) == decimals(sent)
+    assert decimals(stored(draft(resource, "strict", raw, own=OWN), "o1", 1, 0)) == decimals(sent)
     assert json.loads(msgspec.json.encode(raw)) == json.loads(msgspec.json.encode(resource))
