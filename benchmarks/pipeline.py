@@ -38,6 +38,7 @@ class Cost:
 def prepared(folder: Path) -> tuple[app.Parts, Credentials]:
     """A data folder and the parts of its web role."""
     settings = Settings(data_dir=str(folder), account=(ACCOUNT,))
+    settings.folder.mkdir(parents=True, exist_ok=True)
     start.prepare(settings, lambda text: None)
     return app.Parts(settings, web=True), profiles(folder / "credentials")["default"]
 

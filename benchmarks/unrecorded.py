@@ -33,6 +33,7 @@ class NullJournal:
 def main(peer: str, folder: str, port: str) -> int:
     """Serves until SIGTERM. `null`: records are made, and no journal and no follower has them; `nothing`: none is made."""
     settings = Settings(data_dir=folder, listen=f"127.0.0.1:{port}", account=(ACCOUNT,))
+    settings.folder.mkdir(parents=True, exist_ok=True)
     start.prepare(settings, lambda text: None)
     with patch.object(app, "Appender", NullJournal) if peer == "null" else patch.object(recording, "conclude", unrecorded):
         return app.serve_web(settings)

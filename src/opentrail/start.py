@@ -55,7 +55,8 @@ def _why(settings: Settings, error: Exception) -> str:
 
 
 def prepare(settings: Settings, say: Callable[[str], None]) -> None:
-    """Brings the databases to this release and makes accounts and first credentials. Repeating it changes nothing."""
+    """Brings the databases in the data folder, which is there, to this release and makes accounts and first credentials. Repeating it
+    changes nothing."""
     if not settings.database:
         warn_of_old_sqlite(say)
     for name in NAMES:
