@@ -186,6 +186,4 @@ def right(
     if resource is None:
         every = (Right(action),)
         return lambda call, input: every
-    if keys is not None:
-        return lambda call, input: (Right(action, resource(call, input), keys(input)),)
-    return lambda call, input: (Right(action, resource(call, input), owner_root=owner_root),)
+    return lambda call, input: (Right(action, resource(call, input), keys(input) if keys else {}, owner_root=owner_root),)
