@@ -13,6 +13,7 @@ from benchmarks.servers import ACCOUNT, OTHER, serving
 
 from opentrail.store.postgres import arguments
 from tests.conftest import kinds
+from tests.wire.fhir_data import filled
 from tests.wire.issuer import Issuer
 from tests.wire.story import Live, Story
 
@@ -102,3 +103,18 @@ def judged(pyfuncitem: pytest.Function) -> None:
     story = pyfuncitem.funcargs.get("story")
     proven = story.proven if isinstance(story, Story) else set()
     assert claimed <= proven, f"claimed and not proven: {sorted(claimed - proven)}"
+
+
+@pytest.fixture(scope="module")
+def wards() -> dict[int, tuple[str, Iterator[str]]]:
+    """The data stores of `ward` by server."""
+    return {}
+
+
+@pytest.fixture
+def ward(story: Story, wards: dict[int, tuple[str, Iterator[str]]]) -> str:
+    """A data store with two patients, which the tests of a module share."""
+    if id(story.live) not in wards:
+        made = filled(story)
+        wards[id(story.live)] = next(made), made
+    return wards[id(story.live)][0]

@@ -15,28 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from opentrail.services.healthlake.engine import synthetic, terminology
-from tests.wire.fhir_data import filled, send
+from tests.wire.fhir_data import send
 from tests.wire.story import Story
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 PATCH = {"content-type": "application/json-patch+json"}
 CODES = {one.code for one in terminology.members("http://hl7.org/fhir/ValueSet/issue-type")}
 DEEP = b"[" * 500 + b"]" * 500
-
-
-@pytest.fixture(scope="module")
-def wards() -> dict[int, tuple[str, Iterator[str]]]:
-    """The data stores of this module by server: refused requests leave them as they are."""
-    return {}
-
-
-@pytest.fixture
-def ward(story: Story, wards: dict[int, tuple[str, Iterator[str]]]) -> str:
-    """A data store with two patients."""
-    if id(story.live) not in wards:
-        made = filled(story)
-        wards[id(story.live)] = next(made), made
-    return wards[id(story.live)][0]
 
 
 def outcome(answer: Any) -> dict[str, Any]:

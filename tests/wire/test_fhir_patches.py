@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.unit.services.healthlake.engine.test_exact import DECIMALS
-from tests.wire.fhir_data import filled, observation, send
+from tests.wire.fhir_data import observation, send
 from tests.wire.story import Story
 from tests.wire.test_fhir_bundles import asks, bundle
 
 JSON_PATCH = {"content-type": "application/json-patch+json"}
 LEVEL = "x-amzn-healthlake-fhir-validation-level"
 URN = "urn:uuid:11111111-1111-4111-8111-111111111111"
-
-
-@pytest.fixture(scope="module")
-def wards() -> dict[int, tuple[str, Iterator[str]]]:
-    """The data stores of this module by server."""
-    return {}
-
-
-@pytest.fixture
-def ward(story: Story, wards: dict[int, tuple[str, Iterator[str]]]) -> str:
-    """A data store with two patients."""
-    if id(story.live) not in wards:
-        made = filled(story)
-        wards[id(story.live)] = next(made), made
-    return wards[id(story.live)][0]
 
 
 def fhirpath(kind: str, path: str, **parts: Any) -> dict[str, Any]:
@@ -172,3 +156,8 @@ def test_a_resource_with_tags_of_another_shape_is_shown_in_part(story: Story, wa
         answer = send(story, ward, "GET", path)
         assert (answer.status, b"SUBSETTED" in answer.data) == (200, True), answer.data
     assert send(story, ward, "PATCH", "Patient/odd", fhirpath("delete", "Patient.extension('q')"), {LEVEL: "minimal"}).status == 200
+
+
+def test_a_patch_is_one_json_value(story: Story, ward: str) -> None:
+    for body in (b'[],"more":1', b"[]]", b'[],"patch":[]', b""):
+        assert send(story, ward, "PATCH", "Patient/p1", body, JSON_PATCH).status == 400

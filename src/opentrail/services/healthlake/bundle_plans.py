@@ -182,4 +182,4 @@ def _patch(plan: Plan, entry: Entry) -> Patch:
         text = b64decode(resource.get("data", ""), validate=True)
     except (binascii.Error, ValueError, TypeError):
         raise refuse(400, "value", "The data of the Binary is not base64.") from None
-    return Patch(str(resource.get("contentType", "")), requests.exactly(b'{"patch":' + text + b"}")["patch"], plan.level, plan.profiles)
+    return Patch(str(resource.get("contentType", "")), requests.patch_document(text), plan.level, plan.profiles)

@@ -113,7 +113,7 @@ def _document(input: FhirInput) -> object:
     if media != JSON_PATCH and media not in FHIR_JSON:
         raise refuse(415, "not-supported", "A patch is sent as {} or {}.", name(JSON_PATCH), name(FHIR_JSON[0]))
     if media == JSON_PATCH:
-        return requests.exactly(b'{"patch":' + input.body + b"}")["patch"] if input.body else requests.parse(b"")
+        return requests.patch_document(input.body)
     return requests.exactly(input.body)
 
 

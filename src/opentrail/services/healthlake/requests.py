@@ -76,6 +76,14 @@ def exactly(body: bytes) -> Json:
     return found
 
 
+def patch_document(body: bytes) -> Any:
+    """The operations of a JSON Patch, which is no object, with `exact` numbers. Refused as by `parse`."""
+    found = exactly(b'{"patch":' + body + b"}") if body else parse(body)
+    if len(found) != 1:
+        raise refuse(400, "structure", "The body is not JSON: {}.", name("something follows its value"))
+    return found["patch"]
+
+
 def resource(input: FhirInput) -> Json:
     """The JSON object in the body of a request. Refused as by `parse`, and with 415 for a body of another media type."""
     media = input.content_type.partition(";")[0].strip().lower()
