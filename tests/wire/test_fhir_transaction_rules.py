@@ -191,3 +191,12 @@ def test_relative_references_mean_what_lies_beside_the_full_url(story: Story, wa
     )  # fmt: skip
     wanted = [place(made[0]), place(made[0]), "Patient/123", "Patient/p1"]
     assert [subject(story, ward, place(one)) for one in made[1:]] == wanted
+
+
+def test_a_transaction_has_a_thousand_conditional_references_at_most(story: Story, ward: str) -> None:
+    rows = [{"reference": f"Patient?identifier=urn:s%7C{n}"} for n in range(1_001)]
+    wanted = bundle("transaction", asks("POST", "Observation", {**pointing("Patient/p1"), "performer": rows}))
+    answer = send(story, ward, "POST", "", wanted)
+    (issue,) = json.loads(answer.data)["issue"]
+    assert (answer.status, issue["code"]) == (422, "too-costly")
+    assert issue["diagnostics"] == "There are 1001 different conditional references; the limit is 1000."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import math
 from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,9 +20,12 @@ from opentrail.services.healthlake.drafts import bounded, draft
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine import exact
 from opentrail.services.healthlake.engine.bundle import Entry
-from opentrail.services.healthlake.engine.issues import FhirError, refuse
+from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
 from opentrail.services.healthlake.engine.validation import Level, Profiles
 from opentrail.services.healthlake.writing import Patch, Want
+
+MOST_CONDITIONAL = 1_000
+"""Conditional references of a transaction that differ: each is a search."""
 
 Wanted = Want | FhirError | None
 
@@ -30,7 +34,8 @@ Wanted = Want | FhirError | None
 class Plan:
     """A bundle taken apart. By place: `raw` the undecoded members of what entries write, `given` the ids that new resources get,
     `patches` those of a transaction, `wants` what each entry wants (None for reads; in a batch the refusal of one that cannot be).
-    `mentions` what each entry of a transaction points to. `full_urls`: which resource each fullUrl is, if no condition selects another."""
+    `mentions` what each entry of a transaction points to. `full_urls`: which resource each fullUrl is, if no condition selects another.
+    `until`: when, by the monotonic clock, its entries should have acted."""
 
     datastore: str
     bundle: engine.Bundle
@@ -45,6 +50,7 @@ class Plan:
     patches: Mapping[int, Patch] = field(default_factory=dict)
     mentions: Mapping[int, Sequence[str]] = field(default_factory=dict)
     wants: Mapping[int, Wanted] = field(default_factory=dict)
+    until: float = math.inf
 
     @property
     def whole(self) -> bool:
@@ -72,10 +78,13 @@ def prepare(call: Call, input: FhirInput) -> Plan:
     if plan.whole:
         plan = replace(plan, links=Links(identities=full_urls), patches=_patches(plan))
         plan = replace(plan, mentions={entry.place: _mentioned(plan, entry) for entry in bundle.entries})
+        texts = conditional_references(plan, bundle.entries)
+        if len(texts) > MOST_CONDITIONAL:
+            text = "There are {} different conditional references; the limit is {}."
+            raise refuse(422, "too-costly", text, name(len(texts)), name(MOST_CONDITIONAL))
         with call.tools.read() as snapshot:
             found = store.datastore(snapshot, input.datastoreId)
             if found is not None and (found.account, found.region) == (call.account, call.region):
-                texts = conditional_references(plan, bundle.entries)
                 links = bundle_links.expected(snapshot, found, call, plan.conditions, bundle.entries, plan.links, texts)
                 plan = replace(plan, links=links)
     plan = replace(plan, wants={entry.place: _wanted(plan, entry) for entry in bundle.entries})

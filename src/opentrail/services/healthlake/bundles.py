@@ -18,9 +18,12 @@ from opentrail.services.healthlake.bundle_links import Identities, Links, condit
 from opentrail.services.healthlake.bundle_plans import Plan, conditional_references, relinked
 from opentrail.services.healthlake.engine import bundle as engine
 from opentrail.services.healthlake.engine.bundle import Entry
-from opentrail.services.healthlake.engine.issues import FhirError, refuse
+from opentrail.services.healthlake.engine.issues import FhirError, name, refuse
 from opentrail.services.healthlake.writing import Done, Want, carry_out, settle, settled
 from opentrail.store.sql import Tx
+
+MOST_SECONDS = 5.0
+"""What the entries of one bundle may take: all other changes wait for them."""
 
 
 def process(tx: Tx, call: Call, plan: Plan) -> tuple[Output, list[Result]]:
@@ -29,6 +32,7 @@ def process(tx: Tx, call: Call, plan: Plan) -> tuple[Output, list[Result]]:
     Conditions are judged again; resources are drafted again only where an answer changed.
     """
     found = requests.active(tx, call, plan.datastore)
+    plan = replace(plan, until=call.tools.clock.monotonic() + MOST_SECONDS)
     results = _transaction(tx, call, found, plan) if plan.whole else _batch(tx, call, found, plan)
     ordered = [results[place] for place in sorted(results)]
     bundle_entries.tell(call, found, ordered)
@@ -45,6 +49,7 @@ def _batch(tx: Tx, call: Call, found: store.Datastore, plan: Plan) -> dict[int, 
         try:
             if isinstance(want, FhirError):
                 raise want
+            _in_time(call, plan)
             if want is None:
                 results[entry.place] = bundle_entries.read(tx, call, found, entry, plan.conditions.base)
             else:
@@ -52,6 +57,12 @@ def _batch(tx: Tx, call: Call, found: store.Datastore, plan: Plan) -> dict[int, 
         except FhirError as error:
             results[entry.place] = bundle_entries.refused(entry, error)
     return results
+
+
+def _in_time(call: Call, plan: Plan) -> None:
+    """Refused with 422 once the bundle has had its time."""
+    if call.tools.clock.monotonic() > plan.until:
+        raise refuse(422, "too-costly", "The entries before took {} seconds, which is all that a bundle may take.", name(MOST_SECONDS))
 
 
 def _transaction(tx: Tx, call: Call, found: store.Datastore, plan: Plan) -> dict[int, Result]:
@@ -117,6 +128,7 @@ def _acted(tx: Tx, call: Call, found: store.Datastore, plan: Plan, entries: Iter
     done: dict[int, Done] = {}
     for entry in entries:
         try:
+            _in_time(call, plan)
             if (want := plan.wants[entry.place]) is not None:
                 assert isinstance(want, Want), "a transaction with a refused entry is refused"
                 done[entry.place] = _carried_out(tx, call, found, want, plan.links.matches.get(entry.place))
