@@ -45,9 +45,33 @@ def fastest() -> str:
     return str(memory) if memory.is_dir() and min(shutil.disk_usage(memory).free, unused) > ROOM else "/tmp"
 
 
+class Instance:
+    """A server of one's own: `address` has {} for the database name: postgresql://postgres@/{}?host=..."""
+
+    def __init__(self, binaries: Path, home: Path, who: dict[str, str]) -> None:
+        self._binaries, self._home, self._who = binaries, home, who
+        self.address = f"postgresql://postgres@/{{}}?host={home}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Starts it, and waits until it serves."""
+        self._process = subprocess.Popen(
+            [self._binaries / "postgres", "-D", self._home / "data", "-k", self._home, "-c", "listen_addresses=", "-c", "max_connections=200"],
+            cwd=self._home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, **self._who,
+        )  # fmt: skip
+        _wait(self._binaries, self._home, self._who)
+
+    def stop(self) -> None:
+        """Stops it at once, as a crash would: what was not durable is lost."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(timeout=30)
+            self._process = None
+
+
 @contextmanager
-def server(place: str = "/tmp") -> Iterator[str]:
-    """The address of a running server with its files under `place`, with {} for the database name: postgresql://postgres@/{}?host=..."""
+def instance(place: str = "/tmp") -> Iterator[Instance]:
+    """A running server with its files under `place`."""
     folder = binaries()
     assert folder is not None, "PostgreSQL is not installed"
     home = Path(tempfile.mkdtemp(prefix="ot-pg-", dir=place))
@@ -55,23 +79,25 @@ def server(place: str = "/tmp") -> Iterator[str]:
     if who:
         shutil.chown(home, who["user"])
     try:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT}
         subprocess.run(
             [folder / "initdb", "-D", home / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C"],
-            check=True, cwd=home, **quiet, **who,
+            check=True, cwd=home, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, **who,
         )  # fmt: skip
-        process = subprocess.Popen(
-            [folder / "postgres", "-D", home / "data", "-k", home, "-c", "listen_addresses=", "-c", "max_connections=200"],
-            cwd=home, stdin=subprocess.DEVNULL, **quiet, **who,
-        )  # fmt: skip
+        found = Instance(folder, home, who)
         try:
-            _wait(folder, home, who)
-            yield f"postgresql://postgres@/{{}}?host={home}"
+            found.start()
+            yield found
         finally:
-            process.send_signal(signal.SIGQUIT)  # at once: what would be written now is removed below
-            process.wait(timeout=30)
+            found.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@contextmanager
+def server(place: str = "/tmp") -> Iterator[str]:
+    """The address of a running server; see Instance."""
+    with instance(place) as found:
+        yield found.address
 
 
 def _wait(folder: Path, home: Path, who: dict[str, str]) -> None:

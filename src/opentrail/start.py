@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 
@@ -31,6 +32,7 @@ def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
         raise Refused("--role: must be all, web or work")
     if role != "all" and not settings.database:
         raise Refused("--role: one role alone needs PostgreSQL; on SQLite one server does everything")
+    os.umask(0o077)  # whatever is made from here on, by every process, is its user's alone: the folder may be others' to read
     try:
         lock = claim(settings.folder, shared=bool(settings.database))
         if "web" in ROLES[role] and supervisor.answers(settings):

@@ -6,17 +6,19 @@ import asyncio
 import random
 import sqlite3
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 
+import pg8000.native
 import pytest
 
-from opentrail.journal.append import EMPTY, Appender, Fresh, extend
+from opentrail.journal.append import EMPTY, Appender, Fresh, Later, extend
 from opentrail.journal.read import after, head
 from opentrail.kernel.errors import Unavailable
-from opentrail.store.database import Again, Broken, LaneTx, Slow
+from opentrail.store.database import Again, Away, Broken, LaneTx, Slow
 from opentrail.store.lane import Lane, State, Ticket
-from opentrail.store.postgres import PostgresDatabase
-from opentrail.store.sql import Conflict, Sql
+from opentrail.store.postgres import PostgresDatabase, arguments
+from opentrail.store.sql import Conflict, Sql, Tx
 from opentrail.store.sqlite import SqliteDatabase
 from tests.databases import Database
 
@@ -385,3 +387,78 @@ async def test_a_call_that_is_stopped_for_slowness_takes_no_other_with_it(main_d
     with main_database.read() as view:
         assert view.one(EPOCH, id=9) == (1,)
         assert [entry.record for entry in after(view, 0, 10)] == [b"quick", b"read"]
+
+
+def ended(database: PostgresDatabase) -> None:
+    """Ends every connection to the database, as a restart of the server would."""
+    admin = pg8000.native.Connection(**arguments(database.address))
+    admin.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
+    while admin.run("SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"):
+        time.sleep(0.01)
+    admin.close()
+
+
+async def test_a_connection_that_is_lost_between_batches_costs_nothing(new_postgres_main: PostgresDatabase) -> None:
+    lane = Lane(new_postgres_main.writer(), Appender().append)
+    with new_postgres_main.read() as view:
+        assert head(view).position == 0
+    await lane.submit(written("before"))
+    ended(new_postgres_main)
+    await lane.submit(written("after"))
+    ended(new_postgres_main)
+    with new_postgres_main.read() as view:
+        assert [entry.record for entry in after(view, 0, 10)] == [b"before", b"after"]
+    lane.stop()
+    assert lane.failure == ""
+
+
+async def test_a_batch_whose_connection_is_lost_did_not_happen(new_postgres_main: PostgresDatabase) -> None:
+    def cut(tx: LaneTx) -> Sequence[Fresh]:
+        tx.run(EPOCHS, id=7, value=1)
+        ended(new_postgres_main)
+        tx.run(EPOCHS, id=8, value=1)
+        raise AssertionError("the connection was ended")
+
+    lane = Lane(new_postgres_main.writer(), Appender().append)
+    with pytest.raises(Unavailable) as refused:
+        await lane.submit(Ticket(cut, (), 9))
+    assert "nothing of it happened" in refused.value.for_caller()
+    await lane.submit(written("after"))
+    lane.stop()
+    with new_postgres_main.read() as view:
+        assert (view.one(EPOCH, id=7), view.one(EPOCH, id=8)) == (None, None)
+        assert [entry.record for entry in after(view, 0, 10)] == [b"after"]
+
+
+async def test_a_commit_whose_connection_is_lost_is_unknown_and_the_lane_goes_on(new_postgres_main: PostgresDatabase) -> None:
+    appender = Appender()
+
+    def append(tx: Tx, calls: Iterable[tuple[Sequence[Fresh], Later]]) -> int:
+        batch = list(calls)
+        position = appender.append(tx, batch)
+        if batch[0][0][0].record == b"lost":
+            ended(new_postgres_main)
+        return position
+
+    lane = Lane(new_postgres_main.writer(), append)
+    await lane.submit(written("before"))
+    was = lane.changes, lane.epoch
+    with pytest.raises(Unavailable) as refused:
+        await lane.submit(written("lost"))
+    assert "outcome of this call is unknown" in refused.value.for_caller()
+    assert lane.changes > was[0]
+    assert lane.epoch > was[1]
+    await lane.submit(written("after"))
+    lane.stop()
+    with new_postgres_main.read() as view:
+        assert [entry.record for entry in after(view, 0, 10)] == [b"before", b"after"]
+        assert head(view).position == 2
+
+
+def test_a_view_that_loses_its_connection_says_so_and_the_next_one_serves(new_postgres_main: PostgresDatabase) -> None:
+    with new_postgres_main.read() as view:
+        ended(new_postgres_main)
+        with pytest.raises(Away):
+            head(view)
+    with new_postgres_main.read() as view:
+        assert head(view).position == 0

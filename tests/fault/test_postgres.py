@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from benchmarks.servers import Server, serving
 
 from opentrail.journal.verify import verify
 from opentrail.store.postgres import arguments
+from tests import postgres
 from tests.fault.judge import World
 from tests.fault.load import Load
 from tests.fault.test_concurrency import revoke_then_call
@@ -53,6 +55,52 @@ def test_kills(tmp_path: Path, database: str) -> None:
             world.judge(told)
         world.check_log_files(120)
         assert server.stop() == 0
+
+
+def test_a_restart_of_postgresql_needs_none_of_ours(tmp_path: Path) -> None:
+    """While it is away every call is answered 503 within its time; what was answered otherwise is kept; then all goes on."""
+    with postgres.instance() as theirs:
+        admin = pg8000.native.Connection(**arguments(theirs.address.format("postgres")))
+        admin.run("CREATE DATABASE own")
+        admin.close()
+        with serving(tmp_path / "data", "--database", theirs.address.format("own"), *QUICK) as server:
+            world = World(server)
+            world.prepare()
+            for number in range(2):
+                load = Load(server.url, server.credentials, f"r{number}", "load-bucket", world.datastore)
+                load.start()
+                time.sleep(1.0)
+                theirs.stop()
+                time.sleep(1.0)
+                assert page(server, "health")[0] == 503
+                assert page(server, "metrics")[0] == 503
+                theirs.start()
+                wait_for(lambda: page(server, "health")[0] == 200)
+                time.sleep(1.0)
+                told = load.stop()
+                assert {call.status for call in told} >= {200, 503}
+                assert all(call.status for call in told), "every call was answered"
+                world.judge(told)
+            world.check_log_files(120)
+            assert server.stop() == 0
+
+
+def page(server: Server, name: str) -> tuple[int, bytes]:
+    """One of the server's own pages: status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    try:
+        connection.request("GET", f"/_opentrail/{name}")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def wait_for(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 def test_two_web_processes_write_one_journal(tmp_path: Path, database: str) -> None:

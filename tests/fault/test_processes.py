@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,20 @@ def test_a_second_server_on_the_same_folder_is_refused(server: Server) -> None:
     assert other.returncode != 0
     assert "in use by another OpenTrail server" in other.stderr + other.stdout
     assert "Traceback" not in other.stderr
+
+
+def test_what_lies_in_a_folder_that_others_may_read_is_for_its_owner_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o755)
+    with serving(folder) as server:
+        s3 = server.client("s3")
+        s3.create_bucket(Bucket="open")
+        s3.put_object(Bucket="open", Key="k", Body=b"x" * MB)
+        server.client("healthlake").create_fhir_datastore(DatastoreTypeVersion="R4")
+        found = {path: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*")}
+    assert {"main.db", "main.db-wal", "history.db", "credentials"} <= {path.name for path in found}
+    assert [path for path, mode in found.items() if mode & 0o077] == []
 
 
 def test_half_a_body_goes_with_the_killed_server(tmp_path: Path) -> None:

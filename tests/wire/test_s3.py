@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -243,6 +244,24 @@ def test_chunked_bodies_are_checked_by_their_trailer(story: Story, bucket: str, 
     if status == 200:
         found = story.client("s3").get_object(Bucket=bucket, Key="chunked")
         assert (found["Body"].read(), found.get("ContentEncoding")) == (data, None)
+
+
+def test_a_checksum_that_was_announced_must_come(story: Story, bucket: str) -> None:
+    headers = {"content-encoding": "aws-chunked", "x-amz-decoded-content-length": "4", "x-amz-trailer": "x-amz-checksum-crc32"}
+    for body, code in ((b"4\r\ndata\r\n0\r\n\r\n", b"MalformedTrailerError"), (b"4\r\ndata\r\n0\r\n", b"IncompleteBody")):
+        answer = story.live.submit(story.live.signed(story.root, "s3", "PUT", f"/{bucket}/left", body, headers, signer=_Trailer))
+        assert (answer.status, b"<Code>%s</Code>" % code in answer.data) == (400, True), answer.data
+    assert "Contents" not in story.client("s3").list_objects_v2(Bucket=bucket)
+
+
+def test_an_object_without_a_length_is_refused(story: Story, bucket: str) -> None:
+    signed = story.live.signed(story.root, "s3", "PUT", f"/{bucket}/no-length", b"", {})
+    lines = [f"{name}: {value}" for name, value in signed.headers.items() if name.lower() != "content-length"]
+    with socket.create_connection(("127.0.0.1", story.live.server.port), timeout=10) as peer:
+        peer.sendall(("\r\n".join([f"PUT /{bucket}/no-length HTTP/1.1", *lines, "", ""])).encode())
+        answer = peer.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 411 "), answer
+    assert b"<Code>MissingContentLength</Code>" in answer
 
 
 @pytest.mark.parametrize("name", ["events", "datastore", "items"])

@@ -7,6 +7,7 @@ import msgspec
 from opentrail.calls.call import Answer, Request
 from opentrail.gateway.state import Gateway
 from opentrail.kernel import telemetry
+from opentrail.store.database import Broken, Slow
 
 
 def own_answer(gateway: Gateway, request: Request) -> Answer:
@@ -18,7 +19,10 @@ def own_answer(gateway: Gateway, request: Request) -> Answer:
         body = msgspec.json.encode(report) + b"\n"
         return Answer(200 if report["status"] == "ok" else 503, (("content-type", "application/json"),), body)
     if request.path == "/_opentrail/metrics":
-        gateway.measure()
+        try:
+            gateway.measure()
+        except (Broken, Slow) as error:
+            return _text(503, f"the database cannot be read: {error}\n".encode())
         return Answer(200, (("content-type", "text/plain; version=0.0.4; charset=utf-8"),), telemetry.exposition())
     return _text(404, b"OpenTrail serves /_opentrail/health and /_opentrail/metrics here\n")
 

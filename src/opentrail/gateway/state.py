@@ -16,7 +16,7 @@ from opentrail.gateway.resolve import Routes
 from opentrail.gateway.spool import Spool
 from opentrail.gateway.strangers import Strangers
 from opentrail.kernel import telemetry
-from opentrail.store.database import Database
+from opentrail.store.database import Broken, Database, Slow
 from opentrail.store.epoch import stored_epoch
 from opentrail.store.folder import Space
 from opentrail.store.lane import Lane
@@ -170,11 +170,15 @@ class Gateway:
 
     def health(self) -> dict[str, Any]:
         """What /_opentrail/health says: `status` ok or failing, with the reasons."""
-        reasons = [reason for reason in (self.admits(True), *self.troubles()) if reason]
+        try:
+            troubles = self.troubles()
+        except (Broken, Slow) as error:
+            troubles = [f"the database cannot be read: {error}"]
+        reasons = [reason for reason in (self.admits(True), *troubles) if reason]
         return {"status": "failing" if reasons else "ok", "reasons": reasons}
 
     def measure(self) -> None:
-        """Brings the gauges of /_opentrail/metrics up to date."""
+        """Brings the gauges of /_opentrail/metrics up to date. Raises Broken, Slow."""
         telemetry.lane_waiting.set(self.lane.waiting)
         telemetry.free_bytes.set(self.space.free)
         log = self.tools.settings.folder / "main.db-wal"

@@ -1,6 +1,6 @@
 """Bodies in aws-chunked encoding: decoded piece by piece, each chunk's signature checked as soon as it is complete.
 
-    reader = ChunkReader(claim, secret, decoded_length)
+    reader = ChunkReader(claim, secret, decoded_length, announced)
     for piece in body: spool.write(b"".join(reader.feed(piece)))
     trailers = reader.finish()
 
@@ -33,9 +33,10 @@ _TRAILER = re.compile(rb"([A-Za-z0-9-]{1,128}):([^\r\n]*)")
 
 
 class ChunkReader:
-    """Decodes one body. Not thread safe."""
+    """Decodes one body. `announced` is the header x-amz-trailer: the names of the trailing headers that must follow, with commas
+    between them. Not thread safe."""
 
-    def __init__(self, claim: Claim, secret: str, decoded_length: int) -> None:
+    def __init__(self, claim: Claim, secret: str, decoded_length: int, announced: str = "") -> None:
         self._signed = claim.payload != STREAMING_UNSIGNED_TRAILER
         self._trailing = claim.payload in (STREAMING_SIGNED_TRAILER, STREAMING_UNSIGNED_TRAILER)
         self._key = signing_key(secret, claim.date, claim.region, claim.service)
@@ -48,6 +49,7 @@ class ChunkReader:
         self._left = 0
         self._hash = sha256()
         self._state = "head"
+        self._announced = sorted(filter(None, [name.strip().lower() for name in announced.split(",")]))
         self._trailers: list[tuple[str, str]] = []
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -68,18 +70,21 @@ class ChunkReader:
             self._take(line)
 
     def finish(self) -> dict[str, str]:
-        """The trailing headers, after the last byte. Raises Rejected when the body is incomplete or its length is not the promised one."""
+        """The trailing headers, after the last byte. Raises Rejected when the body is incomplete, its length is not the promised one, or
+        other trailing headers came than were announced: a checksum that was promised must not be left out on the way."""
         if self._state not in ("done", "trailers-over") or self._buffer:
-            raise Rejected("malformed", "The request body terminated unexpectedly")
+            raise Rejected("body", "The request body terminated unexpectedly")
         if self._given != self._promised:
-            raise Rejected("malformed", "You did not provide the number of bytes specified by x-amz-decoded-content-length.")
+            raise Rejected("body", "You did not provide the number of bytes specified by x-amz-decoded-content-length.")
+        if sorted(name for name, _ in self._trailers) != self._announced:
+            raise Rejected("trailer", "The trailing headers are not those that x-amz-trailer announces.")
         return dict(self._trailers)
 
     def _line(self) -> bytes | None:
         line, found, rest = self._buffer.partition(b"\r\n")
         if not found:
             if len(self._buffer) > LONGEST_LINE:
-                raise Rejected("malformed", "A chunk's head is too long.")
+                raise Rejected("body", "A chunk's head is too long.")
             return None
         self._buffer = rest
         return line
@@ -89,25 +94,25 @@ class ChunkReader:
             self._begin(line)
         elif self._state == "end":
             if line:
-                raise Rejected("malformed", "A chunk is longer than its head says.")
+                raise Rejected("body", "A chunk is longer than its head says.")
             self._close_chunk()
             self._state = "head"
         elif self._state == "trailers":
             self._trailer(line)
         elif line or self._state == "done":
-            raise Rejected("malformed", "Bytes follow the last chunk.")
+            raise Rejected("body", "Bytes follow the last chunk.")
         else:
             self._state = "done"
 
     def _begin(self, line: bytes) -> None:
         match = (_SIGNED_HEAD if self._signed else _UNSIGNED_HEAD).fullmatch(line)
         if match is None:
-            raise Rejected("malformed", "A chunk's head is malformed.")
+            raise Rejected("body", "A chunk's head is malformed.")
         size = int(match.group(1), 16)
         self._expected = match.group(2).decode() if self._signed else ""
         self._given += size
         if self._given > self._promised:
-            raise Rejected("malformed", "More bytes came than x-amz-decoded-content-length says.")
+            raise Rejected("body", "More bytes came than x-amz-decoded-content-length says.")
         self._hash = sha256()
         if size:
             self._left, self._state = size, "data"
@@ -125,7 +130,7 @@ class ChunkReader:
             return
         match = _TRAILER.fullmatch(line)
         if match is None or len(self._trailers) >= MOST_TRAILERS:
-            raise Rejected("malformed", "A trailing header is malformed, or there are too many.")
+            raise Rejected("trailer", "A trailing header is malformed, or there are too many.")
         name, value = match.group(1).decode().lower(), canonical_value(match.group(2).decode("latin-1"))
         if name == "x-amz-trailer-signature":
             self._expected = value
@@ -141,7 +146,7 @@ class ChunkReader:
 
     def _prove_trailers(self) -> None:
         if not self._signed:
-            raise Rejected("malformed", "A trailer signature does not belong to an unsigned payload.")
+            raise Rejected("trailer", "A trailer signature does not belong to an unsigned payload.")
         text = "".join(f"{name}:{value}\n" for name, value in self._trailers)
         hashed = sha256(text.encode("latin-1")).hexdigest()
         self._prove(f"AWS4-HMAC-SHA256-TRAILER\n{self._context}{self._previous}\n{hashed}", self._expected)

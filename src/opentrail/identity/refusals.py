@@ -11,7 +11,7 @@ from opentrail.kernel.errors import ServiceError
 
 Reason = Literal[
     "missing", "unsupported", "malformed", "malformed-query", "scope", "stale", "expired-url", "unknown-key", "bad-token", "expired-token",
-    "mismatch", "unsigned-headers", "no-payload-hash", "bad-payload-hash", "payload", "chunk", "inactive",
+    "mismatch", "unsigned-headers", "no-payload-hash", "bad-payload-hash", "payload", "chunk", "body", "trailer", "inactive",
 ]  # fmt: skip
 Family = Literal["json", "rest-json", "fhir", "query", "rest-xml"]
 
@@ -95,6 +95,8 @@ _CODES: dict[Family, _Codes] = {
         ),
         "payload": ("XAmzContentSHA256Mismatch", 400, _SHA),
         "chunk": ("SignatureDoesNotMatch", 403, _S3_MISMATCH),
+        "body": ("IncompleteBody", 400, "The request body terminated unexpectedly"),
+        "trailer": ("MalformedTrailerError", 400, "The trailing headers are malformed."),
     },
 }
 _OWN_WORDS: frozenset[tuple[Family, Reason]] = frozenset({("rest-xml", "stale")})

@@ -15,6 +15,15 @@ class Broken(Exception):
     """
 
 
+class Away(Broken):
+    """The connection to the database server is gone, or the server cannot serve; the next transaction makes another. Nothing of this
+    one happened, unless it is `unsure`: then the connection broke during the commit."""
+
+    def __init__(self, reason: str, unsure: bool = False) -> None:
+        super().__init__(reason)
+        self.unsure = unsure
+
+
 class Full(Exception):
     """No space is left for the transaction, which was rolled back: nothing of it happened."""
 
@@ -59,8 +68,8 @@ class Writer(Protocol):
         """Ends the part of one call."""
 
     def commit(self) -> None:
-        """Makes the batch durable (see `begin`). Returns only when it is. After Broken nothing may be written until restart; after Full
-        nothing of the batch happened."""
+        """Makes the batch durable (see `begin`). Returns only when it is. After Broken that is not Away nothing may be written until
+        restart; after Full nothing of the batch happened."""
 
     def rollback(self) -> None:
         """Gives the batch up. Never raises."""

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import Any, Protocol
 
 from opentrail.kernel.errors import Unavailable
-from opentrail.store.database import Again, Broken, Full, LaneTx, Slow, Writer
+from opentrail.store.database import Again, Away, Broken, Full, LaneTx, Slow, Writer
 from opentrail.store.sql import Sql, Tx, Value
 
 BATCH_CALLS = 256
@@ -226,7 +226,7 @@ class Lane:
         finally:
             if not ended:  # a fault of our own: nobody may be left waiting
                 self._fail("the lane ended unexpectedly")
-                self._loop.call_soon_threadsafe(self._release, batch, dict.fromkeys(batch, self._unknown()))
+                self._loop.call_soon_threadsafe(self._release, batch, dict.fromkeys(batch, self._unknown(self.failure)))
             self._writer.close()
 
     def _take(self) -> list[Ticket]:
@@ -253,14 +253,11 @@ class Lane:
             self._commit(batch)
         except Again:
             refused = self._one_by_one(batch)
-        except (Full, Slow) as error:
-            self._writer.rollback()
-            refused = dict.fromkeys(
-                batch, Unavailable("The journal could not take the call, and nothing of it happened: {reason}", reason=error)
-            )
+        except (Full, Slow, Away) as error:
+            refused = dict.fromkeys(batch, self._given_up(error))
         except Broken as error:
             self._fail(str(error))
-            refused = dict.fromkeys(batch, self._unknown())
+            refused = dict.fromkeys(batch, self._unknown(self.failure))
         self._loop.call_soon_threadsafe(self._served, batch, refused)
 
     def _served(self, batch: list[Ticket], refused: dict[Ticket, Unavailable]) -> None:
@@ -282,9 +279,13 @@ class Lane:
                 self._writer.rollback()
                 more = 0
                 refused[ticket] = Unavailable("The call lost against others several times. Try again: {reason}", reason=error)
+            except Away as error:
+                why = self._given_up(error)
+                refused.update({left: why for left in batch if left.state is not State.DONE})
+                break
             except Broken as error:
                 self._fail(str(error))
-                refused.update({left: self._unknown() for left in batch if left.state is not State.DONE})
+                refused.update({left: self._unknown(self.failure) for left in batch if left.state is not State.DONE})
                 break
             else:
                 ticket.state = State.DONE
@@ -326,8 +327,18 @@ class Lane:
         self.epoch = epoch
         self._on_batch(position)
 
-    def _unknown(self) -> Unavailable:
-        return Unavailable("The outcome of this call is unknown: the journal failed while it was written ({reason}).", reason=self.failure)
+    def _given_up(self, error: Full | Slow | Away) -> Unavailable:
+        """Rolls the batch back; what its calls are told."""
+        self._writer.rollback()
+        if isinstance(error, Away) and error.unsure:  # it may have happened: nothing that was read before is surely the newest
+            self.changes += 1
+            self.epoch += 1
+            return self._unknown(error)
+        return Unavailable("The journal could not take the call, and nothing of it happened: {reason}", reason=error)
+
+    @staticmethod
+    def _unknown(reason: object) -> Unavailable:
+        return Unavailable("The outcome of this call is unknown: the journal failed while it was written ({reason}).", reason=reason)
 
     def _fail(self, reason: str) -> None:
         with self._guard:

@@ -3,6 +3,8 @@
 Batches that may change state take one advisory lock first: they run one after another across every web process, so that
 what `apply` reads decides rightly without a lock of its own; batches that only append records do not take it. The
 journal's head row is locked last in every batch, which makes positions dense and in commit order.
+
+A connection that breaks is replaced when the next transaction begins: a restart of PostgreSQL needs none of ours.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import ssl
 import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -18,10 +20,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pg8000.exceptions
 import pg8000.native
 
-from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
+from opentrail.store.database import Again, Away, Broken, Full, LaneTx, Slow
 from opentrail.store.sql import Conflict, Row, Snapshot, Sql, T, Unstorable, Value, in_chunks
 
 Failed = (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError)
+_IDLE = "25P03"
+"""The server ended a session whose transaction was idle for too long."""
 _WRITE_LOCK = 0x4F54_7261
 _LOCK = Sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")
 _MOVE = Sql("UPDATE state_epoch SET epoch = epoch + 1 WHERE id = 1")
@@ -61,32 +65,31 @@ class PostgresDatabase:
         self._arguments = arguments(address)
         self.schema = schema
         self._local = threading.local()
-        self._open: list[pg8000.native.Connection] = []
+        self._open: list[_Connection] = []
         self._guard = threading.Lock()
         self._write_turn = threading.Lock()
         self._write: PostgresWriter | None = None
 
     def connect(self) -> _Connection:
-        """A new connection with the schema on its search path."""
-        startup = {"search_path": self.schema, "lock_timeout": "250ms", "statement_timeout": "10s"}
-        try:
-            connection = pg8000.native.Connection(**self._arguments, timeout=30, application_name="opentrail", startup_params=startup)
-        except Failed as error:
-            raise Broken(reason(error)) from error
+        """A new connection with the schema on its search path. Raises Away."""
+        connection = _Connection(self._opened)
         with self._guard:
             self._open.append(connection)
-        return _Connection(connection)
+        return connection
+
+    def _opened(self) -> pg8000.native.Connection:
+        startup = {"search_path": self.schema, "lock_timeout": "250ms", "statement_timeout": "10s"}
+        try:
+            return pg8000.native.Connection(**self._arguments, timeout=30, application_name="opentrail", startup_params=startup)
+        except Failed as error:
+            raise Away(reason(error)) from error
 
     @contextmanager
     def read(self) -> Iterator[PostgresView]:
         view: PostgresView | None = getattr(self._local, "view", None)
         if view is None:
             view = self._local.view = PostgresView(self.connect())
-        try:
-            view.command("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        except Broken:
-            self._local.view = None
-            raise
+        view.begin()
         try:
             yield view
         finally:
@@ -113,29 +116,54 @@ class PostgresDatabase:
     def close(self) -> None:
         with self._guard:
             for connection in self._open:
-                try:
-                    connection.close()
-                except Failed:
-                    continue
+                connection.close()
             self._open.clear()
             self._write = None
             self._local = threading.local()
 
 
 class _Connection:
-    """A connection with its prepared statements."""
+    """A connection with its prepared statements. One that broke is made anew when the next transaction begins."""
 
-    def __init__(self, connection: pg8000.native.Connection) -> None:
-        self.native = connection
+    def __init__(self, opened: Callable[[], pg8000.native.Connection]) -> None:
+        self._opened = opened
+        self.native = opened()
         self._prepared: dict[str, pg8000.native.PreparedStatement] = {}
+        self._gone = False
         self.changed_rows = 0
         """Rows that the last statement changed."""
+
+    def begin(self, text: str) -> None:
+        """Opens a transaction by this command. Raises Away when no connection can be had."""
+        if self._gone:
+            self._renew()
+        try:
+            self.command(text)
+        except Away:  # it broke while nothing was under way
+            self._renew()
+            self.command(text)
+
+    def _renew(self) -> None:
+        self.close()
+        self.native, self._prepared = self._opened(), {}
+        self._gone = False
+
+    def close(self) -> None:
+        """Closes it, whatever is left of it."""
+        self._gone = True
+        with suppress(*Failed):
+            self.native.close()
+
+    def _translated(self, error: Exception) -> Exception:
+        found = translated(error)
+        self._gone = self._gone or isinstance(found, Away)
+        return found
 
     def command(self, text: str) -> None:
         try:
             self.native.execute_simple(text)
         except Failed as error:
-            raise translated(error) from error
+            raise self._translated(error) from error
 
     def execute(self, statement: Sql, values: Mapping[str, Any]) -> list[Row]:
         try:
@@ -147,7 +175,7 @@ class _Connection:
             rows = prepared.run(**values)
             self.changed_rows = prepared._context.row_count
         except Failed as error:
-            raise translated(error) from error
+            raise self._translated(error) from error
         return [tuple(row) for row in rows] if rows else []
 
     def copy(self, text: str, rows: bytes) -> None:
@@ -155,7 +183,15 @@ class _Connection:
         try:
             self.native.run(text, stream=BytesIO(rows))
         except Failed as error:
-            raise translated(error) from error
+            raise self._translated(error) from error
+
+    def rollback(self) -> None:
+        """Gives the transaction up. A connection that cannot even do that is not used again."""
+        if not self._gone:
+            try:
+                self.command("ROLLBACK")
+            except (Broken, Full, Slow, Again):
+                self.close()
 
 
 _COPY = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
@@ -177,7 +213,10 @@ class PostgresView:
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
-        self.command = connection.command
+
+    def begin(self) -> None:
+        """Opens it. Raises Away."""
+        self._connection.begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def one(self, statement: Sql, /, **values: Value) -> Row | None:
         rows = self._connection.execute(statement, values)
@@ -190,10 +229,7 @@ class PostgresView:
         return make(self)
 
     def end(self) -> None:
-        try:
-            self.command("ROLLBACK")
-        except Broken:
-            self._connection.native.close()
+        self._connection.rollback()
 
 
 class PostgresTx(PostgresView):
@@ -230,7 +266,7 @@ class PostgresTx(PostgresView):
         self.changed = True
 
     def undo(self) -> None:
-        self.command("ROLLBACK TO SAVEPOINT call")
+        self._connection.command("ROLLBACK TO SAVEPOINT call")
         self.later = []
         self.changed = False
 
@@ -240,7 +276,7 @@ class PostgresWriter:
 
     def __init__(self, connection: _Connection) -> None:
         self._connection = connection
-        self._checked = False
+        self._checked: pg8000.native.Connection | None = None
         self.tx = PostgresTx(connection)
 
     def _check_durable(self) -> None:
@@ -249,12 +285,14 @@ class PostgresWriter:
             row = self.tx.one(Sql(f"SELECT current_setting('{setting}')"))
             if row is None or row[0] == "off":
                 raise Broken(f"PostgreSQL runs with {setting} = off")
-        self._checked = True
+        self._checked = self._connection.native
 
     def begin(self, writes: bool, durable: bool = True) -> None:
-        if not self._checked:
+        self._connection.begin("BEGIN")
+        if self._checked is not self._connection.native:
             self._check_durable()
-        self._connection.command("BEGIN" if durable else "BEGIN; SET LOCAL synchronous_commit = off")
+        if not durable:
+            self._connection.command("SET LOCAL synchronous_commit = off")
         if writes:
             self.tx.one(_LOCK)
 
@@ -270,21 +308,19 @@ class PostgresWriter:
     def commit(self) -> None:
         try:
             self._connection.command("COMMIT")
-        except (Slow, Full) as error:
-            raise Broken(str(error)) from error
+        except (Broken, Slow, Full) as error:
+            self._connection.close()
+            raise Away(str(error), unsure=True) from error
 
     def rollback(self) -> None:
-        try:
-            self._connection.command("ROLLBACK")
-        except (Broken, Full, Slow, Again):
-            self._connection.native.close()
+        self._connection.rollback()
 
     def idle(self, lent: bool = False) -> None:
         """Nothing to do: PostgreSQL keeps its own house."""
 
     def close(self) -> None:
         self.rollback()
-        self._connection.native.close()
+        self._connection.close()
 
 
 def sqlstate(error: Exception) -> str:
@@ -312,6 +348,6 @@ def translated(error: Exception) -> Exception:
         return Full(reason(error))
     if state in ("22021", "22P05"):
         return Unstorable(reason(error))
-    if state.startswith(("42", "22", "0A", "25")):
+    if state.startswith(("42", "22", "0A", "25")) and state != _IDLE:
         return RuntimeError(f"wrong statement: {reason(error)} {error.args[0].get('M', '')}")
-    return Broken(reason(error))
+    return Away(reason(error))

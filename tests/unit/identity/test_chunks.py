@@ -47,8 +47,10 @@ def encode(chunks: list[bytes], claim: Claim, trailers: bytes = b"") -> bytes:
     return body + b"\r\n"
 
 
-def decode(body: bytes, claim: Claim, length: int, piece: int = 7, secret: str = SECRET) -> tuple[bytes, dict[str, str]]:
-    reader = ChunkReader(claim, secret, length)
+def decode(
+    body: bytes, claim: Claim, length: int, piece: int = 7, secret: str = SECRET, announced: str = ""
+) -> tuple[bytes, dict[str, str]]:
+    reader = ChunkReader(claim, secret, length, announced)
     out = b"".join(part for start in range(0, len(body), piece) for part in reader.feed(body[start : start + piece]))
     return out, reader.finish()
 
@@ -62,7 +64,7 @@ def test_decodes_whatever_the_pieces(kind: str, chunks: list[bytes], piece: int)
     claim = replace(CLAIM, payload=kind)
     trailers = b"" if kind == STREAMING_SIGNED else b"x-amz-checksum-crc32:AAAAAA=="
     body = encode(chunks, claim, trailers)
-    out, found = decode(body, claim, sum(map(len, chunks)), piece)
+    out, found = decode(body, claim, sum(map(len, chunks)), piece, announced=" X-Amz-Checksum-CRC32" if trailers else "")
     assert out == b"".join(chunks)
     assert found == ({"x-amz-checksum-crc32": "AAAAAA=="} if trailers else {})
 
@@ -107,5 +109,16 @@ def test_length_secret_and_order_are_bound() -> None:
 
 def test_heads_are_bounded() -> None:
     reader = ChunkReader(CLAIM, SECRET, 10)
-    with pytest.raises(Rejected, match="malformed"):
+    with pytest.raises(Rejected, match="body"):
         list(reader.feed(b"5" * 9000))
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+@pytest.mark.parametrize(("announced", "sent"), [
+    ("x-amz-checksum-crc32", b""), ("", b"x-amz-checksum-crc32:AAAAAA=="), ("x-amz-checksum-sha256", b"x-amz-checksum-crc32:AAAAAA=="),
+    ("x-amz-checksum-crc32", b"x-amz-checksum-crc32:AAAAAA==\nx-amz-checksum-crc32:BBBBBB=="),
+])  # fmt: skip
+def test_trailing_headers_are_those_announced(kind: str, announced: str, sent: bytes) -> None:
+    claim = replace(CLAIM, payload=kind)
+    with pytest.raises(Rejected, match="trailer"):
+        decode(encode([b"hello"], claim, sent), claim, 5, announced=announced)

@@ -43,10 +43,12 @@ async def receive(gateway: Gateway, call: Call, source: Source, outcome: Outcome
     if operation is None or not operation.streams_in:
         return
     claim = call.standing.claim
+    if source.declared is None and not call.request.header("transfer-encoding"):
+        raise ServiceError("MissingContentLength", "You must provide the Content-Length HTTP header.", status=411)
     length = decoded_length(call.request, source)
     chunks = None
     if claim.payload in sigv4.STREAMING:
-        chunks = _Chunks(ChunkReader(claim, call.standing.credentials.secret, length))
+        chunks = _Chunks(ChunkReader(claim, call.standing.credentials.secret, length, call.request.header("x-amz-trailer")))
     file = gateway.spool.file()
     call.spooled = file
     try:

@@ -18,6 +18,8 @@ _STEP = re.compile(
     r"\s*(?:where\(resolve\(\) is (?P<res>\w+)\)|where\((?P<k>\w+)\s*=\s*'(?P<v>[^']*)'\)|as\((?P<as>\w+)\)|ofType\((?P<of>\w+)\)"
     r"|\[(?P<at>\d+)\]|extension\('(?P<ext>[^']*)'\)|(?P<exists>exists\(\))|(?P<name>\w+))\s*\.?"
 )
+_MISSPELT = {"DateTime": "dateTime"}
+"""Types as R4's expressions write them, and as they are called."""
 DECEASED: Steps = (("deceased",),)
 GENERIC = ("Resource", "DomainResource")
 
@@ -86,16 +88,14 @@ def steps_of(term: str) -> Steps | None:
     term = term.strip()
     if "deceased.exists()" in term:
         return DECEASED
-    outer = re.fullmatch(r"\((.+?)\s+as\s+(\w+)\)(?:\.(.*))?", term)
+    outer = re.fullmatch(r"\((.+?)\)(?:\.(.*))?", term)
     if outer and outer[1].count("(") == outer[1].count(")"):
-        inner, rest = steps_of(outer[1]), steps_of(outer[3]) if outer[3] else ()
-        return None if inner is None or rest is None else (*inner, ("as", outer[2]), *rest)
+        inner, rest = steps_of(outer[1]), steps_of(outer[2]) if outer[2] else ()
+        return None if inner is None or rest is None else (*inner, *rest)
     cast = re.fullmatch(r"(.+?)\s+as\s+(\w+)", term)
     if cast:
         inner = steps_of(cast[1])
         return None if inner is None else (*inner, ("as", cast[2]))
-    if term.startswith("(") and term.endswith(")"):
-        return steps_of(term[1:-1])
     found: list[Step] = []
     place = 0
     while place < len(term):
@@ -113,8 +113,8 @@ def _step(match: re.Match[str]) -> Step:
         return ("res", g["res"])
     if g["k"]:
         return ("equal", g["k"], g["v"])
-    if g["as"] or g["of"]:
-        return ("as", g["as"] or g["of"])
+    if kind := g["as"] or g["of"]:
+        return ("as", _MISSPELT.get(kind, kind))
     if g["at"] is not None:
         return ("at", g["at"])
     if g["ext"] is not None:

@@ -279,6 +279,29 @@ def test_included(store: Store, query: str, included: str) -> None:
     assert [row.id for row in store.search(query).included] == included.split()
 
 
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("value-string=never", "s t"),
+        ("value-date=2018-05-02", ""),
+        ("value-date=2018", "w"),
+        ("code-value-date=2$2018", "w"),
+        ("code-value-date=1$2018", ""),
+        ("code-value-string=3$never", "s"),
+    ],
+)
+def test_results_that_are_texts_or_dates(query: str, ids: str) -> None:
+    """R4 writes the ways to them as `(Observation.value as CodeableConcept).text` and as `value.as(DateTime)`."""
+    found = Store(
+        [
+            observation("t", "1", "Patient/p", "2019", valueCodeableConcept={"text": "Never smoked"}),
+            observation("w", "2", "Patient/p", "2019", valueDateTime="2018-05"),
+            observation("s", "3", "Patient/p", "2019", valueString="Never mind"),
+        ]
+    )
+    assert sorted(found.ids("Observation?" + query)) == ids.split()
+
+
 def test_nothing_crosses_from_one_store_to_another(store: Store) -> None:
     assert "p9" not in store.ids("Patient?family=muller") + store.ids("Patient?gender=female") + store.ids("Patient?")
 
