@@ -74,7 +74,12 @@ def page() -> str:
         + "\n",
         "A modifier of another kind is refused with 400. `:in` and `:not-in` need a value set, `:above` and `:below` of tokens a code\n"
         "system, whose codes the definitions hold. A quantity is compared in the unit it was given in.\n",
-        f"## Of every type\n\n{common}. `createdAt` is HealthLake's: when the first version was written.\n",
+        f"## Of every type\n\n{common}. `createdAt` is HealthLake's: when the first version was written.\n"
+        "`_id`, `_lastUpdated` and `createdAt` take no modifier (`:missing` neither: every resource has them), and `createdAt` is not for\n"
+        "`_sort`.\n",
+        "## Other resources beside the matches\n\n"
+        "`_include` takes `Type:parameter`, `Type:parameter:Target`, `Type:*` and `*`; `_revinclude` the same but `*` alone. Both take\n"
+        "`:iterate`.\n",
         f"## By type\n\n{number} parameters of {len(definitions.resource_types())} types.\n",
         *(f"**{kind}**: {wrapped(names) if (names := own(kind)) else 'none of its own'}\n" for kind in definitions.resource_types()),
     ]

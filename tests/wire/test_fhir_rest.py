@@ -9,6 +9,7 @@ from unittest.mock import ANY
 
 import pytest
 
+from opentrail.kernel.errors import HIDDEN
 from tests.wire.covers import covers
 from tests.wire.fhir_data import PATIENT, facts, filled, observation, send, touched
 from tests.wire.story import Story
@@ -298,3 +299,53 @@ def test_a_record_of_a_search_of_all_types_holds_no_value(story: Story, ward: st
     answer = send(story, ward, "GET", "?_tag=canary-tag")
     assert ids(json.loads(answer.data)) == ["Observation/o1"]
     assert "canary" not in json.dumps(story.live.journal(answer.headers["x-amzn-requestid"]))
+
+
+def test_a_page_token_stands_alone(story: Story, ward: str) -> None:
+    page = json.loads(send(story, ward, "GET", "Observation?_count=1").data)
+    path = f"Observation?{following(page).partition('?')[2]}"
+    assert send(story, ward, "GET", path + "&_format=json&_pretty=true").status == 200
+    for more in ("status=final", "foo=1", "_count=2", "_total=accurate"):
+        answer = send(story, ward, "GET", f"{path}&{more}")
+        (issue,) = json.loads(answer.data)["issue"]
+        assert (answer.status, more.partition("=")[0] in issue["diagnostics"]) == (400, True), answer.data
+
+
+def test_history_tells_what_was_answered(story: Story, ward: str) -> None:
+    path, patient = "Patient/again", {**PATIENT, "id": "again"}
+    calls = [
+        ("PUT", patient),
+        ("PUT", {**patient, "active": True}),
+        ("DELETE", None),
+        ("PUT", patient),
+        ("PUT", {**patient, "active": True}),
+    ]
+    answered = [str(send(story, ward, method, path, body).status) for method, body in calls]
+    assert answered == ["201", "200", "204", "201", "200"]
+    for history in (f"{path}/_history", "Patient/_history", "_history"):
+        page = json.loads(send(story, ward, "GET", history).data)
+        mine = [entry for entry in page["entry"] if entry["fullUrl"].endswith("/again")]
+        assert [entry["response"]["status"] for entry in reversed(mine)] == answered
+
+
+def test_records_keep_of_a_path_what_looks_like_what_stands_there(story: Story, ward: str) -> None:
+    name = "John%20Smith%20has%20HIV"
+    for path in (
+        f"Patient/p1/_history/{name}",
+        f"Patient/{name}",
+        f"Transaction/{name}",
+        f"export/{'0' * 32}/Patient/{name}",
+        f"export/{name}",
+    ):
+        answer = send(story, ward, "GET", path)
+        assert answer.status in (400, 404), (path, answer.data)
+        (record,) = story.live.journal(answer.headers["x-amzn-requestid"])
+        assert "Smith" not in json.dumps(record), record
+        assert HIDDEN in record["requestParameters"].values()
+
+
+def test_a_number_that_is_too_large_to_be_searched_for_is_named(story: Story, ward: str) -> None:
+    body = json.dumps(observation("huge", "p1")).removesuffix("}") + ', "valueQuantity": {"value": %s}}' % ("9" * 400)
+    answer = send(story, ward, "PUT", "Observation/huge", body.encode())
+    (issue,) = json.loads(answer.data)["issue"]
+    assert (answer.status, issue["diagnostics"]) == (422, "The resource cannot be indexed: a number in it is too large.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -122,6 +123,8 @@ class Audit:
     """Members whose presence is kept and whose value is replaced by HIDDEN_DUE_TO_SECURITY_REASONS."""
     times: tuple[str, ...] = ()
     """Kept members that hold seconds since 1970, which records write as `Jul 10, 2023 12:24:29 PM`."""
+    shapes: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    """Kept members that are hidden unless they look like this: where a path has an id, a client may have written anything."""
     hash_ids: HashIds | None = None
     """With the setting `hash_resource_ids`: replaces, in the parameters that are kept, the ids of resources whose ids it hashes by
     what the given function makes of an id or name."""

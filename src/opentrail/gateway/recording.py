@@ -204,7 +204,7 @@ def _told(service: Service, name: str) -> _Told:
         action = Action(service.event_source, name, name.startswith(_READS), data=False)
     else:
         action = Action(service.event_source, operation.event_name or name, operation.read_only, bool(operation.data_type))
-    keep = projector(audit.keep, audit.hide, audit.rename, audit.times)
+    keep = projector(audit.keep, audit.hide, audit.rename, audit.times, audit.shapes)
     return _Told(action, keep, projector(audit.keep_output, times=audit.times), audit.hash_ids)
 
 

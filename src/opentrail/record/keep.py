@@ -5,6 +5,7 @@ Names are recased as CloudTrail does (first letter small), map keys never; times
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -34,17 +35,23 @@ def tree(paths: Iterable[str]) -> Tree:
 
 
 def projector(
-    keep: Iterable[str], hide: Iterable[str] = (), rename: Mapping[str, str] | None = None, times: Iterable[str] = ()
+    keep: Iterable[str],
+    hide: Iterable[str] = (),
+    rename: Mapping[str, str] | None = None,
+    times: Iterable[str] = (),
+    shapes: Mapping[str, re.Pattern[str]] | None = None,
 ) -> Callable[[Any], dict[str, Any] | None]:
     """A function from an input (msgspec struct or mapping) or an output to what the record shows of it; None for nothing.
 
-    `times` are the paths of members that hold seconds since 1970.
+    `times` are the paths of members that hold seconds since 1970; the values at the paths of `shapes` are hidden unless they match.
     """
     root = tree(keep)
-    hidden = set(hide)
-    for path in hidden:
+    special: dict[str, Kept] = dict.fromkeys(times, moment)
+    special |= {path: _shaped(shape) for path, shape in (shapes or {}).items()}
+    for path in hide:
         _graft(root, path)
-    fields = _fields(root, "", hidden, set(times), rename or {})
+        special[path] = _hidden
+    fields = _fields(root, "", special, rename or {})
 
     def project(value: Any) -> dict[str, Any] | None:
         return _members(value, fields) or None
@@ -61,30 +68,36 @@ def _graft(root: Tree, path: str) -> None:
         root = root.setdefault(part, {})
 
 
-def _fields(node: Tree, path: str, hidden: set[str], times: set[str], rename: Mapping[str, str]) -> list[tuple[str, str, Kept]]:
+def _hidden(value: Any) -> str:
+    return HIDDEN
+
+
+def _shaped(shape: re.Pattern[str]) -> Kept:
+    return lambda value: value if isinstance(value, str) and shape.fullmatch(value) else HIDDEN
+
+
+def _fields(node: Tree, path: str, special: Mapping[str, Kept], rename: Mapping[str, str]) -> list[tuple[str, str, Kept]]:
     return [
-        (member, rename.get(member) or recased(member), _kept(below, f"{path}{member}", hidden, times))
+        (member, rename.get(member) or recased(member), _kept(below, f"{path}{member}", special))
         for member, below in node.items()
         if member != EVERYTHING
     ]
 
 
-def _kept(node: Tree, path: str, hidden: set[str], times: set[str]) -> Kept:
-    if path in hidden:
-        return lambda value: HIDDEN
-    if path in times:
-        return moment
+def _kept(node: Tree, path: str, special: Mapping[str, Kept]) -> Kept:
+    if path in special:
+        return special[path]
     if not node:
         return _scalar
     if EVERYTHING in node:
         return whole
     if ITEMS in node:
-        item = _kept(node[ITEMS], path + ITEMS, hidden, times)
+        item = _kept(node[ITEMS], path + ITEMS, special)
         return lambda value: [item(entry) for entry in value]
     if VALUES in node:
-        entry = _kept(node[VALUES], path + VALUES, hidden, times)
+        entry = _kept(node[VALUES], path + VALUES, special)
         return lambda value: {key: entry(inner) for key, inner in value.items()}
-    fields = _fields(node, path + ".", hidden, times, {})
+    fields = _fields(node, path + ".", special, {})
     return lambda value: _members(value, fields)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -47,6 +48,12 @@ def test_hidden_members_show_that_they_were_there() -> None:
     }  # fmt: skip
     assert keep(Input()) is None
     assert projector(("Deep",), hide=("Deep.Secret",))(Input(Deep={"Secret": "s", "Other": 1})) == {"deep": {"secret": HIDDEN}}
+
+
+def test_values_without_the_shape_of_their_member_are_hidden() -> None:
+    keep = projector(("S3BucketName", "Tags[].Key"), shapes={"S3BucketName": re.compile("[a-z]+"), "Tags[].Key": re.compile("k")})
+    assert keep(Input(Tags=[Tag("k"), Tag("John Smith")])) == {"s3BucketName": "box", "tags": [{"key": "k"}, {"key": HIDDEN}]}
+    assert keep({"S3BucketName": "a box"}) == keep({"S3BucketName": 5}) == keep({"S3BucketName": "box\n"}) == {"s3BucketName": HIDDEN}
 
 
 @pytest.mark.parametrize("value", [b"secret", {"a": "secret"}, ["secret"], Tag("secret")])

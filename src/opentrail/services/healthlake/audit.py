@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from opentrail.calls.operation import NOTHING, Audit
+from opentrail.kernel.errors import HIDDEN
 
 _MADE = ("DatastoreId", "DatastoreArn", "DatastoreStatus", "DatastoreEndpoint")
 _SET = (
@@ -17,12 +19,23 @@ _UNSET = ("IdentityProviderConfiguration.Metadata", "IdentityProviderConfigurati
 
 
 def hash_id(kept: dict[str, Any], hashed: Callable[[str], str]) -> None:
-    """Replaces the id of the resource in the path; that of a job stays."""
-    if "resourceId" in kept and ("resourceType" in kept or "compartmentType" in kept):
-        kept["resourceId"] = hashed(kept["resourceId"])
+    """Replaces the id of the resource in the path; that of a job, which is ours, stays."""
+    id = kept.get("resourceId", HIDDEN)
+    if id != HIDDEN and ("resourceType" in kept or "compartmentType" in kept or not _JOB_ID.fullmatch(id)):
+        kept["resourceId"] = hashed(id)
 
 
-_FHIR = Audit(keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation", "file"), hash_ids=hash_id)
+_JOB_ID = re.compile("[0-9a-f]{32}")
+_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+_NAME = re.compile(r"[A-Za-z-]{1,64}")
+_FHIR = Audit(
+    keep=("datastoreId", "compartmentType", "resourceType", "resourceId", "versionId", "operation", "file"),
+    shapes={
+        "datastoreId": _ID, "compartmentType": _NAME, "resourceType": _NAME, "resourceId": _ID, "versionId": re.compile("[0-9]{1,10}"),
+        "operation": _NAME, "file": re.compile(r"([A-Za-z]{1,64})/\1-[0-9a-f]{32}-[0-9]{1,9}\.ndjson"),
+    },
+    hash_ids=hash_id,
+)  # fmt: skip
 
 FHIR_OPERATIONS = (
     "CreateResource", "ReadResource", "VersionReadResource", "UpdateResource", "DeleteResource", "GetCapabilities",

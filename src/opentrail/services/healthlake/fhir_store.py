@@ -27,7 +27,7 @@ class Current(NamedTuple):
 
 
 class Version(NamedTuple):
-    """Any version; `method` is POST, PUT, PATCH or DELETE, `body` None for a deletion."""
+    """Any version; `method` is POST, PUT, PATCH or DELETE, `body` None for a deletion. `made`: whether nothing was there before it."""
 
     type: str
     id: str
@@ -35,6 +35,7 @@ class Version(NamedTuple):
     updated: int
     method: str
     body: bytes | None
+    made: bool
 
 
 _CURRENT = Sql("SELECT pk, version, updated, body FROM fhir_current WHERE store = :store AND type = :type AND id = :id")
@@ -69,7 +70,9 @@ _HELD = {table: Sql(f"SELECT {', '.join(key)} FROM {table} WHERE store = :store 
 _ERASE = {table: Sql(f"DELETE FROM {table} WHERE {' AND '.join(f'{c} = :{c}' for c in key)}") for table, key in _ERASED.items()}
 
 _HISTORY = (
-    "SELECT h.type, h.id, h.version, h.updated, h.method, COALESCE(h.body, r.body) FROM fhir_history h"
+    "SELECT h.type, h.id, h.version, h.updated, h.method, COALESCE(h.body, r.body), h.version = 1 OR EXISTS (SELECT 1 FROM"
+    " fhir_history b WHERE b.store = h.store AND b.type = h.type AND b.id = h.id AND b.version = h.version - 1 AND b.method = 'DELETE')"
+    " FROM fhir_history h"
     " LEFT JOIN fhir_current r ON r.store = h.store AND r.type = h.type AND r.id = h.id AND r.version = h.version"
     " WHERE h.store = :store"
 )

@@ -171,7 +171,7 @@ def history(
 
 def _entry(base: str, one: fhir_store.Version) -> dict[str, Any]:
     url = one.type if one.method == "POST" else f"{one.type}/{one.id}"
-    status = "201" if one.version == 1 else _STATUS[one.method]
+    status = "201" if one.made else _STATUS[one.method]
     entry = {
         "fullUrl": f"{base}/{one.type}/{one.id}",
         "request": {"method": one.method, "url": url},

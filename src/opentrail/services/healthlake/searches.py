@@ -17,8 +17,8 @@ from opentrail.calls.operation import Output
 from opentrail.kernel import paging
 from opentrail.services.healthlake import access, fhir_store, naming, requests, store
 from opentrail.services.healthlake.engine import compartments, definitions, exact
-from opentrail.services.healthlake.engine.issues import name, operation_outcome, refuse
-from opentrail.services.healthlake.engine.search.parse import ANY, Handling, parse_search
+from opentrail.services.healthlake.engine.issues import content, name, operation_outcome, refuse
+from opentrail.services.healthlake.engine.search.parse import ANY, IGNORED, Handling, parse_search
 from opentrail.services.healthlake.engine.search.query import InCompartment, Search
 from opentrail.services.healthlake.engine.search.run import Found, Stored
 from opentrail.services.healthlake.engine.search.sql import START, After
@@ -96,6 +96,8 @@ def _place(call: Call, found: store.Datastore, scope: Scope, input: FhirInput, p
     token = dict(pairs).get("page")
     if token is None:
         return first_place(call, pairs, requests.handling(input.prefer))
+    if others := [key for key, _ in pairs if key not in ("page", *IGNORED)]:
+        raise refuse(400, "value", "A page token stands alone: what was asked goes with it, and {} cannot be added.", content(others[0]))
     try:
         return paging.redeem(call.tools.sealer, "Search", (found.id, scope.path), token, Place)
     except paging.BadToken as error:

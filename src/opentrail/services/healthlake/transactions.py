@@ -21,7 +21,7 @@ from opentrail.calls.operation import Output
 from opentrail.services.healthlake import bundle_plans, bundles, data_queue, jobs, naming, requests, transaction_store
 from opentrail.services.healthlake.bundle_entries import Result, taken_apart
 from opentrail.services.healthlake.engine import bundle as engine
-from opentrail.services.healthlake.engine.issues import Issue, name, operation_outcome, refuse
+from opentrail.services.healthlake.engine.issues import Issue, content, name, operation_outcome, refuse
 from opentrail.services.healthlake.outcomes import refusal
 from opentrail.store.sql import Snapshot, Tx
 
@@ -161,4 +161,4 @@ def _told(status: int, text: str, headers: dict[str, str]) -> Output:
 
 
 def _unknown(id: str) -> Exception:
-    return refuse(404, "not-found", "Transaction {} is not known.", name(id))
+    return refuse(404, "not-found", "Transaction {} is not known.", content(id))

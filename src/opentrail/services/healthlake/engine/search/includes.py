@@ -25,7 +25,7 @@ def compile_include(include: Include, store: int, found: Iterable[tuple[int, str
     if include.reverse:
         pairs = [(kind, identity) for _, kind, identity in found if not include.target or kind == include.target]
         pairs = [(kind, identity) for kind, identity in pairs if not narrowed or kind == narrowed]
-        if not pairs:
+        if not pairs or not keys:
             return None
         kinds = dict.fromkeys(kind for kind, _ in pairs)
         wanted = [f"(i.type={bound.add(k)} AND i.id IN ({','.join(bound.add(i) for t, i in pairs if t == k)}))" for k in kinds]

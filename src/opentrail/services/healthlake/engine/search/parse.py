@@ -60,6 +60,14 @@ class _Unknown(Exception):
         self.issue = issue
 
 
+class _Unfit(FhirError):
+    """What is asked cannot be asked of this type. In a chain over several types, the others may answer."""
+
+
+def _unfit(template: str, *arguments: str) -> _Unfit:
+    return _Unfit(400, Issue("error", "value", template, tuple(map(name, arguments))))
+
+
 def _unknown(resource_type: str, code: str) -> _Unknown:
     why = reason(resource_type, code)
     if why:
@@ -126,7 +134,7 @@ class _Reader:
         if modifier and modifier not in MODIFIERS.get(kind, ()) and not (kind == "reference" and definitions.is_resource_type(modifier)):
             raise _modifier_unknown(parameter, modifier)
         if kind == "reference" and modifier and modifier != "identifier" and parameter.targets and modifier not in parameter.targets:
-            raise refuse(400, "value", "The search parameter {} does not point to {}.", name(parameter.code), name(modifier))
+            raise _unfit("The search parameter {} does not point to {}.", parameter.code, modifier)
         parts = read.alternatives(parameter.code, text)
         return Match(parameter, modifier, tuple(v for part in parts for v in self.values(parameter, modifier, part)))
 
@@ -167,17 +175,19 @@ class _Reader:
         if parameter is None:
             raise _unknown(resource_type, code)
         if parameter.kind != "reference":
-            raise refuse(400, "value", "The search parameter {} is no reference and cannot be chained.", name(code))
+            raise _unfit("The search parameter {} is no reference and cannot be chained.", code)
         if wanted and not definitions.is_resource_type(wanted):
             raise _modifier_unknown(parameter, wanted)
+        if wanted and parameter.targets and wanted not in parameter.targets:
+            raise _unfit("The search parameter {} does not point to {}.", code, wanted)
         kinds = (wanted,) if wanted else ((parameter.only_target,) if parameter.only_target else parameter.targets)
         found: list[tuple[str, Filter]] = []
-        refused: _Unknown | None = None
+        refused: _Unknown | _Unfit | None = None
         for kind in kinds:
             try:
                 found.append((kind, self.filter(kind, rest, text, depth + 1)))
-            except _Unknown as unknown:
-                refused = unknown
+            except (_Unknown, _Unfit) as error:
+                refused = error
         if not found:
             raise refused or _unknown(resource_type, code)
         return Chain(parameter, tuple(found))
@@ -192,7 +202,7 @@ class _Reader:
         if parameter is None:
             raise _unknown(source, code)
         if parameter.kind != "reference" or (parameter.targets and resource_type not in parameter.targets):
-            raise refuse(400, "value", "{}:{} does not point to {}.", name(source), name(code), name(resource_type))
+            raise _unfit("{}:{} does not point to {}.", source, code, resource_type)
         return Has(source, parameter, self.filter(source, rest, text, depth + 1))
 
 
@@ -210,8 +220,8 @@ def _include(key: str, text: str, resource_type: str) -> Include:
         raise refuse(400, "value", "{} names no R4 resource type.", name(word))
     if target and not definitions.is_resource_type(target):
         raise refuse(400, "value", "The target of {} is no R4 resource type.", name(word))
-    if code == "*" and not reverse:
-        return Include(source, None, target, False, iterate)
+    if code == "*":
+        return Include(source, None, target, reverse, iterate)
     parameter = parameters(source).get(code)
     if parameter is None or parameter.kind != "reference":
         raise refuse(400, "value", "{} names no reference parameter of {}.", name(word), name(source))

@@ -222,6 +222,8 @@ def index_rows(resource: Json, own: str = "") -> IndexRows:
     """The rows of a resource that validation accepts. Refused with 422 when its shape cannot be read."""
     try:
         return _extract(resource, own, False, lambda key: None)
+    except OverflowError:
+        raise refuse(422, "value", "The resource cannot be indexed: a number in it is too large.") from None
     except Malformed:
         raise refuse(
             422, "structure", "The resource cannot be indexed: its shape is not that of {}.", name(resource["resourceType"])

@@ -205,6 +205,8 @@ ANSWERS = {
     "Patient?_has:Observation:patient:value-quantity=gt100&gender=female": "p1",
     "Practitioner?_has:Patient:general-practitioner:_has:Encounter:patient:status=finished": "d1",
     "Observation?patient._has:Encounter:patient:status=planned": "c",
+    "Observation?subject._has:Encounter:patient:status=planned": "c",
+    "Encounter?subject.general-practitioner:Practitioner=d1": "e1",
 }
 
 
@@ -270,6 +272,10 @@ def test_case_sensitive_strings(store: Store) -> None:
         ("Observation?_id=a&_include=Observation:subject&_include:iterate=Patient:general-practitioner", "p1 d1"),
         ("Patient?_id=p2&_include=Patient:organization&_include:iterate=Organization:partof", "o1 o2"),
         ("Patient?_id=p1&_revinclude=Encounter:patient", "e1"),
+        ("Patient?_id=p1&_revinclude=Observation:*", "a b"),
+        ("Patient?_id=p1&_revinclude=Observation:*:Patient", "a b"),
+        ("Patient?_id=p1&_revinclude=Observation:*:Encounter", ""),
+        ("Patient?_id=p1&_revinclude=Binary:*", ""),
         ("Patient?_id=p1&_revinclude=Observation:subject&_revinclude=Encounter:patient", "a b e1"),
         ("Observation?_id=a&_include=*", "p1"),
         ("Observation?_id=d&_include=Observation:subject", ""),
