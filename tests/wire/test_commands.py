@@ -56,7 +56,17 @@ def test_a_caller_without_the_right_is_no_verdict(story: Story, tmp_path: Path, 
     assert (done.returncode, "AccessDenied" in done.stderr) == (2, True), done.stderr
 
 
-@pytest.mark.parametrize("options", [("--read-only", "maybe"), ("--since", "1h", "--until", "2h"), ("--output", "xml"), ("--since", "x")])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--read-only", "maybe"),
+        ("--since", "1h", "--until", "2h"),
+        ("--output", "xml"),
+        ("--since", "x"),
+        ("--event-name", ""),
+        ("--until", ""),
+    ],
+)
 def test_what_cannot_be_understood_ends_with_2(live: Live, options: tuple[str, ...]) -> None:
     done = run(live, "lookup", *options)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr

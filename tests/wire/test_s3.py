@@ -255,10 +255,10 @@ def test_a_checksum_that_was_announced_must_come(story: Story, bucket: str) -> N
 
 
 def test_an_object_without_a_length_is_refused(story: Story, bucket: str) -> None:
-    signed = story.live.signed(story.root, "s3", "PUT", f"/{bucket}/no-length", b"", {})
+    signed = story.live.signed(story.root, "s3", "PUT", f"/{bucket}/no-length", b"", {}, signer=S3SigV4Auth)
     lines = [f"{name}: {value}" for name, value in signed.headers.items() if name.lower() != "content-length"]
     with socket.create_connection(("127.0.0.1", story.live.server.port), timeout=10) as peer:
-        peer.sendall(("\r\n".join([f"PUT /{bucket}/no-length HTTP/1.1", *lines, "", ""])).encode())
+        peer.sendall("\r\n".join([f"PUT /{bucket}/no-length HTTP/1.1", f"host: {host(story.live)}", *lines, "", ""]).encode())
         answer = peer.recv(65536)
     assert answer.startswith(b"HTTP/1.1 411 "), answer
     assert b"<Code>MissingContentLength</Code>" in answer
@@ -294,3 +294,39 @@ def test_a_user_without_the_right_is_denied(story: Story, bucket: str) -> None:
         error="AccessDenied",
     )
     at(story, "GetObject", bucket, "open/x", caller=user, error="NoSuchKey")
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "code"),
+    [
+        ("delete", b"<Foo/>", b"MalformedXML"),
+        ("delete", b"<Delete><Object/></Delete>", b"MalformedXML"),
+        ("delete", b"<Delete></Delete>", b"MalformedXML"),
+        ("delete", b"", b"MissingRequestBodyError"),
+        ("max-keys=99999999999999999999", None, b"InvalidArgument"),
+        ("max-keys=9999999999999999999999", None, b"InvalidArgument"),
+        ("list-type=3", None, b"InvalidArgument"),
+    ],
+)
+def test_what_is_wrong_with_a_request_is_named_as_s3_does(story: Story, bucket: str, query: str, body: bytes | None, code: bytes) -> None:
+    method = "GET" if body is None else "POST"
+    answer = story.live.submit(story.live.signed(story.root, "s3", method, f"/{bucket}?{query}", body or b"", {}, signer=S3SigV4Auth))
+    assert (answer.status, b"<Code>%s</Code>" % code in answer.data) == (400, True), answer.data
+
+
+def test_a_bucket_is_in_a_region(story: Story) -> None:
+    with pytest.raises(ClientError, match="InvalidLocationConstraint"):
+        story.client("s3").create_bucket(Bucket=story.name("mars"), CreateBucketConfiguration={"LocationConstraint": "mars"})
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"), [("bytes=0-4", "object of size: 4"), ("bytes=3-2", "must be of the form"), ("bytes=-2", "must be of the form")]
+)
+def test_a_part_is_copied_from_bytes_that_are_there(story: Story, bucket: str, asked: str, said: str) -> None:
+    client = story.client("s3")
+    client.put_object(Bucket=bucket, Key="source", Body=b"tail")
+    upload = {"Bucket": bucket, "Key": "k", "UploadId": client.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]}
+    with pytest.raises(ClientError, match=said):
+        client.upload_part_copy(**upload, PartNumber=1, CopySource=f"{bucket}/source", CopySourceRange=asked)
+    client.upload_part_copy(**upload, PartNumber=1, CopySource=f"{bucket}/source", CopySourceRange="bytes=1-3")
+    assert [part["Size"] for part in client.list_parts(**upload)["Parts"]] == [3]

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from opentrail.cli.failures import failures
-from opentrail.cli.options import Config, DataDir, Listen, Profile, Region, fail, load
+from opentrail.cli.options import Config, DataDir, Listen, Profile, Region, fail, given, load
 from opentrail.client import lookup as history
 from opentrail.client.session import client, open_session
 
@@ -25,19 +25,19 @@ class ReadOnly(Enum):
 
 
 def lookup(
-    event_name: Annotated[str, typer.Option(help="Operation, as CreateTrail.")] = "",
-    event_source: Annotated[str, typer.Option(help="Service, as s3.amazonaws.com.")] = "",
-    event_id: Annotated[str, typer.Option(help="eventID of one record.")] = "",
-    user: Annotated[str, typer.Option(help="User or session name.")] = "",
-    access_key: Annotated[str, typer.Option(help="Access key id.")] = "",
-    resource: Annotated[str, typer.Option(help="Resource name or ARN, as Patient/123.")] = "",
-    resource_type: Annotated[str, typer.Option(help="Resource type, as AWS::S3::Bucket.")] = "",
+    event_name: Annotated[str | None, typer.Option(help="Operation, as CreateTrail.", callback=given)] = None,
+    event_source: Annotated[str | None, typer.Option(help="Service, as s3.amazonaws.com.", callback=given)] = None,
+    event_id: Annotated[str | None, typer.Option(help="eventID of one record.", callback=given)] = None,
+    user: Annotated[str | None, typer.Option(help="User or session name.", callback=given)] = None,
+    access_key: Annotated[str | None, typer.Option(help="Access key id.", callback=given)] = None,
+    resource: Annotated[str | None, typer.Option(help="Resource name or ARN, as Patient/123.", callback=given)] = None,
+    resource_type: Annotated[str | None, typer.Option(help="Resource type, as AWS::S3::Bucket.", callback=given)] = None,
     read_only: Annotated[ReadOnly | None, typer.Option(help="true or false.")] = None,
-    error: Annotated[str, typer.Option(help="Error code, or `any`.")] = "",
-    source_ip: Annotated[str, typer.Option(help="Source address.")] = "",
-    arn: Annotated[str, typer.Option(help="ARN (or its last parts) among the record's resources.")] = "",
-    since: Annotated[str, typer.Option(help="2h, 3d, or a UTC time.")] = "",
-    until: Annotated[str, typer.Option(help="2h, 3d, or a UTC time.")] = "",
+    error: Annotated[str | None, typer.Option(help="Error code, or `any`.", callback=given)] = None,
+    source_ip: Annotated[str | None, typer.Option(help="Source address.", callback=given)] = None,
+    arn: Annotated[str | None, typer.Option(help="ARN (or its last parts) among the record's resources.", callback=given)] = None,
+    since: Annotated[str | None, typer.Option(help="2h, 3d, or a UTC time.", callback=given)] = None,
+    until: Annotated[str | None, typer.Option(help="2h, 3d, or a UTC time.", callback=given)] = None,
     limit: Annotated[int, typer.Option(min=1, max=history.MOST, help="Most events to print.")] = 100,
     output: Annotated[str, typer.Option("--output", "-o", help="table, json (one record a line) or csv.")] = "table",
     data_dir: DataDir = None,
@@ -50,15 +50,16 @@ def lookup(
     settings = load(config, data_dir=data_dir, listen=listen, region=region)
     attributes = {
         "EventName": event_name, "EventSource": event_source, "EventId": event_id, "Username": user, "AccessKeyId": access_key,
-        "ResourceName": resource, "ResourceType": resource_type, "ReadOnly": read_only.value if read_only else "",
+        "ResourceName": resource, "ResourceType": resource_type, "ReadOnly": read_only.value if read_only else None,
     }  # fmt: skip
     if output not in PRINTERS:
         fail("--output: must be table, json or csv", 2)
     try:
-        begin, end = history.period(since, until, time.time())
+        begin, end = history.period(since or "", until or "", time.time())
     except history.BadCondition as reason:
         fail(str(reason), 2)
-    wanted = history.Wanted({key: value for key, value in attributes.items() if value}, begin, end, error, source_ip, arn, limit)
+    asked = {key: value for key, value in attributes.items() if value}
+    wanted = history.Wanted(asked, begin, end, error or "", source_ip or "", arn or "", limit)
     with failures():
         PRINTERS[output](history.search(client(open_session(settings, profile), "cloudtrail", settings), wanted))
 

@@ -17,6 +17,13 @@ Region = Annotated[str | None, typer.Option("--region", help="Region to call.", 
 Profile = Annotated[str, typer.Option("--profile", help="Profile of the credentials file: default, or an account id.")]
 
 
+def given(value: str | None) -> str | None:
+    """The value of a condition. An empty one, such as an unset shell variable, is refused: it would select everything."""
+    if value == "":
+        raise typer.BadParameter("must not be empty; leave the option out for any value")
+    return value
+
+
 def load(config: Path | None, **flags: Any) -> Settings:
     """The settings of a command; ends it with status 2 and the reason when they are wrong."""
     try:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
 
 from opentrail.cli.options import Config, DataDir, Listen, Region, fail, load
 from opentrail.kernel.telemetry import set_up_logging
+
+
+class Role(Enum):
+    """What this server does."""
+
+    all = "all"
+    web = "web"
+    work = "work"
 
 
 def serve(
@@ -18,7 +27,7 @@ def serve(
     database: Annotated[str | None, typer.Option(help="PostgreSQL address; SQLite in the data folder without it.")] = None,
     flush_interval: Annotated[str | None, typer.Option(help="Longest wait of a record for its log file, as 60s.")] = None,
     digest_interval: Annotated[str | None, typer.Option(help="Interval that a digest covers, as 1h.")] = None,
-    role: Annotated[str, typer.Option(help="all, web or work; one role alone needs PostgreSQL.")] = "all",
+    role: Annotated[Role, typer.Option(help="all, web or work; one role alone needs PostgreSQL.")] = Role.all,
     insecure: Annotated[bool | None, typer.Option("--insecure", help="Allow listening beyond loopback without TLS.")] = None,
     hash_resource_ids: Annotated[
         bool | None, typer.Option("--hash-resource-ids", help="Record keyed hashes in place of the ids of FHIR resources.")
@@ -40,7 +49,7 @@ def serve(
     )  # fmt: skip
     set_up_logging(settings.log_level, settings.log_format)
     try:
-        status = start.start(settings, role, typer.echo)
+        status = start.start(settings, role.value, typer.echo)
     except start.Refused as error:
         fail(str(error))
     raise typer.Exit(status)

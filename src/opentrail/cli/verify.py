@@ -33,7 +33,9 @@ def verify(
                 found = f"{finding.what}: s3://{finding.bucket}/{finding.key}: {finding.why}"
                 typer.echo(f"{'WRONG' if finding.wrong else 'note '} {found}")
             typer.echo(f"{report.digests} digests, {report.logs} log files, {report.records} records looked at")
-            if journal is not None:
+            if journal is None:
+                typer.echo("note  the journal and the delivery's own rows were not looked at: they are not in this data folder")
+            else:
                 verdict = f"WRONG at position {journal.bad}: {journal.why}" if journal.why else "intact"
                 typer.echo(f"journal: {journal.records} records, {verdict}")
     except NoTrail as reason:

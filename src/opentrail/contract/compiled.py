@@ -57,6 +57,8 @@ class OperationContract:
     """Idempotency tokens that are to be filled when absent."""
     event_stream: bool
     open_enums: bool
+    body: str
+    """What the paths of members in an XML body begin with: there a broken rule is a body that is not well made; empty elsewhere."""
     _decoder: msgspec.json.Decoder[Any]
     _finish: Callable[[Any], bool] | None
     _recursive: bool
@@ -114,7 +116,8 @@ class OperationContract:
         except RecursionError:
             raise ServiceError(self.unreadable_code, "The input is nested too deeply.") from None
         if found:
-            raise walk.message(found, self.invalid_code)
+            in_body = bool(self.body) and all(one.path.startswith(self.body) for one in found)
+            raise walk.message(found, self.unreadable_code if in_body else self.invalid_code)
         try:
             made = msgspec.convert(value, self.input_type)
         except msgspec.ValidationError:
@@ -170,6 +173,7 @@ def operation(service: str, name: str, invalid_code: str = "", unchecked: tuple[
         tokens=tuple(k for k, v in shape.members.items() if v.metadata.get("idempotencyToken")) if shape is not None else (),
         event_stream=bool(model.has_event_stream_input or model.has_event_stream_output),
         open_enums=protocol == "rest-xml",
+        body=_body(shape) if protocol == "rest-xml" else "",
         _decoder=msgspec.json.Decoder(input),
         _finish=_finisher(shape, set(unchecked)) if types.special and shape is not None else None,
         _recursive=types.recursive,
@@ -180,6 +184,12 @@ def operation(service: str, name: str, invalid_code: str = "", unchecked: tuple[
 def _invalid_code(protocol: str, wished: str, errors: Mapping[str, ErrorShape]) -> str:
     usual = {"query": "ValidationError", "rest-xml": "InvalidArgument"}.get(protocol, "ValidationException")
     return wished if wished in errors else usual
+
+
+def _body(shape: StructureShape | None) -> str:
+    """What the paths of members in the body begin with, where one member is the body."""
+    name = shape.serialization.get("payload", "") if shape is not None else ""
+    return f"{name[:1].lower()}{name[1:]}." if name else ""
 
 
 def _streamed(shape: StructureShape | None) -> str:

@@ -105,10 +105,14 @@ def resolve(request: Request, routes: Routes) -> Resolved:
     if request.header("smithy-protocol") == cbor.PROTOCOL:
         return _by_address(request.path, candidates)
     if target := request.header("x-amz-target"):
+        if request.method != "POST" or request.path not in ("", "/"):
+            raise UnknownCall(
+                "json", _only(candidates), "UnknownOperationException", "Calls with X-Amz-Target are POST requests to /.", 404
+            )
         return _by_target(target, candidates)
     if not signed:
         candidates = _by_host(request.header("host"), candidates) or candidates
-    return _by_form(request, candidates, bool(signed)) or _by_path(request, candidates)
+    return _by_form(request, candidates) or _by_path(request, candidates)
 
 
 @lru_cache(maxsize=4096)
@@ -136,8 +140,8 @@ def _by_host(host: str, candidates: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(service for service in candidates if models.front(service)["metadata"].get("endpointPrefix") == label)
 
 
-def _by_form(request: Request, candidates: tuple[str, ...], signed: bool) -> Resolved | None:
-    """A Query call names its Action in a form at the root path; several unsigned candidates are told apart by Version."""
+def _by_form(request: Request, candidates: tuple[str, ...]) -> Resolved | None:
+    """A Query call names its Action, and the Version of the API that it means, in a form at the root path."""
     spoken = [service for service in candidates if "query" in _protocols(service)]
     if not spoken or request.path not in ("", "/"):
         return None
@@ -147,7 +151,7 @@ def _by_form(request: Request, candidates: tuple[str, ...], signed: bool) -> Res
         if len(spoken) == len(candidates):
             raise UnknownCall("query", _only(candidates), "MissingAction", "The request must name an Action.")
         return None
-    named = [service for service in spoken if models.front(service)["metadata"]["apiVersion"] == version] if not signed else spoken
+    named = [service for service in spoken if models.front(service)["metadata"]["apiVersion"] == version]
     for service in named:
         if action in models.front(service)["operations"]:
             return Resolved(service, action, "query", {})

@@ -26,7 +26,9 @@ class BadSetting(Exception):
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Every setting with its default. Durations are in seconds; texts such as `90s`, `5m`, `2h` are understood."""
 
-    data_dir: Annotated[str, Doc(description="Folder of everything that is kept: databases, objects, credentials, the lock.")] = "data"
+    data_dir: Annotated[
+        str, Doc(description="Folder of everything that is kept: databases, objects, credentials, the lock.", min_length=1)
+    ] = "data"
     listen: Annotated[str, Doc(description="Address and port to serve on.")] = "127.0.0.1:4580"
     account: Annotated[
         tuple[str, ...], Doc(description="Twelve-digit account ids; the first is the main account. Several are separated by commas.")
@@ -38,10 +40,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     master_key_file: Annotated[
         str, Doc(description="File with the key that seals secrets; made at first start. Empty: `master.key` in the data folder.")
     ] = ""
-    flush_interval: Annotated[float, Doc(description="How long records wait at most before a log file is put into the bucket.", gt=0)] = (
-        60.0
-    )
-    digest_interval: Annotated[float, Doc(description="Length of the interval that a digest covers; at least a second.", ge=1)] = 3600.0
+    flush_interval: Annotated[
+        float, Doc(description="How long records wait at most before a log file is put into the bucket; a day at most.", gt=0, le=86400)
+    ] = 60.0
+    digest_interval: Annotated[
+        float, Doc(description="Length of the interval that a digest covers; from a second to a day.", ge=1, le=86400)
+    ] = 3600.0
     journal_days: Annotated[int, Doc(description="Days that the journal and Event history reach back.", ge=1)] = 90
     max_body: Annotated[int, Doc(description="Largest request body in bytes that is held in memory.", ge=1024)] = 4 * 1024 * 1024
     max_object: Annotated[int, Doc(description="Largest object in bytes that one upload may carry.", ge=1024)] = 5 * 1024**3
@@ -134,9 +138,15 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], file: Path | 
     try:
         settings = msgspec.convert(values, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise BadSetting(str(error)) from error
+        raise BadSetting(_named(str(error))) from error
     check(settings)
     return settings
+
+
+def _named(reason: str) -> str:
+    """msgspec's reason, with the setting in front: `flush_interval: expected `float` <= 86400.0`."""
+    found = re.fullmatch(r"(.*) - at `\$\.(\w+)(.*)`", reason)
+    return f"{found[2]}{found[3]}: {found[1][:1].lower()}{found[1][1:]}" if found else reason
 
 
 def check(settings: Settings) -> None:

@@ -331,7 +331,21 @@ def sqlstate(error: Exception) -> str:
 
 def reason(error: Exception) -> str:
     """What went wrong, without statement or values: the server's code, or the kind of the connection's failure."""
-    return f"PostgreSQL {sqlstate(error)}" if sqlstate(error) else f"PostgreSQL connection: {type(error).__name__}"
+    state = sqlstate(error)
+    if not state:
+        return f"PostgreSQL does not answer ({type(error).__name__})"
+    return f"PostgreSQL {state} ({_WORDS[state]})" if state in _WORDS else f"PostgreSQL {state}"
+
+
+_WORDS = {
+    "28000": "it refuses the login",
+    "28P01": "the password is wrong",
+    "3D000": "there is no such database",
+    "42501": "the user may not",
+    "53300": "it has too many connections",
+    "57P01": "it was stopped",
+    "57P03": "it is starting or stopping",
+}
 
 
 def translated(error: Exception) -> Exception:

@@ -49,7 +49,8 @@ def test_durations_that_are_none(text: str) -> None:
         ({"external_url": "https://a/b"}, "external_url"), ({"external_url": "http://a:x"}, "external_url"),
         ({"external_url": "ftp://a"}, "external_url"), ({"external_url": "https://"}, "external_url"),
         ({"trusted_proxies": "foo"}, "trusted_proxies"), ({"trusted_proxies": "::1,10.0.0.0/8"}, "trusted_proxies"),
-        ({"trusted_proxies": "0:0::1"}, "trusted_proxies"),
+        ({"trusted_proxies": "0:0::1"}, "trusted_proxies"), ({"data_dir": ""}, "^data_dir: "), ({"flush_interval": "2d"}, "^flush_interval: "),
+        ({"digest_interval": "99999999999999999h"}, "^digest_interval: "), ({"account": [5]}, r"^account\[0\]: "),
     ],
 )  # fmt: skip
 def test_bad_settings_are_named(flags: dict[str, Any], named: str) -> None:

@@ -64,6 +64,8 @@ def decode(request: Request, contract: OperationContract, labels: Mapping[str, s
             value[payload] = request.body if inner.type_name == "blob" else rest.body_text(request, code)
         elif request.body.strip():
             value[payload] = xml.read(inner, xml.parse(request.body, code), payload, code)
+        elif payload in shape.required_members:
+            raise ServiceError("MissingRequestBodyError", "Request Body is empty")
     elif not payload and request.body.strip() and any("location" not in m.serialization for m in shape.members.values()):
         value.update(xml.read_members(shape, xml.parse(request.body, code), code))
     return contract.from_value(value)

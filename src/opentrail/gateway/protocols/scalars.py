@@ -39,6 +39,7 @@ def read(shape: Shape, text: str, name: str, code: str) -> Any:
         value = read_time(text.strip())
     elif kind in ("integer", "long"):
         value = int(text) if _WHOLE.match(text.strip()) else None
+        value = None if value is not None and not -(2**63) <= value < 2**63 else value
     elif kind in ("float", "double") and _NUMBER.match(text.strip()):
         value = float(text)
     if value is None or (isinstance(value, float) and not math.isfinite(value)):

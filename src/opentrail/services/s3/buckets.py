@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from opentrail.calls.operation import ConditionKeys, Input, Operation, Output, R
 from opentrail.calls.tagging import of_request
 from opentrail.kernel import paging
 from opentrail.kernel.errors import ServiceError
+from opentrail.kernel.settings import REGION
 from opentrail.services.s3 import checksums, errors, members, names, store
 from opentrail.store.sql import Conflict, Snapshot, Tx
 
@@ -193,7 +195,7 @@ def _check_offered(input: Input) -> None:
 
 def _check_location(constraint: str, region: str) -> None:
     """Source: CreateBucket; at the endpoint of us-east-1 any constraint goes, elsewhere only the endpoint's own region."""
-    if constraint == "us-east-1":
+    if constraint == "us-east-1" or (constraint not in ("", "EU") and not re.match(REGION, constraint)):
         raise ServiceError("InvalidLocationConstraint", "The specified location-constraint is not valid")
     if region != "us-east-1" and names.region_of(constraint) != region:
         raise ServiceError(

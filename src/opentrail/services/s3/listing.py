@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+from urllib.parse import parse_qs
 
 from opentrail.calls.call import Call
 from opentrail.calls.operation import Input, Operation, Output, Right
@@ -96,6 +97,8 @@ def walk(fetch: Fetch, prefix: bytes, delimiter: bytes, place: Place, most: int,
 def list_v1(snapshot: Snapshot, call: Call, input: Input) -> Output:
     """Lists keys after a marker (ListObjects)."""
     members.only(input, V1)
+    if "list-type" in parse_qs(call.request.query, keep_blank_values=True):
+        raise errors.invalid_argument("Incorrect List Type specified in request; it is 2, or not there", "list-type")
     bucket, prefix, delimiter = _common(snapshot, call, input)
     most = members.count(input.MaxKeys, "maxKeys")
     begin = start(prefix, delimiter, _bytes(input.Marker))

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from opentrail.calls.call import Call, Upload
 from opentrail.calls.operation import Input, Operation, Output, Right, right
-from opentrail.services.s3 import blobs, checksums, conditions, copies, errors, listing, members, names, objects, store
+from opentrail.services.s3 import blobs, checksums, copies, errors, listing, members, names, objects, store
 from opentrail.services.s3.store import Multipart, Part
 from opentrail.store.sql import Snapshot, Tx
 
@@ -239,18 +240,23 @@ def _check_number(number: int) -> None:
         raise errors.invalid_argument("Part number must be an integer between 1 and 10000, inclusive", "partNumber")
 
 
+_COPIED = re.compile(r"bytes=([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
+
+
 def _copy_range(asked: str | None, size: int) -> tuple[int, int]:
     if asked is None:
         first, count = 0, size
     else:
-        found = conditions.span(asked, size)
-        if found is None or asked != f"bytes={found[0]}-{found[0] + found[1] - 1}":
+        match = _COPIED.fullmatch(asked)
+        if match is None or int(match[1]) > int(match[2]):
             raise errors.invalid_argument(
                 "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based"
                 " offsets of the first and last bytes to copy",
                 "x-amz-copy-source-range",
             )
-        first, count = found
+        first, count = int(match[1]), int(match[2]) - int(match[1]) + 1
+        if first + count > size:
+            raise errors.invalid_argument(f"Range specified is not valid for source object of size: {size}", "x-amz-copy-source-range")
     if count > copies.MOST:
         raise copies.too_large()
     return first, count
