@@ -180,10 +180,12 @@ def fhir_rules() -> str:
     left = sorted(rules.unchecked())
     return (
         "# Rules of R4 that are not checked\n\n" + NOTE
-        + f"FHIR R4 (4.0.1) has invariants: rules that its tables of elements cannot say. All {rules.count()} of severity error are checked at "
-        "the\nlevels `strict` and `structure-only`, but these; so are the rules of every element (ele-1, ext-1, dom-2 to dom-5) and of a\n"
-        "SimpleQuantity (sqty-1). Rules that R4 has as warnings or best practice are not looked at. What is not checked besides is said in\n"
-        "[decision 0011](../decisions/0011-fhir-validation.md) and, of profiles, in [validate against profiles](../how-to/fhir-profiles.md).\n\n"
+        + "FHIR R4 (4.0.1) has invariants: rules that its tables of elements cannot say. "
+        f"Of the {rules.count()} of severity error these are not\n"
+        "checked, the others are at the levels `strict` and `structure-only`; so are the rules of every element and resource\n"
+        "(ele-1, ext-1, dom-2 to dom-5) and of a SimpleQuantity (sqty-1). What R4 has as a warning or best practice\n"
+        "is not looked at. What else is left out stands in [decision 0011](../decisions/0011-fhir-validation.md) and, for profiles, in\n"
+        "[validate against profiles](../how-to/fhir-profiles.md).\n\n"
         + table(("rule", "element", "what it says"), [(f"`{key}`", f"`{path}`", " ".join(human.split())) for path, key, human in left])
     )  # fmt: skip
 
