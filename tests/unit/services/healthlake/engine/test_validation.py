@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from opentrail.services.healthlake.engine import definitions
 from opentrail.services.healthlake.engine.issues import Issue, operation_outcome
 from opentrail.services.healthlake.engine.search.rows import index_rows, lenient_rows
-from opentrail.services.healthlake.engine.validation import rules, validate
-from opentrail.services.healthlake.engine.validation.checks import KEYS, period_in_order
+from opentrail.services.healthlake.engine.validation import validate
+from opentrail.services.healthlake.engine.validation.checks import period_in_order
 from opentrail.services.healthlake.engine.validation.flags import URL, flagged
 from opentrail.services.healthlake.engine.values import date_interval
 
@@ -58,7 +58,7 @@ VALID: list[tuple[str, Json, Edit]] = [
         OBSERVATION,
         lambda r: r.update(status=None) or r.pop("status") or r.update(_status={"extension": [{"url": DAR, "valueCode": "unknown"}]}),
     ),
-    ("null with extension", PATIENT, lambda r: r["name"][0].update(given=["y", None], _given=[None, {"id": "z"}])),
+    ("null with extension", PATIENT, lambda r: r["name"][0].update(given=["y", None], _given=[{"id": "z"}, WHY])),
     ("contained", PATIENT, lambda r: r.update(copy.deepcopy(CONTAINED))),
     ("year", OBSERVATION, lambda r: r.update(effectiveDateTime="2023")),
     ("month", OBSERVATION, lambda r: r.update(effectiveDateTime="2024-02")),
@@ -286,12 +286,6 @@ def test_an_outcome_is_itself_a_valid_resource() -> None:
 def test_every_schema_compiles() -> None:
     for kind in ("Bundle", "Parameters", "StructureDefinition", "ExplanationOfBenefit", "Task"):
         assert all(isinstance(issue, Issue) for issue in validate({"resourceType": kind}))
-
-
-def test_invariants_are_compiled_or_checked_or_known_to_be_left_out() -> None:
-    left = {key for _, key in rules.uncompiled()} - KEYS
-    assert sum(len(found) for found in rules.by_path().values()) >= 115
-    assert len(left) <= 75
 
 
 def official() -> Iterator[Json]:

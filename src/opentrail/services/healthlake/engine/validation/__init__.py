@@ -32,8 +32,8 @@ def _compiled(resource_type: str) -> tuple[Json, Any]:
 
 @cache
 def _plain(resource_type: str) -> Any:
-    """The validator that knows no contained resources: what it accepts needs no look at local references."""
-    return compile_schema(schema.without_local(schema.resource_schema(resource_type)))
+    """The validator of the common shape, without contained resources: what it accepts needs no look at local references."""
+    return compile_schema(schema.common_shape(schema.resource_schema(resource_type)))
 
 
 def compile_schema(document: Json) -> Any:

@@ -31,6 +31,27 @@ def period_in_order(instance: object) -> bool:
     return first is None or last is None or first[0] <= last[1]
 
 
+def range_in_order(instance: object) -> bool:
+    """rng-2: of two values in one unit the low is not above the high. Values in different units are not compared."""
+    low, high = (instance.get("low"), instance.get("high")) if isinstance(instance, dict) else (None, None)
+    if not isinstance(low, dict) or not isinstance(high, dict) or _unit(low) != _unit(high):
+        return True
+    first, last = low.get("value"), high.get("value")
+    return not isinstance(first, int | float) or not isinstance(last, int | float) or first <= last
+
+
+def _unit(quantity: Json) -> tuple[object, ...]:
+    return ("code", quantity.get("system"), quantity["code"]) if "code" in quantity else ("unit", quantity.get("unit"))
+
+
+def distinct(path: str, instance: object) -> bool:
+    """No two entries of the list `a` have one value of `b`, for the path `a.b`. Other shapes are the schema's business."""
+    name, _, part = path.partition(".")
+    rows = instance.get(name) if isinstance(instance, dict) else None
+    values = [row[part] for row in rows if isinstance(row, dict) and isinstance(row.get(part), str)] if isinstance(rows, list) else []
+    return len(set(values)) == len(values)
+
+
 def filled(name: str, instance: object) -> bool:
     """Where one of the two arrays of a primitive element has a null, the other has an entry at its place."""
     if not isinstance(instance, dict):
@@ -41,10 +62,26 @@ def filled(name: str, instance: object) -> bool:
     return all(any(part is not None for part in parts) for parts in zip_longest(*arrays))
 
 
+def valued(name: str, instance: object) -> bool:
+    """ele-1 of a primitive element: where `_name` holds an id alone, `name` has a value."""
+    if not isinstance(instance, dict):
+        return True
+    held, twin = instance.get(name), instance.get("_" + name)
+    pairs = zip_longest(held or (), twin) if isinstance(twin, list) and isinstance(held, list | None) else [(held, twin)]
+    return not any(value is None and isinstance(beside, dict) and beside.keys() == {"id"} for value, beside in pairs)
+
+
 class Check:
     """The jsonschema-rs keyword `x-check`: names one of these functions, and after a colon its first argument."""
 
-    NAMED: ClassVar[dict[str, Callable[..., bool]]] = {"per-1": period_in_order, "filled": filled, "txt-1": is_narrative}
+    NAMED: ClassVar[dict[str, Callable[..., bool]]] = {
+        "distinct": distinct,
+        "filled": filled,
+        "per-1": period_in_order,
+        "rng-2": range_in_order,
+        "txt-1": is_narrative,
+        "valued": valued,
+    }
 
     def __init__(self, parent_schema: Json, value: str, schema_path: list[str | int]) -> None:
         named, _, argument = value.partition(":")
@@ -135,14 +172,31 @@ def _organization(resource: Json, location: str) -> Iterator[Issue]:
             yield _rule(key, f"The {part} of an organization can never be of use 'home'", f"{location}/{part}")
 
 
-def _linkage(resource: Json, location: str) -> Iterator[Issue]:
-    if len(resource.get("item", [])) < 2:
-        yield _rule("lnk-1", "Must have at least two items", location)
-
-
 def _dispense(resource: Json, location: str) -> Iterator[Issue]:
     if not period_in_order({"start": resource.get("whenPrepared"), "end": resource.get("whenHandedOver")}):
         yield _rule("mdd-1", "whenHandedOver cannot be before whenPrepared", location)
+
+
+def _task(resource: Json, location: str) -> Iterator[Issue]:
+    if not period_in_order({"start": resource.get("authoredOn"), "end": resource.get("lastModified")}):
+        yield _rule("inv-1", "Last modified date must be greater than or equal to authored-on date.", location)
+
+
+def _concepts(system: Json, location: str) -> Iterator[tuple[str, str]]:
+    """Every code of a code system, with the place of its concept."""
+    for i, concept in enumerate(system.get("concept", ())):
+        place = f"{location}/concept[{i}]"
+        if "code" in concept:
+            yield concept["code"], place
+        yield from _concepts(concept, place)
+
+
+def _code_system(resource: Json, location: str) -> Iterator[Issue]:
+    taken: set[str] = set()
+    for code, place in _concepts(resource, location):
+        if code in taken:
+            yield _rule("csd-1", "Within a code system definition, all the codes SHALL be unique", place)
+        taken.add(code)
 
 
 def _link_ids(items: list[Json]) -> Iterator[str]:
@@ -185,12 +239,13 @@ def _bundle(resource: Json, location: str) -> Iterator[Issue]:
 
 BY_TYPE: dict[str, Callable[[Json, str], Iterator[Issue]]] = {
     "Bundle": _bundle,
+    "CodeSystem": _code_system,
     "InsurancePlan": _identified("ipn-1"),
-    "Linkage": _linkage,
     "MedicationDispense": _dispense,
     "Observation": _observation,
     "Organization": _organization,
     "Questionnaire": _questionnaire,
+    "Task": _task,
 }
 KEYS = frozenset(
     [
@@ -205,9 +260,10 @@ KEYS = frozenset(
         "org-2",
         "org-3",
         "ipn-1",
-        "lnk-1",
         "mdd-1",
         "que-2",
+        "csd-1",
+        "inv-1",
         "bdl-3",
         "bdl-4",
         "bdl-7",

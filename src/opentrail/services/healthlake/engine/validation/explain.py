@@ -51,7 +51,8 @@ def _one(document: Json, failure: Any, root: str) -> Iterator[Issue]:
     if low is not None:
         yield error("required", "{}: minimum required = 1, but only found 0.", name(low), location=f"{place}/{low}")
     elif rule is not None:
-        yield error("invariant", "{}: {}", name(rule[0]), name(rule[1]), location=place)
+        about = _marked(inside, "x-at")
+        yield error("invariant", "{}: {}", name(rule[0]), name(rule[1]), location=f"{place}/{about}" if about else place)
     elif keyword in ("additionalProperties", "falseSchema", "unevaluatedProperties"):
         yield from _unknown(schemas, failure.instance, place)
     elif keyword == "anyOf" and failure.kind.context and failure.kind.context[0]:

@@ -13,9 +13,11 @@ MAX_NESTING = 12
 
 @dataclass(slots=True)
 class Node:
-    """An element of a profile with its children and slices, by the parts of its id."""
+    """An element of a profile with its children and slices, by the parts of its id. `closed`: nothing but its slices is allowed, and all
+    of them are here."""
 
     element: Json = field(default_factory=dict)
+    closed: bool = False
     children: dict[str, "Node"] = field(default_factory=dict)
     slices: dict[str, "Node"] = field(default_factory=dict)
 
@@ -29,8 +31,8 @@ class Sources:
     extensions: dict[str, Node]
 
 
-def tree(elements: list[Json]) -> Node:
-    """The nodes of a snapshot or differential; re-slices (`a/b`) are left out."""
+def tree(elements: list[Json], whole: bool) -> Node:
+    """The nodes of a snapshot or differential; re-slices (`a/b`) are left out. `whole`: no other profile has more slices of them."""
     root = Node()
     for element in elements:
         node = root
@@ -42,6 +44,7 @@ def tree(elements: list[Json]) -> Node:
             node = node.children.setdefault(child, Node())
             node = node.slices.setdefault(slice_name, Node()) if slice_name else node
         node.element = element
+        node.closed = whole and element.get("slicing", {}).get("rules") == "closed"
     return root
 
 
@@ -137,7 +140,7 @@ def _discriminated(node: Node, kind: str, discriminators: list[Json], sources: S
         if row.get("type") not in ("value", "pattern"):
             return None
         if row["path"] == "url" and _extension_profiles(node):
-            tests.append({"required": ["url"], "properties": {"url": {"const": _extension_profiles(node)[0]}}})
+            tests.append({"required": ["url"], "properties": {"url": {"enum": _extension_profiles(node)}}})
             continue
         test = _at(node, kind, [] if row["path"] == "$this" else row["path"].split("."), sources)
         if test is None:
@@ -172,9 +175,10 @@ def _nested(node: Node, kind: str, sources: Sources) -> Json | None:
 
 def _slices(node: Node, prop: str, kind: str, sources: Sources, depth: int) -> list[Json]:
     discriminators = node.element.get("slicing", {}).get("discriminator", [])
-    found: list[Json] = []
+    tests = {label: _discriminated(part, kind, discriminators, sources) for label, part in node.slices.items()}
+    found = _closed(prop, discriminators, list(tests.values())) if node.closed else []
     for label, part in node.slices.items():
-        test = _discriminated(part, kind, discriminators, sources)
+        test = tests[label]
         if test is None:
             continue
         low, high = _count(part.element, "min"), part.element.get("max", "*")
@@ -186,6 +190,15 @@ def _slices(node: Node, prop: str, kind: str, sources: Sources, depth: int) -> l
         then = value_schema(part, kind, sources, depth)
         found += [{"properties": {prop: {"items": {"if": test, "then": then}}}}] if then else []
     return found
+
+
+def _closed(prop: str, discriminators: list[Json], tests: list[Json | None]) -> list[Json]:
+    """That every entry belongs to a slice; nothing when there is a slice that cannot be told from the others."""
+    told = [test for test in tests if test is not None]
+    if not told or len(told) < len(tests) or any("(" in row["path"] for row in discriminators):
+        return []
+    rule = ["profile", f"{prop} is closed: an entry that belongs to none of its slices is not allowed"]
+    return [{"properties": {prop: {"items": {"anyOf": told, "x-rule": rule}}}}]
 
 
 def constraint(node: Node, path: str, sources: Sources, depth: int = 0) -> Json:

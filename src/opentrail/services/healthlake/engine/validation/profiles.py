@@ -1,8 +1,8 @@
 """Profiles: StructureDefinitions loaded from FHIR packages (npm .tgz), turned into JSON Schema constraints on top of base R4.
 
 Checked: cardinality, prohibited and narrowed types, fixed and pattern values, required bindings whose codes are known,
-reference targets, and slices told apart by value, pattern or extension url. Not checked: slices told apart by profile,
-type or existence, profile invariants (FHIRPath), bindings to systems whose codes are not held.
+reference targets, and slices told apart by value, pattern or extension url, with what a closed slicing leaves out. Not checked: slices
+told apart by profile, type or existence, the order of slices, profile invariants (FHIRPath), bindings to systems whose codes are not held.
 """
 
 import io
@@ -17,7 +17,7 @@ import msgspec
 from opentrail.services.healthlake.engine import definitions
 from opentrail.services.healthlake.engine.issues import name, refuse
 from opentrail.services.healthlake.engine.validation import schema
-from opentrail.services.healthlake.engine.validation.profile_schema import Node, Sources, constraint, tree
+from opentrail.services.healthlake.engine.validation.profile_schema import BASE, Node, Sources, constraint, tree
 
 MAX_PACKED = 64 * 2**20
 MAX_UNPACKED = 512 * 2**20
@@ -133,7 +133,8 @@ def _profile(resource: Json) -> Profile | None:
     if resource.get("derivation") != "constraint" or not elements or kind not in definitions.types():
         return None
     base = "" if "snapshot" in resource else resource.get("baseDefinition", "")
-    return Profile(resource.get("url", ""), resource.get("version", ""), kind, base, tree(elements))
+    root = tree(elements, whole=base in ("", BASE + kind))
+    return Profile(resource.get("url", ""), resource.get("version", ""), kind, base, root)
 
 
 def _codes(value_sets: dict[str, Json], systems: dict[str, Json]) -> dict[str, list[list[str]]]:

@@ -1,19 +1,22 @@
 """The invariants of the definitions that are plain logic, compiled from FHIRPath to JSON Schema.
 
 The subset: `and or xor implies`, `.not()`, `path.exists()`, `path.empty()`, `path = 'x'`, `path != 'x'`, `path in ('x' | 'y')`,
-`path.where(...).exists()` and parentheses. An absent value compares as false. Everything else gives None and is either
-checked by `checks` or not at all (`uncompiled()` lists those).
+`path.where(...).exists()`, `name.count() > 1` (or `<= 1`) and parentheses; `.trace()` is passed over. An absent value compares as
+false. Everything else gives None and is checked by `written`, by `checks` or not at all (`unchecked()` lists those).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 from opentrail.services.healthlake.engine import definitions
+from opentrail.services.healthlake.engine.validation.checks import KEYS
+from opentrail.services.healthlake.engine.validation.written import WRITTEN
 
 Schema = dict[str, Any]
-_TOKEN = re.compile(r"\s*(?:('(?:[^'\\]|\\.)*')|([A-Za-z]\w*)|(!=|[=().|])|(\S))")
+_TOKEN = re.compile(r"\s*(?:('(?:[^'\\]|\\.)*')|([A-Za-z]\w*)|(\d+|!=|<=|[=>().|])|(\S))")
+_TRACE = re.compile(r"\.trace\('\w+'\)")
 _KEYWORDS = {"and", "or", "xor", "implies", "in"}
 
 
@@ -42,7 +45,7 @@ class _Parser:
     """Recursive descent over the tokens of one expression; each method returns a schema."""
 
     def __init__(self, text: str) -> None:
-        self.tokens = [next(filter(None, match.groups())) for match in _TOKEN.finditer(text)]
+        self.tokens = [next(filter(None, match.groups())) for match in _TOKEN.finditer(_TRACE.sub("", text))]
         self.at = 0
 
     def peek(self, ahead: int = 0) -> str:
@@ -123,8 +126,19 @@ class _Parser:
             return present(path, name), following == "empty"
         if element.choice or len(kinds) != 1:
             raise _Outside(name)
+        if following == "count":
+            return self.counted(element)
         inner, flip = self.end(kinds[0], following)
         return self.within(element, inner), flip
+
+    def counted(self, element: definitions.Element) -> tuple[Schema, bool]:
+        """`.count() <= n` of an array, and `>`, which is the opposite."""
+        for token in (".", "count", "(", ")"):
+            self.take(token)
+        operator, limit = self.take(), self.take()
+        if operator not in (">", "<=") or not limit.isdigit() or not element.many:
+            raise _Outside(operator)
+        return {"properties": {element.name: {"maxItems": int(limit)}}}, operator == ">"
 
     def end(self, kind: str, following: str) -> tuple[Schema, bool]:
         """What must hold at the element of type `kind`, and whether the whole is negated."""
@@ -188,16 +202,6 @@ def compiled(path: str, expression: str) -> Schema | None:
     return schema if parser.at == len(parser.tokens) else None
 
 
-def _each(pick: Callable[[Schema | None], bool]) -> list[tuple[str, str, str, Schema | None]]:
-    rows = []
-    for entry in definitions.types().values():
-        for path, key, expression, human in entry["rules"]:
-            schema = compiled(context(path), expression)
-            if pick(schema):
-                rows.append((path, key, human, schema))
-    return rows
-
-
 def context(path: str) -> str:
     """The path whose children a rule at element `path` names: its own when it is a backbone, else its type's."""
     head, _, _ = path.partition(".")
@@ -209,14 +213,26 @@ def context(path: str) -> str:
 
 @cache
 def by_path() -> dict[str, list[tuple[str, str, Schema]]]:
-    """Element path -> [(rule key, sentence of the definition, schema)] of every compiled invariant."""
+    """Element path -> [(rule key, sentence of the definition, schema)] of every invariant that is a schema."""
     found: dict[str, list[tuple[str, str, Schema]]] = {}
-    for path, key, human, schema in _each(lambda schema: schema is not None):
-        found.setdefault(path, []).append((key, human, schema or {}))
+    for path, key, expression, human in _invariants():
+        schema = WRITTEN.get((path, key)) or compiled(context(path), expression)
+        if schema is not None:
+            found.setdefault(path, []).append((key, human, schema))
     return found
 
 
-@cache
-def uncompiled() -> frozenset[tuple[str, str]]:
-    """(path, rule key) of every invariant outside the subset."""
-    return frozenset((path, key) for path, key, _, _ in _each(lambda schema: schema is None))
+def _invariants() -> Iterator[tuple[str, str, str, str]]:
+    for entry in definitions.types().values():
+        yield from entry["rules"]
+
+
+def unchecked() -> list[tuple[str, str, str]]:
+    """(path, rule key, sentence of the definition) of every invariant that nothing checks."""
+    checked = {(path, key) for path, found in by_path().items() for key, _, _ in found}
+    return [(path, key, human) for path, key, _, human in _invariants() if (path, key) not in checked and key not in KEYS]
+
+
+def count() -> int:
+    """How many invariants of severity error the definitions of single types have."""
+    return sum(1 for _ in _invariants())

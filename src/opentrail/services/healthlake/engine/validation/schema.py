@@ -1,7 +1,8 @@
 """JSON Schema of a FHIR type, built from its element table.
 
 One schema validates one resource type; resources inside it (contained, Bundle entries) are only objects here and get their
-own validation. Keywords that begin with `x-` carry what an error means: `x-rule` (key, sentence) and `x-min` (element name).
+own validation. Keywords that begin with `x-` carry what an error means: `x-rule` (key, sentence), `x-min` (element name) and
+`x-at` (the property that a rule on its parent is about).
 Patterns are linear-time (no look-around), so no text can make them slow.
 """
 
@@ -11,6 +12,7 @@ from typing import Any
 from opentrail.services.healthlake.engine import definitions
 from opentrail.services.healthlake.engine.definitions import Element
 from opentrail.services.healthlake.engine.validation import rules
+from opentrail.services.healthlake.engine.validation.written import missing
 
 Schema = dict[str, Any]
 _ZONE = r"(?:Z|[+-](?:0\d|1[0-4]):[0-5]\d)"
@@ -18,12 +20,14 @@ _CLOCK = r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?"
 _PARTIAL = {"pattern": r"^\d{4}(?:-(?:0[1-9]|1[0-2]))?$", "not": {"pattern": "^0000"}}
 _DAY = {"format": "date", "not": {"pattern": "^0000"}}
 _INSTANT = {"pattern": rf"^\d{{4}}-\d\d-\d\dT{_CLOCK}{_ZONE}$", "format": "date-time", "not": {"pattern": "^0000"}}
+_CONTENT = "All FHIR elements must have a @value or children"
 _NARRATIVE = "The narrative SHALL be well-formed XHTML with content, of basic formatting elements and attributes, without scripts"
 _TEXT: Schema = {
     "type": "string",
     "minLength": 1,
     "pattern": r"^[^\x00-\x08\x0B\x0C\x0E-\x1F]*[^\s\x00-\x1F][^\x00-\x08\x0B\x0C\x0E-\x1F]*$",
 }
+_SIMPLE: Schema = {**missing("comparator"), "x-rule": ["sqty-1", "The comparator is not used on a SimpleQuantity"]}
 _URI: Schema = {"type": "string", "pattern": r"^\S+$"}
 WHOLE = "urn:json/whole"
 """The definition of a number that is written as an integer. `1.0` and `1e3` are none in FHIR; drafts behind 04 take them for one."""
@@ -109,6 +113,8 @@ def of_type(kind: str, element: Element) -> Schema:
         return bound({"$ref": f"#/$defs/{kind}"}, kind, element.bound)
     if kind == "Reference" and element.targets:
         return {"$ref": "#/$defs/Reference", "properties": {"reference": {"pattern": reference_pattern(element.targets)}}}
+    if kind == "Quantity" and element.path in definitions.simple_quantities():
+        return {"allOf": [{"$ref": "#/$defs/Quantity"}, _SIMPLE]}
     return bound({"$ref": f"#/$defs/{kind}"}, kind, element.bound)
 
 
@@ -176,7 +182,15 @@ def object_schema(path: str) -> Schema:
         props["resourceType"] = {"const": path}
     else:
         schema["minProperties"] = 1
+    twins = {"_" + p: _valued(p) for p, (_, kind) in definitions.properties(path).items() if definitions.is_primitive(kind)}
+    alone = {} if path == "Element" or "resourceType" in props else {"id": {"minProperties": 2, "x-rule": ["ele-1", _CONTENT]}}
+    if twins or alone:
+        schema["dependentSchemas"] = {**twins, **alone}
     return {**schema, "allOf": constraints} if constraints else schema
+
+
+def _valued(prop: str) -> Schema:
+    return {"x-check": f"valued:{prop}", "x-rule": ["ele-1", _CONTENT], "x-at": prop}
 
 
 def _extension_constraints() -> list[Schema]:
@@ -231,10 +245,14 @@ def resource_schema(resource_type: str) -> Schema:
     return closure({"$ref": f"#/$defs/{resource_type}"})
 
 
-def without_local(value: object) -> Any:
-    """The same schema without contained resources and references to them (`#x`)."""
+def common_shape(value: object) -> Any:
+    """The same schema for resources of the common shape, which need fewer looks: no contained resources, no references to them (`#x`), no
+    ids of elements. It accepts nothing that the whole schema refuses."""
     if isinstance(value, dict):
-        return {k: without_local(v) for k, v in value.items() if k != "contained"}
+        kept = {k: common_shape(v) for k, v in value.items() if k not in ("contained", "dependentSchemas")}
+        if "minProperties" in value and "properties" in value:
+            del kept["properties"]["id"]
+        return kept
     if isinstance(value, list):
-        return [without_local(v) for v in value]
+        return [common_shape(v) for v in value]
     return value.replace(LOCAL, "") if isinstance(value, str) and value.startswith(f"^(?:{LOCAL}") else value

@@ -1,5 +1,6 @@
 """Profiles from packages: what they constrain, and packages that mean harm."""
 
+import copy
 import gzip
 import io
 import json
@@ -7,6 +8,8 @@ import tarfile
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from opentrail.services.healthlake.engine.issues import FhirError
 from opentrail.services.healthlake.engine.validation import Profiles, validate
@@ -150,6 +153,82 @@ def test_a_differential_adds_to_its_base(profiles: Profiles) -> None:
 
 def test_a_profile_of_another_type_is_an_error(profiles: Profiles) -> None:
     assert validate({"resourceType": "Basic", "code": {"text": "x"}}, "strict", profiles, (URL,))[0].is_error
+
+
+def told(label: str, **held: object) -> list[Json]:
+    """A slice of Observation.category that is told by the system of its coding."""
+    name = f"Observation.category:{label}"
+    return [
+        {"id": name, "path": "Observation.category", "max": "1"},
+        {"id": f"{name}.coding.system", "path": "Observation.category.coding.system", "min": 1, **held},
+    ]
+
+
+def sliced(rules: str, slices: list[Json], base: Json | None = None, by: str = "coding.system") -> Profiles:
+    """A profile whose categories are sliced, over another one or over R4's Observation."""
+    slicing = {"discriminator": [{"type": "value", "path": by}], "rules": rules}
+    elements = [{"id": "Observation.category", "path": "Observation.category", "slicing": slicing}, *slices]
+    about = {"resourceType": "StructureDefinition", "type": "Observation", "derivation": "constraint"}
+    own = {**about, "url": CLOSED, "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Observation"}
+    files: dict[str, Json] = {"package.json": FILES["package.json"], "a.json": {**own, "differential": {"element": elements}}}
+    if base is not None:
+        files["a.json"]["baseDefinition"] = URL
+        files["b.json"] = {**about, "url": URL, **base}
+    return Profiles([load_package(package(files))])
+
+
+CLOSED = "http://x.org/StructureDefinition/closed"
+TWO = [*told("a", fixedUri="urn:a"), *told("b", patternUri="urn:b")]
+
+
+def observation(*systems: str) -> Json:
+    categories = [{"coding": [{"system": system, "code": "x"}]} for system in systems]
+    return {"resourceType": "Observation", "status": "final", "code": {"text": "x"}, "category": categories}
+
+
+def places(profiles: Profiles, resource: Json) -> list[str]:
+    return [issue.location for issue in validate(resource, "strict", profiles, (CLOSED,))]
+
+
+def test_a_closed_slicing_refuses_what_is_in_no_slice_at_its_place() -> None:
+    profiles = sliced("closed", TWO)
+    assert places(profiles, observation("urn:b", "urn:a")) == []
+    assert places(profiles, observation("urn:a", "urn:x")) == ["/Observation/category[1]"]
+    assert places(profiles, observation("urn:x", "urn:a", "urn:y")) == ["/Observation/category[0]", "/Observation/category[2]"]
+    assert places(profiles, {**observation("urn:a"), "category": [{"text": "x"}]}) == ["/Observation/category[0]"]
+
+
+@given(st.lists(st.sampled_from(["urn:a", "urn:b", "urn:x", "urn:y"]), min_size=1, max_size=4, unique=True))
+def test_a_closed_slicing_refuses_exactly_the_others(systems: list[str]) -> None:
+    outside = [f"/Observation/category[{i}]" for i, system in enumerate(systems) if system in ("urn:x", "urn:y")]
+    assert places(TWO_CLOSED, observation(*systems)) == outside
+    assert places(TWO_OPEN, observation(*systems)) == []
+
+
+TWO_CLOSED, TWO_OPEN = sliced("closed", TWO), sliced("open", TWO)
+
+
+def test_an_extension_outside_a_closed_slicing_is_refused() -> None:
+    head, race = copy.deepcopy(ELEMENTS[1:3])
+    head["slicing"]["rules"] = "closed"
+    files = {**FILES, "a.json": {**FILES["a.json"], "snapshot": {"element": [head, race]}}}
+    found = validate(GOOD, "strict", Profiles([load_package(package(files))]), (URL,))
+    assert [issue.location for issue in found] == ["/Patient/extension[1]"]
+
+
+@pytest.mark.parametrize(
+    "profiles",
+    [
+        sliced("closed", [*TWO, *told("untold")]),
+        sliced("closed", []),
+        sliced("closed", TWO, by="resolve().code"),
+        sliced("openAtEnd", TWO),
+        sliced("closed", TWO, base={"snapshot": {"element": told("c", fixedUri="urn:x")}}),
+    ],
+    ids=["a slice that cannot be told", "no slices", "across a reference", "open at the end", "slices of the base"],
+)
+def test_what_may_be_in_a_slice_is_accepted(profiles: Profiles) -> None:
+    assert places(profiles, observation("urn:x", "urn:a")) == []
 
 
 def test_files_outside_the_package_folder_are_not_read() -> None:
