@@ -27,9 +27,7 @@ class Refused(Exception):
 
 
 def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
-    """Runs the server until it is stopped. Returns the exit status. Raises Refused."""
-    if role not in ROLES:
-        raise Refused("--role: must be all, web or work")
+    """Runs the server in a role of ROLES until it is stopped. Returns the exit status. Raises Refused."""
     if role != "all" and not settings.database:
         raise Refused("--role: one role alone needs PostgreSQL; on SQLite one server does everything")
     os.umask(0o077)  # whatever is made from here on, by every process, is its user's alone: the folder may be others' to read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -85,3 +86,22 @@ def test_a_bucket_is_found_by_its_name_alone(story: Story) -> None:
     story.client("s3").create_bucket(Bucket=bucket)
     done = run(story.live, "lookup", "--arn", bucket, "--read-only", "false", "-o", "json")
     assert [bucket in line for line in done.stdout.splitlines()] == [True], done.stderr
+
+
+def test_verify_says_when_it_could_not_see_the_servers_own_rows(story: Story, tmp_path: Path) -> None:
+    bucket = story.name("far")
+    story.client("s3").create_bucket(Bucket=bucket)
+    allowed = {"Effect": "Allow", "Principal": {"Service": "cloudtrail.amazonaws.com"}, "Action": ["s3:GetBucketAcl", "s3:PutObject"]}
+    policy = {"Version": "2012-10-17", "Statement": [{**allowed, "Resource": [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]}]}
+    story.client("s3").put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+    arn = story.client("cloudtrail").create_trail(Name=bucket, S3BucketName=bucket)["TrailARN"]
+    (tmp_path / "credentials").write_bytes((story.live.server.folder / "credentials").read_bytes())
+    done = program("verify", "--trail-arn", arn, "--data-dir", str(tmp_path), "--listen", story.live.server.settings.listen)
+    assert (done.returncode, done.stdout.count("were not looked at")) == (0, 1), (done.stdout, done.stderr)
+    story.client("cloudtrail").delete_trail(Name=bucket)
+
+
+def test_a_role_that_is_none_is_refused(tmp_path: Path) -> None:
+    done = program("serve", "--role", "foo", "--data-dir", str(tmp_path / "data"))
+    assert (done.returncode, "'foo'" in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "data").exists()
