@@ -8,6 +8,7 @@ Goal: at most 60 us CPU a call, all told. Of its share 25 % are asked against a 
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from statistics import median
 from benchmarks import load, servers
 from benchmarks.calls import CONNECTIONS, requests
 from benchmarks.servers import Peer, Server
+from opentrail.kernel.memory import ALLOCATOR
 
 ROUNDS = 9
 CALLS = 12_000
@@ -33,7 +35,8 @@ def unrecorded(peer: str) -> Iterator[Peer]:
     """A peer, in a process of its own."""
     with tempfile.TemporaryDirectory() as fresh:
         folder, port = Path(fresh) / "data", servers.free_port()
-        process = subprocess.Popen([sys.executable, "-m", "benchmarks.unrecorded", peer, str(folder), str(port)])
+        command = [sys.executable, "-m", "benchmarks.unrecorded", peer, str(folder), str(port)]
+        process = subprocess.Popen(command, env={**ALLOCATOR, **os.environ})
         try:
             for _ in range(300):
                 try:

@@ -20,6 +20,7 @@ from types import FrameType
 
 import msgspec
 
+from opentrail.kernel.memory import ALLOCATOR
 from opentrail.kernel.settings import Settings
 
 log = logging.getLogger("opentrail.serve")
@@ -38,10 +39,10 @@ class Role:
 
     def __init__(self, name: str, settings: Settings, pipe: int, lock: int) -> None:
         self.name = name
-        environment = {**os.environ, "OPENTRAIL_ROLE_SETTINGS": msgspec.json.encode(settings).decode(), "OPENTRAIL_ROLE_PIPE": str(pipe)}
+        own = {"OPENTRAIL_ROLE_SETTINGS": msgspec.json.encode(settings).decode(), "OPENTRAIL_ROLE_PIPE": str(pipe)}
         self.process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", "opentrail.roles", name],
-            env=environment,
+            env={**ALLOCATOR, **os.environ, **own},
             pass_fds=(pipe, lock),
             stdin=subprocess.DEVNULL,
         )

@@ -354,9 +354,10 @@ class Lane:
     def _release(batch: list[Ticket], refused: dict[Ticket, Unavailable]) -> None:
         for ticket in batch:
             ticket.state = State.DONE
-            if ticket.done is None or ticket.done.done():
+            done = ticket.done
+            if done is None or done.done():
                 continue
-            if ticket in refused:
-                ticket.done.set_exception(refused[ticket])
+            if refused and ticket in refused:
+                done.set_exception(refused[ticket])
             else:
-                ticket.done.set_result(None)
+                done.set_result(None)

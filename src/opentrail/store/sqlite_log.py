@@ -16,8 +16,9 @@ BUSY_MS = 5000
 _COPY_EVERY = 1000
 """Frames by which the write-ahead log grows between two copies into the file: each copy stalls the calls for some milliseconds."""
 
-_LOOK_EVERY = 16
-"""Rows changed between two looks at how far the log has grown: a look gives the interpreter lock up, and is paid by every lone call."""
+_LOOK_AFTER_ROWS, _LOOK_AFTER_TIMES = 256, 32
+"""Rows changed, and commits made, after which the log may have grown enough to look how far: a look gives the interpreter lock up twice,
+while the event loop wants it for the calls that the commit has released."""
 
 _TRUNCATE_AT = 256 * 1024 * 1024
 _PATIENCE_MS = 100
@@ -37,15 +38,17 @@ class Log:
         self._salts = b""
         self._frames = 0
         self._looked = 0
+        self._times = 0
 
     def tend(self, lent: bool) -> None:
         """Copies what the log has grown by into the file, in small parts; never while a batch is open. SQLite begins the log anew
         when all of it is copied and no reader is in it: hence no view of ours, which would always be in it, is kept meanwhile.
         `lent` when another process has written since the last time. Raises Broken."""
         changed = self._connection.total_changes
-        if changed - self._looked < _LOOK_EVERY and not lent:
+        self._times += 1
+        if changed - self._looked < _LOOK_AFTER_ROWS and self._times < _LOOK_AFTER_TIMES and not lent:
             return
-        self._looked = changed
+        self._looked, self._times = changed, 0
         if not self._grew():
             return
         self._let_go()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -107,7 +108,7 @@ def _opened(segment: Stored) -> _Segment:
 
 
 def _words(values: list[int]) -> Words:
-    return np.array(values, np.uint64)
+    return np.frombuffer(array("Q", values), np.uint64)
 
 
 def _bitmap(numbers: Words) -> bytes:

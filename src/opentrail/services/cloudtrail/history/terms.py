@@ -58,28 +58,20 @@ def _begun(account: str, region: str, attribute: str) -> Any:
 
 def terms(account: str, region: str, facts: Facts) -> list[int]:
     """Every term of a record; some may come twice."""
-    key = facts.userIdentity.accessKeyId
-    found = [
-        term(account, region, "EventId", facts.eventID),
-        *_of_call(account, region, facts.eventName, facts.eventSource, facts.readOnly),
-        *_of_caller(account, region, facts.user_name, key),
-    ]
+    identity = facts.userIdentity
+    shared = _shared(account, region, facts.eventName, facts.eventSource, facts.readOnly, facts.user_name, identity.accessKeyId)
+    found = [term(account, region, "EventId", facts.eventID), *shared]
     for resource in facts.resources:
         found += _of_resource(account, region, resource.type, resource.ARN)
     return found
 
 
 @lru_cache(16_384)
-def _of_call(account: str, region: str, name: str, source: str, read_only: bool) -> tuple[int, ...]:
-    """The terms that records of one operation share."""
-    pairs = (("EventName", name), ("EventSource", source), ("ReadOnly", "true" if read_only else "false"))
+def _shared(account: str, region: str, name: str, source: str, read_only: bool, user: str, key: str) -> tuple[int, ...]:
+    """The terms that one caller's records of one operation share."""
+    pairs = [("EventName", name), ("EventSource", source), ("ReadOnly", "true" if read_only else "false")]
+    pairs += [(attribute, value) for attribute, value in (("Username", user), ("AccessKeyId", key)) if value]
     return (term(account, region), *(term(account, region, *pair) for pair in pairs))
-
-
-@lru_cache(16_384)
-def _of_caller(account: str, region: str, user: str, key: str) -> tuple[int, ...]:
-    """The terms that records of one caller share."""
-    return tuple(term(account, region, attribute, value) for attribute, value in (("Username", user), ("AccessKeyId", key)) if value)
 
 
 def disclosed_terms(account: str, region: str, under: str, names: Iterable[str]) -> Iterator[int]:
