@@ -16,9 +16,10 @@ import time
 from collections.abc import Sequence
 
 from benchmarks import load, servers
+from opentrail.store.database import SLICE
 from opentrail.store.databases import open_database
 from opentrail.store.sql import Sql
-from opentrail.store.turns import SLICE, Turns
+from opentrail.store.turns import Turns
 
 SECONDS = 10
 CONNECTIONS = 64

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from opentrail.journal.append import Appender, Fresh
-from opentrail.store.database import Broken, LaneTx
+from opentrail.store.database import LONG_SLICE, SLICE, Broken, LaneTx
 from opentrail.store.lane import Lane, Ticket
 from opentrail.store.sql import Sql
 from opentrail.store.sqlite import SqliteDatabase
@@ -142,3 +142,35 @@ async def test_what_need_not_be_durable_at_once_waits_for_no_disk_and_the_next_d
     lane.stop()
     with main_database.read() as view:
         assert view.one(COUNT) == (4,)
+
+
+async def test_turns_are_long_while_calls_are_rare(main_database: Database, tmp_path: Path) -> None:
+    """A second without a call that waits brings long turns, a few that wait end them."""
+    if main_database.dialect != "sqlite":
+        return
+    lane = Lane(main_database.writer(), Appender().append)
+    server = TurnServer(lane, tmp_path / "turns.sock")
+    await server.start()
+    turns = borrowing(main_database, tmp_path / "turns.sock")
+
+    def lasts(count: int, call: bool) -> list[float]:
+        found = []
+        for _ in range(count):
+            with turns.write() as tx:
+                found.append(tx.lasts)
+                if call:  # it waits while the turn is lent
+                    asyncio.run_coroutine_threadsafe(submitted(), loop).result(10)
+        return found
+
+    async def submitted() -> None:
+        waiting.append(lane.submit(record(len(waiting))))
+
+    loop, waiting = asyncio.get_running_loop(), list[asyncio.Future[None]]()
+    calm = await asyncio.to_thread(lasts, 40, False)
+    busy = await asyncio.to_thread(lasts, 40, True)
+    assert (calm[0], calm[-1], calm) == (SLICE, LONG_SLICE, sorted(calm))
+    assert (busy[0], busy[-1], busy) == (LONG_SLICE, SLICE, sorted(busy, reverse=True))
+    assert busy.count(LONG_SLICE) < 6 < calm.count(SLICE)
+    await asyncio.gather(*waiting)
+    await server.stop()
+    lane.stop()

@@ -36,6 +36,11 @@ class Slow(Exception):
     """A statement ran longer than its limit and was stopped; the transaction can be undone to its savepoint."""
 
 
+SLICE, LONG_SLICE = 0.010, 0.040
+"""Seconds that a job's transaction between the lane's batches should last, and one while calls are rare. The more it writes, the more
+often it finds a page that it has written before."""
+
+
 class LaneTx(Tx, Protocol):
     """The lane's connection inside its transaction, as the recording frame uses it."""
 
@@ -45,6 +50,8 @@ class LaneTx(Tx, Protocol):
     """Whether this call changed rights."""
     later: list[tuple[Sql, dict[str, Value]]]
     """What this call asked to run with its record's position."""
+    lasts: float
+    """Seconds that it should last at most, when it is a job's."""
 
     def undo(self) -> None:
         """Rolls back to the start of this call: as if it had written nothing. Raises Again when the whole transaction is gone."""

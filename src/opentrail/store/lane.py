@@ -34,6 +34,10 @@ a second that the database allows, so that the lane stands still for about two s
 TURN_LIMIT = 5.0
 """Seconds after which a turn that was not given back is no longer waited for."""
 
+RARELY, UP, DOWN = 0.4, 1 / 4, 1 / 16
+"""A turn may be a long one while calls wait in less than this share of the turns, by an average that a turn in which one waited moves up
+by a quarter of the way, and one in which none did down by a sixteenth: a few calls end long turns, a second without any brings them."""
+
 Records = Sequence[Any]
 Later = Sequence[tuple[Sql, dict[str, Value]]]
 
@@ -73,11 +77,11 @@ class Ticket:
 
 
 class Turn:
-    """The write turn, lent to another process of this installation. `grant` tells it."""
+    """The write turn, lent to another process of this installation. `grant` tells it, and whether it may be a long one."""
 
     __slots__ = ("_done", "_same", "grant")
 
-    def __init__(self, grant: Callable[[], object]) -> None:
+    def __init__(self, grant: Callable[[bool], object]) -> None:
         self.grant = grant
         self._done = threading.Event()
         self._same = False
@@ -110,6 +114,7 @@ class Lane:
         self._seen = 0
         self._last = 0
         self._until = 0.0
+        self._waited = 1.0
         self._stopping = False
         self.failure = ""
         """Why nothing is written any more; empty while all is well."""
@@ -175,8 +180,9 @@ class Lane:
             turn = self._turns.popleft() if self._turns and not self.failure else None
         if turn is None:
             return False
-        turn.grant()
+        turn.grant(self._waited < RARELY)
         changed = turn.wait(TURN_LIMIT)
+        self._waited += (1 - self._waited) * UP if self._waiting else -self._waited * DOWN
         self.changes += 1
         self.epoch += changed
         return True

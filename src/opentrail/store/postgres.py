@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pg8000.exceptions
 import pg8000.native
 
-from opentrail.store.database import Again, Away, Broken, Full, LaneTx, Slow
+from opentrail.store.database import SLICE, Again, Away, Broken, Full, LaneTx, Slow
 from opentrail.store.sql import Conflict, Row, Snapshot, Sql, T, Unstorable, Value, in_chunks
 
 Failed = (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError)
@@ -240,6 +240,7 @@ class PostgresTx(PostgresView):
         self.epoch = 0
         self.changed = False
         self.later: list[tuple[Sql, dict[str, Value]]] = []
+        self.lasts = SLICE
 
     def run(self, statement: Sql, /, **values: Value) -> int:
         if statement.settled:

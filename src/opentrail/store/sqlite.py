@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
-from opentrail.store.database import Again, Broken, Full, LaneTx
+from opentrail.store.database import SLICE, Again, Broken, Full, LaneTx
 from opentrail.store.sql import Row, Snapshot, Sql, T, Value, in_places
 from opentrail.store.sqlite_errors import reason, translated
 from opentrail.store.sqlite_log import BUSY_MS, Log
@@ -223,6 +223,7 @@ class SqliteTx(_Statements):
         self.epoch = 0
         self.changed = False
         self.later: list[tuple[Sql, dict[str, Value]]] = []
+        self.lasts = SLICE
 
     def run(self, statement: Sql, /, **values: Value) -> int:
         self.changed |= statement.settled

@@ -4,7 +4,8 @@ A job asks over a Unix socket in the data folder, waits for its turn, writes one
 gives the turn back. The lane lends one turn at a time and never two in a row while a call waits. SQLite's own lock stands
 behind it: a holder that stays too long is waited for, not written beside. On PostgreSQL the transaction lock does the same.
 
-One byte each way: `?` asks, `!` grants, `.` gives back, `+` does when settled rows changed; a closed connection gives back, too.
+One byte each way: `?` asks, `!` grants, `*` does for longer because calls are rare, `.` gives back, `+` does when settled rows
+changed; a closed connection gives back, too.
 """
 
 from __future__ import annotations
@@ -16,14 +17,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from opentrail.store.database import Broken, Database, LaneTx
+from opentrail.store.database import LONG_SLICE, SLICE, Broken, Database, LaneTx
 from opentrail.store.lane import Lane, Turn
 
-SLICE = 0.010
-"""Seconds that one turn should last: jobs size their chunks by it."""
-
 _WAIT = 60.0
-ASK, GRANT, BACK, CHANGED = b"?", b"!", b".", b"+"
+ASK, GRANT, GRANT_LONG, BACK, CHANGED = b"?", b"!", b"*", b".", b"+"
 
 
 class TurnServer:
@@ -56,7 +54,7 @@ class TurnServer:
         turn: Turn | None = None
         try:
             while not self._stopping and await self._asked(reader, writer):
-                turn = Turn(lambda: loop.call_soon_threadsafe(writer.write, GRANT))
+                turn = Turn(lambda long: loop.call_soon_threadsafe(writer.write, GRANT_LONG if long else GRANT))
                 self._lane.lend(turn)
                 answer = await reader.read(1)
                 turn.give_back(changed=answer != BACK)
@@ -91,7 +89,7 @@ class Turns:
 
     @contextmanager
     def write(self, durable: bool = True) -> Iterator[LaneTx]:
-        """A write transaction on the main database, committed durably at the end. Keep it within `SLICE`.
+        """A write transaction on the main database, committed durably at the end. Keep it within the seconds of its `lasts`.
 
         One that is not `durable` costs no wait for the disk. Every answer that shows what it wrote is durable with it, because that
         call's record is committed later. It MUST NOT append records, which followers take as soon as they see them; and what it writes
@@ -100,13 +98,13 @@ class Turns:
         Raises Broken when the web role cannot be asked.
         """
         with self._guard:
-            self._ask()
-            changed = True
+            lasts, changed = self._ask(), True
             try:
                 writer = self._database.writer()
                 try:
                     writer.begin(writes=True, durable=durable)
                     tx = writer.enter()
+                    tx.lasts = lasts
                     yield tx
                     writer.leave()
                     writer.commit()
@@ -117,9 +115,10 @@ class Turns:
             finally:
                 self._give_back(changed)
 
-    def _ask(self) -> None:
+    def _ask(self) -> float:
+        """Waits for the turn. The seconds that it should last."""
         if self._file is None:
-            return
+            return SLICE
         try:
             if self._socket is None:
                 self._socket = socket.socket(socket.AF_UNIX)
@@ -130,9 +129,10 @@ class Turns:
         except OSError as error:
             self._drop()
             raise Broken(f"no turn could be had: {type(error).__name__}") from error
-        if granted != GRANT:
+        if granted not in (GRANT, GRANT_LONG):
             self._drop()
             raise Broken("no turn could be had: the web role ended")
+        return LONG_SLICE if granted == GRANT_LONG else SLICE
 
     def _give_back(self, changed: bool) -> None:
         if self._socket is not None:

@@ -20,6 +20,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from opentrail.calls.tools import Calls, Snapshots
 from opentrail.kernel.ambient import Clock
 from opentrail.kernel.errors import ServiceError, Unavailable
+from opentrail.store.database import LaneTx
 from opentrail.store.sql import Snapshot, Sql, Tx
 from opentrail.work.backoff import Backoff
 from opentrail.work.executor import Executor, Running, WorkerDied
@@ -57,7 +58,7 @@ T = TypeVar("T")
 class Write(Protocol):
     """Lends the turn to write the main database; see store.turns.Turns.write."""
 
-    def __call__(self, durable: bool = True) -> AbstractContextManager[Tx]: ...
+    def __call__(self, durable: bool = True) -> AbstractContextManager[LaneTx]: ...
 
 
 class Job(NamedTuple):
@@ -106,7 +107,7 @@ def _job(row: tuple[object, ...]) -> Job:
 
 class Run:
     """One job at work, and what its kind may use. `write` borrows the turn to write the main database: keep each within
-    `store.turns.SLICE`. `keep` and `end` belong inside it, `keep` at most once."""
+    the seconds of its `lasts`. `keep` and `end` belong inside it, `keep` at most once."""
 
     def __init__(self, job: Job, read: Snapshots, write: Write, calls: Calls, executor: Executor, clock: Clock, scratch: Path) -> None:
         self.job = job
@@ -117,7 +118,7 @@ class Run:
         """A folder of this job's own, there when the work begins; what is in it survives a crash of the process."""
 
     @contextmanager
-    def write(self, durable: bool = True) -> Iterator[Tx]:
+    def write(self, durable: bool = True) -> Iterator[LaneTx]:
         """The turn to write the main database; see store.turns.Turns.write for what need not be `durable` at once."""
         self._kept = self.job.checkpoint
         with self._write(durable) as tx:

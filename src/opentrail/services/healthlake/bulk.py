@@ -140,13 +140,13 @@ def still_active(tx: Tx, id: str) -> None:
 
 
 def turn(run: Run, write: Callable[[Tx], object], durable: bool = True) -> float:
-    """Writes in one turn, again when it lost against another transaction. Returns the seconds that the statements took."""
+    """Writes in one turn, again when it lost against another transaction. Returns the share of its time that the statements took."""
     for tried in range(_PATIENCE):
         try:
             with run.write(durable) as tx:
                 began = run.clock.monotonic()
                 write(tx)
-                return run.clock.monotonic() - began
+                return (run.clock.monotonic() - began) / tx.lasts
         except Again:
             if tried == _PATIENCE - 1:
                 raise

@@ -30,7 +30,6 @@ from opentrail.services.healthlake.engine.bulk_layout import FAILURE, FLAGGED, S
 from opentrail.services.healthlake.import_lines import Ready, Refused
 from opentrail.services.healthlake.job_records import Tell
 from opentrail.store.sql import Tx
-from opentrail.store.turns import SLICE
 from opentrail.work.jobs import Run
 
 MOST_FILES = 10_000
@@ -195,9 +194,10 @@ class Pace:
     def __init__(self) -> None:
         self.size = FEWEST
 
-    def took(self, count: int, seconds: float) -> None:
-        """Learns from a slice: what its statements took, without the commit, which takes its time for one resource as for many."""
-        fitting = int(count * _SHARE * SLICE / max(seconds, 1e-6))
+    def took(self, count: int, share: float) -> None:
+        """Learns from a slice: what its statements took of the turn's time, without the commit, which takes its time for one resource
+        as for many."""
+        fitting = int(count * _SHARE / max(share, 1e-4))
         self.size = max(FEWEST, min(fitting, 2 * self.size, MOST))
 
 

@@ -21,7 +21,6 @@ from opentrail.services.healthlake.drafts import Draft, draft, stored
 from opentrail.services.healthlake.engine import synthetic
 from opentrail.services.healthlake.engine.issues import error, operation_outcome
 from opentrail.store.sql import Tx
-from opentrail.store.turns import SLICE
 from opentrail.work import jobs
 from opentrail.work.executor import WorkerDied
 from opentrail.work.jobs import Run
@@ -55,7 +54,7 @@ class Preload:
             with run.write() as tx:
                 found = store.datastore(tx, id)
                 assert found is not None, "a data store that is being created is not deleted"
-                until = run.clock.monotonic() + SLICE
+                until = run.clock.monotonic() + tx.lasts
                 while done < len(todo) and run.clock.monotonic() < until:
                     _put(tx, found.key, *todo[done], int(run.clock.now() * 1000))
                     done += 1
@@ -83,7 +82,7 @@ class Erasure:
             with run.write() as tx:
                 found = store.datastore(tx, id)
                 assert found is not None, "a deleted data store stays describable"
-                until = run.clock.monotonic() + SLICE
+                until = run.clock.monotonic() + tx.lasts
                 while left and run.clock.monotonic() < until:
                     left = fhir_store.erase(tx, found.key, ROWS)
             yield

@@ -18,7 +18,6 @@ from opentrail.services.healthlake.import_lines import Ready
 from opentrail.services.healthlake.importing import FEWEST, MOST, Pace, Seen
 from opentrail.services.healthlake.job_store import IMPORT
 from opentrail.store.sql import Sql
-from opentrail.store.turns import SLICE
 from opentrail.work import jobs
 from tests.databases import Database
 from tests.unit.services.healthlake.bulk_world import STORE, World
@@ -144,15 +143,15 @@ def test_no_file_is_a_failure(world: World) -> None:
     assert (world.run().status, world.run().message) == ("FAILED", "There is no file at s3://bulk/in/.")
 
 
-@given(st.lists(st.tuples(st.integers(1, 600), st.floats(0, 0.2)), max_size=30))
+@given(st.lists(st.tuples(st.integers(1, 600), st.floats(0, 20)), max_size=30))
 def test_slices_stay_within_their_bounds_and_the_turn(took: list[tuple[int, float]]) -> None:
     pace = Pace()
-    for count, seconds in took:
+    for count, share in took:
         before = pace.size
-        pace.took(count, seconds)
+        pace.took(count, share)
         assert FEWEST <= pace.size <= min(MOST, max(2 * before, FEWEST))
         if pace.size > FEWEST:
-            assert pace.size * seconds <= SLICE * count
+            assert pace.size * share <= count
 
 
 def ready(line: int, id: str) -> Ready:
