@@ -339,8 +339,10 @@ async def test_nothing_is_queued_behind_a_failed_commit(main_database: Database,
     await lane.submit(written("kept"))
     begun: list[bool] = []
     begin = writer.begin
+    queued = threading.Event()
 
     def broken() -> None:
+        queued.wait(10)
         raise Broken("SQLITE_IOERR_FSYNC")
 
     def counted(writes: bool) -> None:
@@ -350,6 +352,7 @@ async def test_nothing_is_queued_behind_a_failed_commit(main_database: Database,
     monkeypatch.setattr(writer, "commit", broken)
     monkeypatch.setattr(writer, "begin", counted)
     waiting = [lane.submit(written(f"r{i}")) for i in range(600)]  # more than two batches
+    queued.set()
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(result, Unavailable) for result in results)
     assert len(begun) == 1
