@@ -106,10 +106,10 @@ def _pks(f: Filter, kind: str, bound: Bound, depth: int) -> str:
     if isinstance(f, Chain):
         return " UNION ".join(_chained(f, target, inner, bound, depth) for target, inner in f.targets)
     if isinstance(f, Has):
-        x, kept = f"x{depth}", bound.add(kind)
+        x, by, kept = f"x{depth}", f"h{depth}", bound.add(kind)
         pointed = (  # each once: many point to the same one, which is then looked up once
-            f"SELECT DISTINCT {a}.id FROM fhir_reference {a} WHERE {a}.pk IN ({_pks(f.filter, f.source, bound, depth + 1)})"
-            f" AND {c.of_paths(a, f.parameter.paths)} AND {a}.type={kept} AND {a}.base=0"
+            f"SELECT DISTINCT {a}.id FROM ({_pks(f.filter, f.source, bound, depth + 1)}) {by} CROSS JOIN fhir_reference {a}"
+            f" WHERE {a}.pk={by}.pk AND {c.of_paths(a, f.parameter.paths)} AND {a}.type={kept} AND {a}.base=0"
         )
         live = f"{x}.store=:store AND {x}.type={kept} AND {x}.deleted=0"
         return f"SELECT {x}.pk FROM ({pointed}) {a} CROSS JOIN fhir_current {x} WHERE {live} AND {x}.id={a}.id"
