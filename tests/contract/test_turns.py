@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,17 @@ def borrowing(database: Database, file: Path) -> Turns:
     if isinstance(database, SqliteDatabase):
         return Turns(SqliteDatabase(database.file), file)
     return Turns(type(database)(database.address, database.schema), None)
+
+
+@asynccontextmanager
+async def lending(database: Database, folder: Path) -> AsyncIterator[tuple[Lane, Turns]]:
+    """A lane that lends turns, and who borrows them."""
+    lane = Lane(database.writer(), Appender().append)
+    server = TurnServer(lane, folder / "turns.sock")
+    await server.start()
+    yield lane, borrowing(database, folder / "turns.sock")
+    await server.stop()
+    lane.stop()
 
 
 def record(n: int) -> Ticket:
@@ -90,27 +102,22 @@ async def test_a_turn_waits_for_the_batch_and_the_batch_for_the_turn(main_databa
 async def test_a_borrower_that_raises_or_vanishes_gives_the_turn_back(main_database: Database, tmp_path: Path) -> None:
     if main_database.dialect != "sqlite":
         return
-    lane = Lane(main_database.writer(), Appender().append)
-    server = TurnServer(lane, tmp_path / "turns.sock")
-    await server.start()
-    turns = borrowing(main_database, tmp_path / "turns.sock")
+    async with lending(main_database, tmp_path) as (lane, turns):
 
-    def fails() -> None:
-        with turns.write() as tx:
-            tx.run(ADD, id=8)
-            raise ZeroDivisionError
+        def fails() -> None:
+            with turns.write() as tx:
+                tx.run(ADD, id=8)
+                raise ZeroDivisionError
 
-    with pytest.raises(ZeroDivisionError):
-        await asyncio.to_thread(fails)
-    reader, writer = await asyncio.open_unix_connection(tmp_path / "turns.sock")
-    writer.write(b"?")
-    assert await reader.read(1) == b"!"
-    writer.close()
-    await lane.submit(record(1))
-    with main_database.read() as view:
-        assert view.one(COUNT) == (0,)
-    await server.stop()
-    lane.stop()
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.to_thread(fails)
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "turns.sock")
+        writer.write(b"?")
+        assert await reader.read(1) == b"!"
+        writer.close()
+        await lane.submit(record(1))
+        with main_database.read() as view:
+            assert view.one(COUNT) == (0,)
 
 
 def test_without_a_web_role_there_is_no_turn(tmp_path: Path) -> None:
@@ -145,32 +152,27 @@ async def test_what_need_not_be_durable_at_once_waits_for_no_disk_and_the_next_d
 
 
 async def test_turns_are_long_while_calls_are_rare(main_database: Database, tmp_path: Path) -> None:
-    """A second without a call that waits brings long turns, a few that wait end them."""
+    """Some turns without a call that waits bring long ones, a few that wait end them."""
     if main_database.dialect != "sqlite":
         return
-    lane = Lane(main_database.writer(), Appender().append)
-    server = TurnServer(lane, tmp_path / "turns.sock")
-    await server.start()
-    turns = borrowing(main_database, tmp_path / "turns.sock")
+    async with lending(main_database, tmp_path) as (lane, turns):
 
-    def lasts(count: int, call: bool) -> list[float]:
-        found = []
-        for _ in range(count):
-            with turns.write() as tx:
-                found.append(tx.lasts)
-                if call:  # it waits while the turn is lent
-                    asyncio.run_coroutine_threadsafe(submitted(), loop).result(10)
-        return found
+        def lasts(count: int, call: bool) -> list[float]:
+            found = []
+            for _ in range(count):
+                with turns.write() as tx:
+                    found.append(tx.lasts)
+                    if call:  # it waits while the turn is lent
+                        asyncio.run_coroutine_threadsafe(submitted(), loop).result(10)
+            return found
 
-    async def submitted() -> None:
-        waiting.append(lane.submit(record(len(waiting))))
+        async def submitted() -> None:
+            waiting.append(lane.submit(record(len(waiting))))
 
-    loop, waiting = asyncio.get_running_loop(), list[asyncio.Future[None]]()
-    calm = await asyncio.to_thread(lasts, 40, False)
-    busy = await asyncio.to_thread(lasts, 40, True)
-    assert (calm[0], calm[-1], calm) == (SLICE, LONG_SLICE, sorted(calm))
-    assert (busy[0], busy[-1], busy) == (LONG_SLICE, SLICE, sorted(busy, reverse=True))
-    assert busy.count(LONG_SLICE) < 6 < calm.count(SLICE)
-    await asyncio.gather(*waiting)
-    await server.stop()
-    lane.stop()
+        loop, waiting = asyncio.get_running_loop(), list[asyncio.Future[None]]()
+        calm = await asyncio.to_thread(lasts, 40, False)
+        busy = await asyncio.to_thread(lasts, 40, True)
+        assert (calm[0], calm[-1], calm) == (SLICE, LONG_SLICE, sorted(calm))
+        assert (busy[0], busy[-1], busy) == (LONG_SLICE, SLICE, sorted(busy, reverse=True))
+        assert busy.count(LONG_SLICE) < 6 < calm.count(SLICE)
+        await asyncio.gather(*waiting)

@@ -36,7 +36,8 @@ TURN_LIMIT = 5.0
 
 RARELY, UP, DOWN = 0.4, 1 / 4, 1 / 16
 """A turn may be a long one while calls wait in less than this share of the turns, by an average that a turn in which one waited moves up
-by a quarter of the way, and one in which none did down by a sixteenth: a few calls end long turns, a second without any brings them."""
+by a quarter of the way, and one in which none did down by a sixteenth: two that wait end long turns, fifteen turns without any bring
+them."""
 
 Records = Sequence[Any]
 Later = Sequence[tuple[Sql, dict[str, Value]]]
