@@ -30,6 +30,7 @@ from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.principal import Principal
 from opentrail.kernel.sealing import Sealer, load_master_key
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.stopping import Stopping
 from opentrail.kernel.trust import own_issuer
 from opentrail.services.cloudtrail import service as cloudtrail
 from opentrail.services.cloudtrail.delivery import plan as delivery_plan
@@ -242,9 +243,7 @@ def serve_work(settings: Settings) -> int:
     parts = Parts(settings, web=False)
     runner = Runner(workers(parts))
     memory.settle()
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: stopping.set())
+    stopping = Stopping()
     runner.start()
     ended = False
     while not ended and not stopping.wait(1.0):
@@ -279,9 +278,9 @@ def workers(parts: Parts) -> list[Worker]:
         worker(
             Following(delivery_plan.follower(parts.main, parts.installation, clock, settings.flush_interval), parts.main), parts.delivery
         ),
-        worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance), parts.delivery),
+        worker(delivery_put.Putting(delivery_put.LogFiles(parts.main), calls, clock, chance, settings.flush_interval), parts.delivery),
         worker(digests_plan.Planning(signer(parts.main, parts.delivery, parts.sealer), clock, settings.digest_interval), parts.delivery),
-        worker(delivery_put.Putting(Digests(), calls, clock, chance), parts.delivery),
+        worker(delivery_put.Putting(Digests(), calls, clock, chance, settings.digest_interval), parts.delivery),
         worker(doing(QUEUES[IMPORT], {IMPORT: Import(tell, settings.folder)}), parts.history),
         worker(doing(QUEUES[EXPORT], {EXPORT: Export(tell, settings.folder)}), parts.history),
         worker(kept_files.Sweep(parts.main.read, clock, settings.folder), parts.history),

@@ -16,18 +16,18 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from types import FrameType
 
 import msgspec
 
 from opentrail.kernel.memory import ALLOCATOR
 from opentrail.kernel.settings import Settings
+from opentrail.kernel.stopping import Stopping
 
 log = logging.getLogger("opentrail.serve")
 
 READY_WITHIN = 30.0
 STOP_WITHIN = 40.0
-_RESTART_AFTER = 1.0
+_LOOK_EVERY, _RESTART_AFTER = 0.5, 1.0
 
 
 class StartFailed(Exception):
@@ -68,23 +68,15 @@ def run(settings: Settings, roles: tuple[str, ...], on_ready: Callable[[], None]
 
     SIGTERM and SIGINT stop everything: 0. A `web` role that ends by itself ends the rest: 1. Another role is started again.
     """
-    stopping = False
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopping = Stopping()
     reading, writing = os.pipe()
     running = {name: Role(name, settings, reading, lock) for name in roles}
     try:
         if "web" in running:
-            _await_ready(settings, running["web"], lambda: stopping)
-        if not stopping:
+            _await_ready(settings, running["web"], stopping)
+        if not stopping.wait():
             on_ready()
-        while not stopping:
-            time.sleep(0.1)
+        while not stopping.wait(_LOOK_EVERY):
             for name, role in list(running.items()):
                 status = role.process.poll()
                 if status is None:
@@ -92,8 +84,7 @@ def run(settings: Settings, roles: tuple[str, ...], on_ready: Callable[[], None]
                 log.error("%s ended with status %d", name, status)
                 if name == "web":
                     return 1
-                time.sleep(_RESTART_AFTER)
-                if not stopping:
+                if not stopping.wait(_RESTART_AFTER):
                     running[name] = Role(name, settings, reading, lock)
         return 0
     finally:
@@ -105,15 +96,14 @@ def run(settings: Settings, roles: tuple[str, ...], on_ready: Callable[[], None]
         os.close(reading)
 
 
-def _await_ready(settings: Settings, web: Role, stopping: Callable[[], bool]) -> None:
+def _await_ready(settings: Settings, web: Role, stopping: Stopping) -> None:
     until = time.monotonic() + READY_WITHIN
-    while time.monotonic() < until and not stopping():
+    while time.monotonic() < until and not stopping.wait(0.02):
         if web.process.poll() is not None:
             raise StartFailed("the web process ended while starting; its log says why")
         if answers(settings):
             return
-        time.sleep(0.02)
-    if not stopping():
+    if not stopping.wait():
         raise StartFailed(f"the web process did not answer within {READY_WITHIN:.0f} s")
 
 

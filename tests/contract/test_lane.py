@@ -16,7 +16,7 @@ from opentrail.journal.append import EMPTY, Appender, Fresh, Later, extend
 from opentrail.journal.read import after, head
 from opentrail.kernel.errors import Unavailable
 from opentrail.store.database import Again, Away, Broken, LaneTx, Slow
-from opentrail.store.lane import Lane, State, Ticket
+from opentrail.store.lane import Lane, Ticket
 from opentrail.store.postgres import PostgresDatabase, arguments
 from opentrail.store.sql import Conflict, Sql, Tx
 from opentrail.store.sqlite import SqliteDatabase
@@ -163,7 +163,7 @@ async def test_a_fault_in_the_lane_leaves_nobody_waiting(main_database: Database
     assert len(hooked) == 1
 
 
-async def test_only_a_queued_ticket_can_be_withdrawn(main_database: Database) -> None:
+async def test_only_a_queued_ticket_is_given_up(main_database: Database) -> None:
     gate, entered = threading.Event(), threading.Event()
 
     def waits(tx: LaneTx) -> Sequence[Fresh]:
@@ -172,22 +172,17 @@ async def test_only_a_queued_ticket_can_be_withdrawn(main_database: Database) ->
         return [fresh("taken")]
 
     lane = Lane(main_database.writer(), Appender().append)
-    taken, queued, expired = Ticket(waits, (), 9), written("withdrawn"), written("expired")
-    done = lane.submit(taken)
+    done = lane.submit(Ticket(waits, (), 9))
     await asyncio.to_thread(entered.wait, 10)
-    lane.submit(queued)
-    old = lane.submit(expired)
-    assert not lane.withdraw(taken)
-    assert lane.withdraw(queued)
+    old, new = lane.submit(written("expired")), lane.submit(Ticket(None, [fresh("new")], 9, since=2.0))
     assert lane.expire(1.0) == 1
     gate.set()
-    await done
+    await asyncio.gather(done, new)
     with pytest.raises(Unavailable):
         await old
     lane.stop()
-    assert taken.state is State.DONE
     with main_database.read() as view:
-        assert [entry.record for entry in after(view, 0, 10)] == [b"taken"]
+        assert [entry.record for entry in after(view, 0, 10)] == [b"taken", b"new"]
 
 
 async def test_a_full_queue_refuses_at_once(main_database: Database) -> None:

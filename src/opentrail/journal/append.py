@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from typing import NamedTuple
+
+import msgspec
 
 from opentrail.journal import disclosures
 from opentrail.journal.disclosures import Disclosed
@@ -17,7 +18,7 @@ _Head = tuple[int, bytes]
 """The newest position, and the running hash up to it."""
 
 
-class Fresh(NamedTuple):
+class Fresh(msgspec.Struct, frozen=True, gc=False):
     """A record before it has a position. See journal.tables for the columns; `disclosed` are the lists to lie beside it."""
 
     time: int
@@ -67,11 +68,11 @@ class Appender:
         for records, later in batch:
             for statement, values in later:
                 tx.run(statement, position=position + 1, **values)
-            for time, account, region, category, record, disclosed in records:
+            for fresh in records:
                 position += 1
-                rows.append((position, time, account, region, category, record))
-                if disclosed:
-                    lists += disclosures.rows(position, disclosed)
+                rows.append((position, fresh.time, fresh.account, fresh.region, fresh.category, fresh.record))
+                if fresh.disclosed:
+                    lists += disclosures.rows(position, fresh.disclosed)
         if rows:
             tx.load("journal", _COLUMNS, rows)
         if lists:

@@ -96,6 +96,11 @@ def claims(record: bytes) -> dict[str, Claim]:
     return found
 
 
+def positions(snapshot: Snapshot, low: int, high: int) -> set[int]:
+    """At which positions, of `low` to `high`, lists lie beside the record."""
+    return {row[0] for row in snapshot.all(_LISTS, low=low, high=high)}
+
+
 def text(snapshot: Snapshot, position: int, name: str) -> bytes:
     """A whole list, every item followed by a line feed; empty when there is none."""
     return b"".join(_parts(snapshot, position, name))

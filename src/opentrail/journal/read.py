@@ -58,7 +58,7 @@ def head(snapshot: Snapshot) -> Head:
 
 def after(snapshot: Snapshot, position: int, count: int, last: int = 2**62) -> list[Entry]:
     """The next `count` entries after `position`, up to and including `last`."""
-    return [Entry(*row) for row in snapshot.all(_AFTER, position=position, last=last, count=count)]
+    return list(map(Entry._make, snapshot.all(_AFTER, position=position, last=last, count=count)))
 
 
 def at(snapshot: Snapshot, positions: Sequence[int]) -> dict[int, Entry]:

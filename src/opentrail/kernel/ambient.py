@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import time
 from functools import lru_cache
+from struct import Struct
 from typing import Protocol
 
+_DRAWN = 256
+_DIGITS, _DASHED = Struct("8s4sx3sx3s12s" * _DRAWN), b"%b-%b-4%b-a%b-%b " * _DRAWN
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
@@ -45,7 +48,7 @@ class Ids(Protocol):
 
 
 class SystemIds:
-    """Identifiers from the kernel's generator, UUIDs drawn 256 at a time because two are needed for every call."""
+    """Identifiers from the kernel's generator, UUIDs drawn many at a time because two are needed for every call."""
 
     def __init__(self) -> None:
         self._drawn: list[str] = []
@@ -54,8 +57,7 @@ class SystemIds:
         try:
             return self._drawn.pop()
         except IndexError:
-            digits = os.urandom(16 * 256).hex()
-            drawn = [_uuid4(digits[i : i + 32]) for i in range(0, len(digits), 32)]
+            drawn = _uuids()
             first = drawn.pop()
             self._drawn.extend(drawn)
             return first
@@ -70,8 +72,9 @@ class SystemIds:
         return os.urandom(size)
 
 
-def _uuid4(digits: str) -> str:
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
+def _uuids() -> list[str]:
+    """All at once: one by one they would cost twice as much."""
+    return (_DASHED % _DIGITS.unpack(os.urandom(16 * _DRAWN).hex().encode())).decode().split()
 
 
 def stamp(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
     BEGIN; for each waiting call: SAVEPOINT, perform, RELEASE; append the records; COMMIT; release the answers
 
-A ticket is QUEUED (a deadline or hang-up may withdraw it), TAKEN (it is waited for) or DONE. Any error from COMMIT closes
+A ticket may be given up while it waits in the queue; once a batch has taken it, it is waited for. Any error from COMMIT closes
 the lane until restart: whether the batch is on disk is then unknown, and only reading the file again can tell.
 """
 
@@ -12,9 +12,10 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from enum import Enum
 from queue import SimpleQueue
 from typing import Any, Protocol
+
+import msgspec
 
 from opentrail.kernel.errors import Unavailable
 from opentrail.store.database import Again, Away, Broken, Full, LaneTx, Slow, Writer
@@ -43,21 +44,13 @@ Records = Sequence[Any]
 Later = Sequence[tuple[Sql, dict[str, Value]]]
 
 
-class State(Enum):
-    """Where a ticket stands: it may be withdrawn while QUEUED, is waited for once TAKEN."""
-
-    QUEUED = "queued"
-    TAKEN = "taken"
-    DONE = "done"
-
-
 class Append(Protocol):
     """Appends the batch's records to the journal; see journal.append.Appender."""
 
     def __call__(self, tx: Tx, calls: Iterable[tuple[Records, Later]], /) -> int: ...
 
 
-class Ticket:
+class Ticket(msgspec.Struct, eq=False):
     """One call's place in the lane.
 
     `perform` carries the call's change out, builds its answer and returns its records; it runs in the lane thread, may be
@@ -66,15 +59,11 @@ class Ticket:
     bytes, `since` is the monotonic time at which the call began to wait.
     """
 
-    __slots__ = ("done", "perform", "records", "since", "size", "state")
-
-    def __init__(self, perform: Callable[[LaneTx], Records] | None, records: Records, size: int, since: float = 0.0) -> None:
-        self.perform = perform
-        self.records = records
-        self.size = size
-        self.since = since
-        self.state = State.QUEUED
-        self.done: asyncio.Future[None] | None = None
+    perform: Callable[[LaneTx], Records] | None
+    records: Records
+    size: int
+    since: float = 0.0
+    done: asyncio.Future[None] | None = None
 
 
 class Turn:
@@ -188,15 +177,6 @@ class Lane:
         self.epoch += changed
         return True
 
-    def withdraw(self, ticket: Ticket) -> bool:
-        """Takes a ticket back that is still queued. False when it was taken: then it must be waited for."""
-        with self._guard:
-            if ticket.state is not State.QUEUED:
-                return False
-            self._waiting.remove(ticket)
-            ticket.state = State.DONE
-        return True
-
     def stop(self) -> None:
         """Serves what waits, then ends the thread and closes the connection."""
         with self._guard:
@@ -222,7 +202,7 @@ class Lane:
                 batch = self._take()
                 if batch:
                     self._serve(batch)
-                elif not self._stopping:  # what it was woken for was withdrawn, or served before: the next is gathered anew
+                elif not self._stopping:  # what it was woken for was given up, or served before: the next is gathered anew
                     self._loop.call_soon_threadsafe(self._served, batch, {})
                 self._rest(self._lend_one())
                 if self._stopping:
@@ -242,7 +222,6 @@ class Lane:
         with self._guard:
             while self._waiting and len(batch) < BATCH_CALLS and size < BATCH_BYTES:
                 ticket = self._waiting.popleft()
-                ticket.state = State.TAKEN
                 size += ticket.size
                 batch.append(ticket)
         self._last = len(batch)
@@ -279,7 +258,7 @@ class Lane:
         refused: dict[Ticket, Unavailable] = {}
         more = MORE_TRIES
         self._writer.rollback()
-        for ticket in batch:
+        for number, ticket in enumerate(batch):
             try:
                 more = self._tried(ticket, more)
             except (Again, Full, Slow) as error:
@@ -287,15 +266,12 @@ class Lane:
                 more = 0
                 refused[ticket] = Unavailable("The call lost against others several times. Try again: {reason}", reason=error)
             except Away as error:
-                why = self._given_up(error)
-                refused.update({left: why for left in batch if left.state is not State.DONE})
+                refused |= dict.fromkeys(batch[number:], self._given_up(error))
                 break
             except Broken as error:
                 self._fail(str(error))
-                refused.update({left: self._unknown(self.failure) for left in batch if left.state is not State.DONE})
+                refused |= dict.fromkeys(batch[number:], self._unknown(self.failure))
                 break
-            else:
-                ticket.state = State.DONE
         return refused
 
     def _tried(self, ticket: Ticket, more: int) -> int:
@@ -360,7 +336,6 @@ class Lane:
     @staticmethod
     def _release(batch: list[Ticket], refused: dict[Ticket, Unavailable]) -> None:
         for ticket in batch:
-            ticket.state = State.DONE
             done = ticket.done
             if done is None or done.done():
                 continue

@@ -167,7 +167,7 @@ class Kind(Protocol):
 class Jobs:
     """The task of the work role that does the jobs of one service."""
 
-    every = 0.25
+    every = 0.5
 
     def __init__(
         self,

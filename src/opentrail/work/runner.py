@@ -116,7 +116,6 @@ class Runner:
     def __init__(self, workers: Iterable[Worker]) -> None:
         self._workers = tuple(workers)
         self._stopping = threading.Event()
-        self._wakes = {worker.task.name: threading.Event() for worker in self._workers}
         self._threads = [threading.Thread(target=self._run, args=(worker,), name=worker.task.name, daemon=True) for worker in self._workers]
 
     def start(self) -> None:
@@ -124,15 +123,9 @@ class Runner:
         for thread in self._threads:
             thread.start()
 
-    def wake(self, name: str) -> None:
-        """Lets a waiting task look at once, from any thread."""
-        self._wakes[name].set()
-
     def stop(self, timeout: float = 30.0) -> bool:
         """Lets every task end its present step, gives the leases back. False when one did not end in time."""
         self._stopping.set()
-        for wake in self._wakes.values():
-            wake.set()
         for thread in self._threads:
             thread.join(timeout)
         return not any(thread.is_alive() for thread in self._threads)
@@ -142,12 +135,9 @@ class Runner:
         return [worker.health for worker in self._workers]
 
     def _run(self, worker: Worker) -> None:
-        wake = self._wakes[worker.task.name]
-        while not self._stopping.is_set():
+        wait = 0.0
+        while not self._stopping.wait(min(wait, threading.TIMEOUT_MAX)):
             wait = worker.once()
-            if wait:
-                wake.wait(min(wait, threading.TIMEOUT_MAX))
-                wake.clear()
         if not worker.ended:
             failure = attempt_release(worker.lease)
             if failure:

@@ -83,13 +83,10 @@ def test_a_database_that_cannot_be_read_for_a_while_is_tried_again(world: World)
     assert working.once() == 7.0
 
 
-def test_threads_start_wake_and_stop(world: World) -> None:
+def test_threads_start_and_stop(world: World) -> None:
     task = Doing(False)
     runner = Runner([worker(world, task)])
     runner.start()
-    assert task.done.wait(10)
-    task.done.clear()
-    runner.wake("doing")
     assert task.done.wait(10)
     assert runner.stop()
     assert runner.health()[0].reason == ""

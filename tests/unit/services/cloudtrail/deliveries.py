@@ -201,9 +201,9 @@ class World:
         """The process of the followers starts again."""
         follower = plan.follower(self.main, "installation", self.clock, 2.0)
         self.following = Following(follower, self.main)
-        self.putting = put.Putting(put.LogFiles(self.main), self.buckets, self.clock, self.chance)
+        self.putting = put.Putting(put.LogFiles(self.main), self.buckets, self.clock, self.chance, 2.0)
         self.digesting = digest_plan.Planning(self.key, self.clock, INTERVAL)
-        self.putting_digests = put.Putting(digest_put.Digests(), self.buckets, self.clock, self.chance)
+        self.putting_digests = put.Putting(digest_put.Digests(), self.buckets, self.clock, self.chance, 2.0)
         tasks = (self.following, self.putting, self.digesting, self.putting_digests)
         self.leases = {task.name: CrashingLease(self.faults, self.own, task.name, "work", self.clock) for task in tasks}
 

@@ -33,7 +33,6 @@ Id = tuple[str | int, ...]
 Queue = tuple[str, str]
 """A trail, and the bucket to which its parcels go; without one, all of them wait in one row, whatever their bucket."""
 
-_EVERY = 0.2
 _LONGEST_WAIT = 60.0
 _AT_A_TIME = 16
 _PAGE = 1_000
@@ -76,11 +75,12 @@ class Putting:
 
     A queue whose parcel fails waits by itself, longer after each failure; the others go on: a bucket that is gone holds up neither
     another trail nor the bucket to which its own trail has moved. The failure stays in the trail's status until the next success.
+    `interval` is the time between two plans, in seconds: a look at what they left comes ten times as often.
     """
 
-    def __init__(self, shelf: Shelf, calls: Calls, clock: Clock, chance: Chance) -> None:
+    def __init__(self, shelf: Shelf, calls: Calls, clock: Clock, chance: Chance, interval: float) -> None:
         self.name = f"{shelf.kind} put"
-        self.every = _EVERY
+        self.every = min(1.0, interval / 10)
         self._shelf = shelf
         self._calls = calls
         self._clock = clock

@@ -37,13 +37,11 @@ def gather(snapshot: Snapshot, entries: Sequence[Entry]) -> tuple[int, Gathered]
     """As many of the entries as one batch takes, with the names in the lists beside them."""
     found: dict[int, list[tuple[str, list[str]]]] = {}
     total = 0
-    for number, entry in enumerate(entries):
-        if entry.category != MANAGEMENT:
+    beside = disclosures.positions(snapshot, entries[0].position, entries[-1].position)
+    for number, entry in enumerate(entries if beside else ()):
+        if entry.position not in beside or entry.category != MANAGEMENT:
             continue
-        claims = disclosures.claims(entry.record)
-        if not claims:
-            continue
-        claimed = {name: claim for name, claim in claims.items() if claim.under}
+        claimed = {name: claim for name, claim in disclosures.claims(entry.record).items() if claim.under}
         total += sum(claim.count for claim in claimed.values())
         if total > MOST_NAMES and found:
             return number, (entries[:number], found)

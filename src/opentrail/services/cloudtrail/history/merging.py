@@ -17,7 +17,7 @@ from opentrail.work.lease import Lease
 NAME = "history-merging"
 """The task's name."""
 
-PILE = 8
+PILE = 16
 """Neighbours of like size that are merged."""
 
 _EXPIRE = 4
