@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import platform
 import select
 import socket
 import time
+import timeit
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +79,19 @@ def cpu(pid: int) -> float:
         fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def interpreter() -> None:
+    """Says which Python this is and how fast: one that was built without optimisation by profile takes half as long again."""
+
+    def some_work() -> str:
+        found = {}
+        for number in range(1_000):
+            found[f"key {number % 100}"] = (number, str(number), [one + number for one in (1, 2, 3)])
+        return json.dumps(found)
+
+    best = min(timeit.repeat(some_work, number=20, repeat=40)) / 20
+    print(f"Python {platform.python_version()}, which makes a dictionary of strings and tuples in {best * 1e6:.0f} us here and now")
 
 
 @contextmanager

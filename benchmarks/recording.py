@@ -24,7 +24,7 @@ from benchmarks.calls import CONNECTIONS, requests
 from benchmarks.servers import Peer, Server
 from opentrail.kernel.memory import ALLOCATOR
 
-ROUNDS = 9
+ROUNDS = 15
 CALLS = 12_000
 SETTLE = 1.0
 """Seconds after a round in which followers take what is left; their CPU belongs to the round."""
@@ -74,5 +74,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    load.interpreter()
     with load.stolen():
         main()
