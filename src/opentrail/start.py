@@ -12,7 +12,7 @@ from opentrail.identity.bootstrap import WrongMasterKey, ensure_accounts, profil
 from opentrail.identity.store import any_account
 from opentrail.kernel.ambient import SystemClock, SystemIds
 from opentrail.kernel.sealing import Sealer, load_master_key
-from opentrail.kernel.settings import Settings
+from opentrail.kernel.settings import BadSetting, Settings
 from opentrail.store.database import Broken, Database, Full
 from opentrail.store.databases import NAMES, open_database
 from opentrail.store.folder import FolderRefused, Space, claim
@@ -27,9 +27,9 @@ class Refused(Exception):
 
 
 def start(settings: Settings, role: str, say: Callable[[str], None]) -> int:
-    """Runs the server in a role of ROLES until it is stopped. Returns the exit status. Raises Refused."""
+    """Runs the server in a role of ROLES until it is stopped. Returns the exit status. Raises Refused, BadSetting."""
     if role != "all" and not settings.database:
-        raise Refused("--role: one role alone needs PostgreSQL; on SQLite one server does everything")
+        raise BadSetting("--role: one role alone needs PostgreSQL; on SQLite one server does everything")
     os.umask(0o077)  # whatever is made from here on, by every process, is its user's alone: the folder may be others' to read
     try:
         lock = claim(settings.folder, shared=bool(settings.database))

@@ -59,6 +59,9 @@ def test_what_serve_prints_is_there(server: Server) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     exports = [line for line in said.splitlines() if line.startswith("export ")]
     assert exports == server.run("env").stdout.splitlines()
+    unknown = server.run("env", "--profile", "nobody")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "has no profile nobody" in unknown.stderr
     assert {line.partition("=")[0] for line in exports} >= {"export AWS_ENDPOINT_URL", "export AWS_SHARED_CREDENTIALS_FILE"}
 
 
@@ -74,6 +77,30 @@ def test_verify_names_a_changed_log_file_and_ends_with_1(server: Server) -> None
     assert "journal: " in said
     assert server.verify(trail["TrailARN"] + "-of-another-name")[0] == 2
     s3.put_object(Bucket=trail["S3BucketName"], Key=changed, Body=was)
+    assert server.verify(trail["TrailARN"])[0] == 0
+
+
+@pytest.mark.parametrize("left", [None, 50])
+def test_verify_names_a_log_file_that_the_disk_has_lost(server: Server, left: int | None) -> None:
+    """Whatever else is wrong is said, too."""
+    s3, trail = server.client("s3"), server.client("cloudtrail").describe_trails()["trailList"][0]
+    lost, changed = [key for key in keys(server, trail["S3BucketName"]) if "/CloudTrail/" in key][:2]
+    bodies = {key: s3.get_object(Bucket=trail["S3BucketName"], Key=key)["Body"].read() for key in (lost, changed)}
+    copies = [one for one in (server.folder / "objects").rglob("*") if one.is_file() and one.read_bytes() == bodies[lost]]
+    assert copies
+    s3.put_object(Bucket=trail["S3BucketName"], Key=changed, Body=gzip.compress(b"{}"))
+    for file in copies:  # what was there before is swept later
+        file.unlink()
+        if left is not None:
+            file.write_bytes(bodies[lost][:left])
+    status, said = server.verify(trail["TrailARN"])
+    assert status == 1, said
+    assert f"WRONG log-unreadable: s3://{trail['S3BucketName']}/{lost}: " in said
+    assert f"/{changed}: " in said
+    assert "journal: " in said
+    for file in copies:
+        file.write_bytes(bodies[lost])
+    s3.put_object(Bucket=trail["S3BucketName"], Key=changed, Body=bodies[changed])
     assert server.verify(trail["TrailARN"])[0] == 0
 
 

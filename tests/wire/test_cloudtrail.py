@@ -211,7 +211,7 @@ def test_refusals_name_who_what_and_why(story: Story) -> None:
     )
     session = story.session(role, user)
     story.call("cloudtrail", "CreateTrail", {"Name": "abc", "S3BucketName": "xyz"}, caller=session, request=None,
-               error="AccessDeniedException")  # fmt: skip
+               resources=[("AWS::CloudTrail::Trail", "arn:aws:cloudtrail:us-east-1:123456789012:trail/abc")], error="AccessDeniedException")  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -105,3 +105,9 @@ def test_a_role_that_is_none_is_refused(tmp_path: Path) -> None:
     done = program("serve", "--role", "foo", "--data-dir", str(tmp_path / "data"))
     assert (done.returncode, "'foo'" in done.stderr) == (2, True), done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_one_role_alone_needs_postgresql(tmp_path: Path) -> None:
+    done = program("serve", "--role", "web", "--data-dir", str(tmp_path / "data"))
+    assert (done.returncode, "--role: one role alone needs PostgreSQL" in done.stderr) == (2, True), done.stderr
+    assert not (tmp_path / "data").exists()

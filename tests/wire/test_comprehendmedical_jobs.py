@@ -271,7 +271,16 @@ def test_who_starts_a_job_must_be_allowed_to_pass_the_role(story: Story) -> None
     ward.put("in/a.txt")
     start = ("comprehendmedical:StartPHIDetectionJob", "*")
     nurse = story.user(start)
-    story.call("comprehendmedical", "StartPHIDetectionJob", ward.input(), caller=nurse, error="AccessDeniedException", request=None)
+    aimed = [("AWS::IAM::Role", ward.role)]
+    story.call(
+        "comprehendmedical",
+        "StartPHIDetectionJob",
+        ward.input(),
+        caller=nurse,
+        error="AccessDeniedException",
+        request=None,
+        resources=aimed,
+    )
     doctor = story.user(start, ("iam:PassRole", ward.role))
     story.call("comprehendmedical", "StartPHIDetectionJob", ward.input(), caller=doctor, response={"jobId": JOB_ID})
 

@@ -152,7 +152,9 @@ def test_a_start_that_cannot_work_is_refused(story: Story, ward: Ward) -> None:
     assert refusal(story, {**input, "DatastoreId": "0" * 32})[0] == "ResourceNotFoundException"
     assert refusal(story, {**input, "ProvenanceEnabled": True})[0] == "ValidationException"
     caller = story.user(("healthlake:*", "*"))
-    story.call("healthlake", "StartFHIRImportJob", input, caller=caller, request=None, error="AccessDeniedException")
+    place = f"arn:aws:healthlake:us-east-1:123456789012:datastore/fhir/{ward.store}"
+    aimed = [("AWS::HealthLake::FHIRDatastore", place), ("AWS::IAM::Role", ward.role)]
+    story.call("healthlake", "StartFHIRImportJob", input, caller=caller, request=None, resources=aimed, error="AccessDeniedException")
     client = story.client("healthlake")
     assert client.list_fhir_import_jobs(DatastoreId=ward.store)["ImportJobPropertiesList"] == []
     allowed = story.user(("healthlake:*", "*"), ("iam:PassRole", ward.role))

@@ -290,7 +290,6 @@ def test_a_user_without_the_right_is_denied(story: Story, bucket: str) -> None:
         {"Body": b""},
         caller=user,
         request=None,
-        resources=[(OBJECT, f"arn:aws:s3:::{bucket}/open/x")],
         error="AccessDenied",
     )
     at(story, "GetObject", bucket, "open/x", caller=user, error="NoSuchKey")

@@ -96,5 +96,6 @@ def test_a_role_that_trusts_somebody_else_is_refused(story: Story) -> None:
     user, role = story.user(("sts:*", "*")), story.role("arn:aws:iam::123456789012:root")
     story.client("iam").update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=trust(f"arn:aws:iam::{OTHER}:root"))
     input = {"RoleArn": role["Arn"], "RoleSessionName": "night"}
-    story.call("sts", "AssumeRole", input, caller=user, request=None, error="AccessDenied")
+    aimed = [("AWS::IAM::Role", role["Arn"])]
+    story.call("sts", "AssumeRole", input, caller=user, request=None, resources=aimed, error="AccessDenied")
     story.call("sts", "AssumeRole", input, request=None, error="AccessDenied")

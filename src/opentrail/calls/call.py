@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,6 +105,9 @@ class Call(msgspec.Struct):
     touched: list[Touched] = []
     """The resources of the record."""
     _known: set[Touched] = set()
+    aimed: Sequence[tuple[str, str]] = ()
+    """Of a call that was denied: the ARNs to which it needed rights, each with the account of its owner, where a policy of the resource
+    tells it."""
     disclosed: list[Disclosed] = []
     """The lists that are too long for the record, to lie beside it."""
 

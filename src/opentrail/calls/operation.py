@@ -9,6 +9,7 @@ from typing import Any
 
 from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
+from opentrail.calls.naming import Named, nothing
 from opentrail.store.sql import Snapshot, Tx
 
 Input = Any
@@ -164,6 +165,8 @@ class Service:
     """The ARN of the resource that carries the policy for an ARN: a bucket for its objects."""
     aim: Callable[[Call, Input], None] | None = None
     """Names, for the record of a refused call, what its input alone says it was aimed at; it may not be there."""
+    named: Named = nothing
+    """By what type and ARN the record of a call that was denied names what an ARN of this service in the call's rights stands for."""
     resource_tags: Callable[[Snapshot, str, str], Sequence[tuple[str, str]]] | None = None
     """The tags of one of its resources by ARN, as far as a caller of the given account may know them: none of what is not there or
     is out of its reach. Reads settled rows alone. None when its resources have no tags."""

@@ -17,10 +17,14 @@ def demo(
     region: Region = None,
     flush_interval: str | None = typer.Option(None, help="The server's flush interval, as 60s."),
     digest_interval: str | None = typer.Option(None, help="The server's digest interval, as 1h."),
+    fhir_data_events: bool | None = typer.Option(None, "--fhir-data-events", help="The server has this option, too."),
     config: Config = None,
 ) -> None:
     """Make a trail, use the services as root, user and role, and find every call again."""
-    settings = load(config, data_dir=data_dir, listen=listen, region=region, flush_interval=flush_interval, digest_interval=digest_interval)
+    settings = load(
+        config, data_dir=data_dir, listen=listen, region=region, flush_interval=flush_interval, digest_interval=digest_interval,
+        fhir_data_events=fhir_data_events,
+    )  # fmt: skip
     try:
         with failures():
             story.run(settings, typer.echo, secrets.token_hex(4))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from opentrail.cli.options import Config, DataDir, Listen, Region, fail, load
+from opentrail.kernel.settings import BadSetting
 from opentrail.kernel.telemetry import set_up_logging
 
 
@@ -50,6 +51,8 @@ def serve(
     set_up_logging(settings.log_level, settings.log_format)
     try:
         status = start.start(settings, role.value, typer.echo)
+    except BadSetting as error:
+        fail(str(error), 2)
     except start.Refused as error:
         fail(str(error))
     raise typer.Exit(status)

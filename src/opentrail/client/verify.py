@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, IncompleteReadError, ResponseStreamingError
 from botocore.session import Session
 
 from opentrail.client.session import client
@@ -25,6 +25,9 @@ from opentrail.store.databases import open_database
 from opentrail.store.sql import Snapshot
 
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+
+_TRIES = 3
+"""How often an object that breaks off is asked for: a connection may be lost, too."""
 
 
 class NoTrail(Exception):
@@ -65,14 +68,20 @@ class Bucket:
             raise
 
     def get(self, bucket: str, key: str) -> Fetched | None:
-        """One object, or None."""
-        try:
-            found = self._s3.get_object(Bucket=bucket, Key=key)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket"):
-                return None
-            raise
-        return Fetched(found["Body"].read(), found["Metadata"])
+        """One object, or None. Without a byte when it breaks off: a server that has lost what it stored can do no other."""
+        metadata: dict[str, str] = {}
+        for _ in range(_TRIES):
+            try:
+                found = self._s3.get_object(Bucket=bucket, Key=key)
+                metadata = found["Metadata"]
+                return Fetched(found["Body"].read(), metadata)
+            except ClientError as error:
+                if error.response["Error"]["Code"] in ("NoSuchKey", "NoSuchBucket"):
+                    return None
+                raise
+            except (IncompleteReadError, ResponseStreamingError):
+                continue
+        return Fetched(b"", metadata)
 
 
 def verify_trail(session: Session, settings: Settings, trail_arn: str) -> Report:

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from opentrail.calls.call import Answer, Call, Touched
+from opentrail.calls.call import Answer, Call
 from opentrail.calls.operation import Audit, HashIds, Service
 from opentrail.gateway.protocols import encode, encode_error
 from opentrail.gateway.state import Gateway
 from opentrail.journal.append import Fresh
 from opentrail.journal.read import DATA, MANAGEMENT
-from opentrail.kernel import telemetry
-from opentrail.kernel.errors import ServiceError, Unavailable
+from opentrail.kernel import arn, telemetry
+from opentrail.kernel.errors import HIDDEN, ServiceError, Unavailable
 from opentrail.record.build import Action, Facts, build
 from opentrail.record.keep import projector
 from opentrail.store.database import Again, Broken, Full, LaneTx, Slow
@@ -128,12 +128,17 @@ def _concluded(gateway: Gateway, call: Call, outcome: Outcome, keep: bool = True
     facts = _facts(gateway, call, outcome, keep)
     category = DATA if facts.action.data else MANAGEMENT
     owners = {resource[2] for resource in facts.resources if resource[2]} - {facts.recipient} if facts.resources else ()
+    resources = facts.resources
     if owners:
         facts.shared_event_id = gateway.tools.ids.uuid()
+        if facts.error_code in DENIED:  # whose they are is not for who may not reach them
+            facts.resources = [(name, type, HIDDEN if owner in owners else owner) for name, type, owner in resources]
     disclosed = tuple(call.disclosed)
     records = [Fresh(int(facts.time), facts.recipient, facts.region, category, build(facts), disclosed)]
     for owner in sorted(owners):
-        facts.recipient, facts.foreign, facts.event_id = owner, True, gateway.tools.ids.uuid()
+        facts.recipient, facts.foreign, facts.event_id, facts.resources = owner, True, gateway.tools.ids.uuid(), resources
+        if facts.error_code in DENIED:  # the message names the caller and what policy it lacks
+            facts.resources, facts.error_message = [one for one in resources if one[2] == owner], "Access Denied"
         records.append(Fresh(int(facts.time), owner, facts.region, category, build(facts), disclosed))
     return records
 
@@ -146,7 +151,11 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
     account = call.account
     if error is not None and keep and call.input is not None and target.service.aim is not None:
         target.service.aim(call, call.input)
-    aimed = call.touched or (_aimed_at(call) if denied else ())
+    resources: Sequence[tuple[str, str, str]] = ()
+    if call.touched:
+        resources = [(touched.arn, touched.type, touched.account or account) for touched in call.touched]
+    elif denied:
+        resources = _aimed_at(gateway, call)
     # In the order of Facts' fields: by name it would cost a microsecond more, on every call.
     return Facts(
         told.action,
@@ -163,7 +172,7 @@ def _facts(gateway: Gateway, call: Call, outcome: Outcome, keep: bool) -> Facts:
         call.facts or None,
         error.code if error is not None else "",
         error.for_record() if error is not None else "",
-        [(touched.arn, touched.type, touched.account or account) for touched in aimed] if aimed else (),
+        resources,
         "",
         False,
         request.header("host"),
@@ -179,12 +188,17 @@ def _kept(call: Call, told: _Told) -> dict[str, Any] | None:
     return found
 
 
-def _aimed_at(call: Call) -> list[Touched]:
-    """The resources of a data event that was denied, which reached none: trails select data events by them."""
+def _aimed_at(gateway: Gateway, call: Call) -> list[tuple[str, str, str]]:
+    """The resources of a call that was denied, which reached none: what the rights are about that it needed."""
     operation = call.target.operation
-    if operation is None or not operation.data_type or call.input is None:
-        return []
-    return [Touched(operation.data_type, right.resource) for right in operation.rights(call, call.input) if right.resource != "*"]
+    data = operation is not None and bool(operation.data_type)
+    found: dict[str, tuple[str, str, str]] = {}
+    for text, owner in call.aimed:
+        named, parts = gateway.services.get(arn.service_of(text)), arn.parse(text)
+        if named is not None and parts is not None:
+            own = call.account if parts.account == call.account else ""
+            found |= {name: (name, type, owner or own) for type, name in named.named(text, data)}
+    return list(found.values())
 
 
 class _Told(NamedTuple):

@@ -19,6 +19,7 @@ from opentrail.identity.patterns import Keys
 from opentrail.identity.policy import compiled
 from opentrail.identity.refusals import Rejected
 from opentrail.identity.sigv4 import Claim
+from opentrail.kernel import arn
 from opentrail.kernel.errors import ServiceError
 from opentrail.store.database import LaneTx
 from opentrail.store.epoch import stored_epoch
@@ -101,16 +102,11 @@ def tags_of(services: Mapping[str, Service], view: Snapshot, account: str, right
     are IAM's, whichever service asks for it."""
     found: dict[str, ConditionKeys] = {}
     for right in rights:
-        name = _service_of(right.resource)
+        name = arn.service_of(right.resource)
         service = services.get(name)
         if service is not None and service.resource_tags is not None and not right.new and right.resource not in found:
             found[right.resource] = tagging.of_resource(name, service.resource_tags(view, right.resource, account))
     return found
-
-
-def _service_of(resource: str) -> str:
-    parts = resource.split(":", 3)
-    return parts[2] if len(parts) == 4 else ""
 
 
 def authorize_again(gateway: Gateway, call: Call, tx: LaneTx) -> None:
@@ -160,6 +156,11 @@ def judge(
             held = {**keys, **right.keys, **tags.get(right.resource, _NO_KEYS)}
         decision = decide(call.caller, credentials.grants, right.action, right.resource, held, document, owner)
         if not decision.allowed:
+            call.aimed = [
+                (right.resource, policy.owner if policy is not None else "")
+                for right, policy in zip(rights, policies, strict=True)
+                if not right.new and right.resource != "*"
+            ]
             raise _refused(call, right, decision)
 
 

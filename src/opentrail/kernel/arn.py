@@ -26,6 +26,12 @@ def parse(text: str) -> Arn | None:
     return Arn(*parts[1:])
 
 
+def service_of(text: str) -> str:
+    """The service that an ARN names; empty for what is no ARN."""
+    parts = text.split(":", 3)
+    return parts[2] if len(parts) == 4 else ""
+
+
 def build(service: str, region: str, account: str, resource: str) -> str:
     """The ARN's text in the `aws` partition."""
     return f"arn:aws:{service}:{region}:{account}:{resource}"

@@ -19,6 +19,9 @@ ACCOUNT = r"\A[0-9]{12}\Z"
 REGION = r"\A[a-z]{2}(-[a-z]+)+-[0-9]\Z"
 
 
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 class BadSetting(Exception):
     """A setting has a value that cannot be used. The message names the setting and the rule."""
 
@@ -167,9 +170,11 @@ def check(settings: Settings) -> None:
         raise BadSetting("external_url: must look like https://trail.example.org:4580")
     if not all(map(_is_address, settings.trusted_proxies)):
         raise BadSetting("trusted_proxies: each must be an IP address in its shortest form")
+    if not all(map(_is_issuer, settings.token_issuers)):
+        raise BadSetting("token_issuers: each must look like https://idp.example.org; http is taken from this machine alone")
     if bool(settings.tls_certificate) != bool(settings.tls_key):
         raise BadSetting("tls_certificate and tls_key: set both or neither")
-    if settings.host not in ("127.0.0.1", "localhost", "::1") and not settings.tls_certificate and not settings.insecure:
+    if settings.host not in _LOOPBACK and not settings.tls_certificate and not settings.insecure:
         raise BadSetting("listen: beyond loopback needs tls_certificate and tls_key, or insecure = true if something else encrypts")
 
 
@@ -180,6 +185,10 @@ def _is_origin(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and bool(parts.hostname) and text.rstrip("/") == f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_issuer(text: str) -> bool:
+    return _is_origin(text) and (text.startswith("https:") or urlsplit(text).hostname in _LOOPBACK)
 
 
 def _is_address(text: str) -> bool:

@@ -22,7 +22,9 @@ def render(principal: Principal) -> bytes:
 
 @lru_cache(maxsize=4096)
 def render_foreign(principal: Principal) -> bytes:
-    """The element as another account, the owner of the resource, sees a caller: account and principal id alone."""
+    """The element as another account, the owner of the resource, sees a caller: account and principal id alone, of a service its name."""
+    if principal.kind == "AWSService":
+        return render(principal)
     return msgspec.json.encode({"type": "AWSAccount", "principalId": principal.principal_id, "accountId": principal.account})
 
 

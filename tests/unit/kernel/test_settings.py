@@ -49,6 +49,7 @@ def test_durations_that_are_none(text: str) -> None:
         ({"external_url": "https://a/b"}, "external_url"), ({"external_url": "http://a:x"}, "external_url"),
         ({"external_url": "ftp://a"}, "external_url"), ({"external_url": "https://"}, "external_url"),
         ({"trusted_proxies": "foo"}, "trusted_proxies"), ({"trusted_proxies": "::1,10.0.0.0/8"}, "trusted_proxies"),
+        ({"token_issuers": "http://idp.example.org"}, "token_issuers"), ({"token_issuers": "https://a.org,b"}, "token_issuers"),
         ({"trusted_proxies": "0:0::1"}, "trusted_proxies"), ({"data_dir": ""}, "^data_dir: "), ({"flush_interval": "2d"}, "^flush_interval: "),
         ({"digest_interval": "99999999999999999h"}, "^digest_interval: "), ({"account": [5]}, r"^account\[0\]: "),
     ],

@@ -46,6 +46,12 @@ def test_what_is_absent_and_what_is_null() -> None:
     assert "errorMessage" not in record(error_message="alone")
 
 
+def test_who_called_as_the_owner_of_the_resource_sees_it() -> None:
+    assert record(foreign=True)["userIdentity"] == {"type": "AWSAccount", "principalId": "AIDA", "accountId": "123456789012"}
+    service = Principal("AWSService", "123456789012", service="cloudtrail.amazonaws.com")
+    assert record(foreign=True, principal=service)["userIdentity"] == {"type": "AWSService", "invokedBy": "cloudtrail.amazonaws.com"}
+
+
 def test_data_events() -> None:
     found = record(action=Action("s3.amazonaws.com", "GetObject", True, True))
     assert (found["readOnly"], found["managementEvent"], found["eventCategory"]) == (True, False, "Data")

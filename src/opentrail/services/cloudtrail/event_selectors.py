@@ -53,6 +53,7 @@ _VALUES = {
     "sessionCredentialFromConsole": ("true", "false"),
     "errorCode": ("VpceAccessDenied",),
     "eventCategory": (MANAGEMENT, DATA, NETWORK),
+    "resources.type": (*_DATA_VALUES, "AWS::HealthLake::FHIRDatastore"),
 }
 _OPERATORS = {
     "Equals": "equals",

@@ -28,9 +28,10 @@ What = Literal[
     "record-twice",
     "chain-begins",
     "log-waits",
+    "log-unvalidated",
 ]
 
-NOTES = frozenset({"chain-begins", "log-waits"})
+NOTES = frozenset({"chain-begins", "log-waits", "log-unvalidated"})
 """What is said and is nothing wrong by itself."""
 
 

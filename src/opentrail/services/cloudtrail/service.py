@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from opentrail.calls.naming import by_word
 from opentrail.calls.operation import Operation, Service, right
 from opentrail.calls.tagging import making
 from opentrail.services.cloudtrail import event_selectors, lookup, public_keys, trail_logging, trail_status, trail_tags, trails
 from opentrail.services.cloudtrail.audit import AUDIT, DATA_AUDIT
-from opentrail.services.cloudtrail.names import named, on_trail
+from opentrail.services.cloudtrail.names import TYPE, named, on_trail
 from opentrail.services.common import tags
 
 _OPERATIONS = (
@@ -80,6 +81,7 @@ SERVICE = Service(
     event_source="cloudtrail.amazonaws.com",
     signing_names=("cloudtrail",),
     action_prefix="cloudtrail",
+    named=by_word({"trail": TYPE}),
     resource_tags=tags.of_account,
 )
 

@@ -13,7 +13,8 @@ The obligations, each at its block below:
 5. Every log file that a digest names exists, is one gzip member of records of its account and region, and has the named hash
    and times.
 6. No two digests name one log file.
-7. Every log file in these places is named by a digest; files newer than the newest digest wait for the next one.
+7. Every log file in these places is named by a digest; files newer than the newest digest wait for the next one, and those that
+   came at a time that no digest covers are noted.
 8. No record lies in two places.
 9. Where the delivery follower's own rows are given: buckets and rows hold the same digests and files, byte for byte. This
    names what nothing in a bucket can: newest digests that were removed. It rests on the honesty of who holds the rows.
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -93,7 +94,7 @@ class _Verifier:
         named = self._named(own)
         known = named | {(entry.s3Bucket, entry.s3Object) for digest in every if digest.signed for entry in digest.value.logFiles}
         for place in self.places:
-            self._unnamed(place, known, newest, rows)
+            self._unnamed(place, known, own, rows)
         if rows is not None:
             self._rows(rows, {digest.at: digest for digest in own})
         if until is not None and newest.get(self.trail.region, "") < stamp(until):
@@ -286,19 +287,25 @@ class _Verifier:
         if known != (at, place):
             self.found("record-twice", at, f"record {id[:64]} also lies in {'/'.join(known[0])}")
 
-    def _unnamed(self, place: Place, known: set[At], newest: Mapping[str, str], rows: Rows | None) -> None:
-        """7. Log files that no digest names."""
+    def _unnamed(self, place: Place, known: set[At], own: Sequence[Digest], rows: Rows | None) -> None:
+        """7. Log files that no digest names. Without rows it must be told from the digests when files were to be named by them."""
         planned = {(row.bucket, row.object_key) for row in rows.logs} if rows else set()
         for listed in self._listed(place, "CloudTrail"):
             at = (place.bucket, listed.key)
             if at in known or at in planned:
                 continue
             named = LOG_KEY.fullmatch(listed.key.removeprefix(self._root(place)))
-            if named is not None and rows is None and stamp(listed.modified) >= newest.get(named["region"], ""):
-                self.found("log-waits", at, "the next digest will name it")
-                self._log(at)
-            else:
+            digests = [digest for digest in own if named is not None and digest.region == named["region"]]
+            covering = _covering(digests)
+            modified = stamp(listed.modified)
+            if named is None or rows is not None or any(one.digestStartTime <= modified < one.digestEndTime for one in covering):
                 self.found("log-unnamed", at, "no digest names it")
+                continue
+            if any(modified < digest.value.digestEndTime for digest in digests):
+                self.found("log-unvalidated", at, "it came at a time that no digest covers, as while validation is switched off")
+            else:
+                self.found("log-waits", at, "the next digest will name it")
+            self._log(at)
 
     def _rows(self, rows: Rows, own: Mapping[At, Digest]) -> None:
         """9. Compares with what the follower planned and delivered."""
@@ -321,6 +328,14 @@ class _Verifier:
                 continue
             if self.hashes[at] != log.sha256:
                 self.found("log-differs", at, "its bytes are not those that were planned")
+
+
+def _covering(digests: Iterable[Digest]) -> list[Document]:
+    """Those of a region's digests in whose time every file is named: not the first after validation was switched on, nor the last
+    before it was switched off, of whose time only a part counts."""
+    chain = sorted(digests, key=lambda digest: digest.value.digestEndTime)
+    begins = [digest.previous() is None for digest in chain]
+    return [digest.value for digest, first, last in zip(chain, begins, [*begins[1:], False], strict=False) if not first and not last]
 
 
 def public_keys(answer: Mapping[str, Any]) -> dict[str, bytes]:

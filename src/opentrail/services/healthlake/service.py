@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from opentrail.calls.bearer import Bearers
 from opentrail.calls.call import Call
+from opentrail.calls.naming import by_word
 from opentrail.calls.operation import Apply, Input, Operation, Prepare, Read, Service, right
 from opentrail.calls.tagging import making, of_keys
 from opentrail.services.common import tags
@@ -143,6 +144,7 @@ SERVICE = Service(
     resource_tags=tags.of_account,
     fhir=True,
     aim=naming.aim,
+    named=by_word({"datastore": datastores.TYPE}),
     bearers=Bearers(tokens.place, tokens.issuer, tokens.admit, interactions.allow),
 )
 

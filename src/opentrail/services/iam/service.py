@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from opentrail.calls.naming import by_word
 from opentrail.calls.operation import Service
-from opentrail.services.iam import access_keys, inline_policies, roles, tags, users
+from opentrail.services.iam import access_keys, common, inline_policies, roles, tags, users
 from opentrail.services.iam.audit import AUDIT
 
 SERVICE = Service(
@@ -21,6 +22,7 @@ SERVICE = Service(
     audit=AUDIT,
     event_source="iam.amazonaws.com",
     signing_names=("iam",),
+    named=by_word(common.TYPES),
     action_prefix="iam",
     resource_tags=tags.of_resource,
     denied_code="AccessDenied",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from opentrail.calls.call import Call
+from opentrail.calls.naming import by_word
 from opentrail.calls.operation import Apply, ConditionKeys, Input, Operation, Prepare, Read, Rights, Service, plan_is_input, right
 from opentrail.calls.tagging import making, of_keys
 from opentrail.services.common import tags
@@ -159,6 +160,7 @@ SERVICE = Service(
     event_source="personalize.amazonaws.com",
     signing_names=("personalize",),
     action_prefix="personalize",
+    named=by_word({word: kind.type for word, kind in resources.KINDS.items() if not kind.word}),
     resource_tags=tags.of_account,
     invalid_code="InvalidInputException",
 )

@@ -32,7 +32,6 @@ def create_rights(call: Call, input: Input) -> Sequence[Right]:
 
 def prepare_create(call: Call, input: Input) -> Input:
     """Creates a bucket whose name no account uses yet (CreateBucket)."""
-    names.touch(call, names.BUCKET_TYPE, names.bucket_arn(input.Bucket), call.account)
     members.only(input, CREATE)
     names.check_bucket_name(input.Bucket)
     _check_offered(input)
@@ -43,6 +42,8 @@ def prepare_create(call: Call, input: Input) -> Input:
 def apply_create(tx: Tx, call: Call, input: Input) -> Output:
     """CreateBucket's second half: the name is judged against what is there now."""
     standing = store.find_bucket(tx, input.Bucket)
+    if standing is None or standing.account == call.account:  # the name of another's is not to be the caller's in the record
+        names.touch(call, names.BUCKET_TYPE, names.bucket_arn(input.Bucket), call.account)
     if standing is None:
         values = {"name": input.Bucket, "account": call.account, "location": _constraint(input), "created": int(call.now)}
         try:

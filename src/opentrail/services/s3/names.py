@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -24,10 +25,15 @@ _SUFFIXES = ("-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3", "-an")
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 
 
-def check_bucket_name(name: str) -> None:
-    """Raises InvalidBucketName. Source: the user guide's rules for general purpose bucket names."""
+def is_bucket_name(name: str) -> bool:
+    """Whether it follows the user guide's rules for general purpose bucket names."""
     fine = _BUCKET.match(name) and not _ADDRESS.match(name) and ".." not in name
-    if not fine or name.startswith(_PREFIXES) or name.endswith(_SUFFIXES):
+    return bool(fine) and not name.startswith(_PREFIXES) and not name.endswith(_SUFFIXES)
+
+
+def check_bucket_name(name: str) -> None:
+    """Raises InvalidBucketName."""
+    if not is_bucket_name(name):
         error = ServiceError("InvalidBucketName", "The specified bucket is not valid.")
         error.members = {"BucketName": name}
         raise error
@@ -66,6 +72,15 @@ def arn_of_bucket(call: Call, input: Any) -> str:
 def arn_of_object(call: Call, input: Any) -> str:
     """The ARN of the object that the input names."""
     return object_arn(input.Bucket, input.Key)
+
+
+def named(arn: str, data: bool) -> Sequence[tuple[str, str]]:
+    """As calls.naming.Named: an object and its bucket; a bucket, and in a data event what it holds, as an allowed listing names it."""
+    bucket, slash, _ = arn.removeprefix(bucket_arn("")).partition("/")
+    if not is_bucket_name(bucket):
+        return ()
+    whole = (BUCKET_TYPE, bucket_arn(bucket))
+    return ((OBJECT_TYPE, arn if slash else object_arn(bucket, "")), whole) if slash or data else (whole,)
 
 
 def region_of(location: str) -> str:

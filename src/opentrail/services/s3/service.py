@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from opentrail.calls.operation import Service
-from opentrail.services.s3 import bucket_policies, buckets, completion, copies, listing, objects, uploads
+from opentrail.services.s3 import bucket_policies, buckets, completion, copies, listing, names, objects, uploads
 from opentrail.services.s3.audit import AUDIT
 
 
@@ -27,6 +27,7 @@ def service(check_policy: bucket_policies.CheckPolicy) -> Service:
         action_prefix="s3",
         resource_policy=bucket_policies.find,
         policy_holder=bucket_policies.holder,
+        named=names.named,
         resource_tags=buckets.tags_of,
         invalid_code="InvalidArgument",
         denied_code="AccessDenied",

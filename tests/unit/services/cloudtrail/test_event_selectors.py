@@ -73,6 +73,7 @@ def test_selectors_replace_each_other(world: World) -> None:
         advanced(IS_DATA, IS_OBJECT, IS_OBJECT),
         advanced(IS_DATA, field("resources.type", StartsWith=["AWS::S3"])),
         advanced(IS_DATA, field("resources.type", Equals=["a", "b"])),
+        advanced(IS_DATA, field("resources.type", Equals=["AWS::S3::Objects"])),
         advanced(IS_DATA, IS_OBJECT, field("eventName")),
         advanced(IS_DATA, IS_OBJECT, field("readOnly", Equals=["yes"])),
         advanced(IS_DATA, IS_OBJECT, field("vpcEndpointId", Equals=["vpce-1"])),

@@ -303,6 +303,31 @@ def test_files_in_the_places_before_are_watched_for_ever(tmp_path: Path, name: s
     assert copied(world, log) in {finding.key for finding in world.wrong(now, rows) if finding.what == "log-unnamed"}
 
 
+def test_files_of_times_without_validation_are_noted(tmp_path: Path) -> None:
+    """Before it was switched on, and between switching off and on again; what was slipped in while it was on is wrong."""
+    world = on_sqlite(tmp_path)
+    for validated in (False, True, False, True):
+        world.change(trail(log_file_validation=validated))
+        for _ in range(3):
+            world.calls(2)
+            world.tick(70)
+            world.flush()
+            if validated:
+                world.tick(3600)
+                world.digest()
+        world.tick(7200)
+    world.digest()
+    report = world.report(trail(), rows=False)
+    assert [finding for finding in report.findings if finding.wrong] == []
+    noted = [finding.key for finding in report.findings if finding.what == "log-unvalidated"]
+    named = [entry["s3Object"] for digest in world.buckets.digests() for entry in digest["logFiles"]]
+    assert len(noted) >= 4
+    assert sorted([*noted, *named]) == world.buckets.named()
+    copied(world, named[0])
+    world.buckets.modified[BUCKET, sorted(set(world.buckets.named()) - {*noted, *named})[0]] = world.buckets.modified[BUCKET, named[0]]
+    assert [finding.what for finding in world.wrong(trail(), rows=False)] == ["log-unnamed"]
+
+
 def test_a_bucket_before_that_is_gone_is_named(tmp_path: Path) -> None:
     world, now = moved(tmp_path, bucket="ch-2")
     world.buckets.gone.add(BUCKET)

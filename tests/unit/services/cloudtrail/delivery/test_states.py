@@ -128,7 +128,8 @@ class Deliveries(RuleBasedStateMachine):
         for rows in self.world.rows(self.now), None:
             places = [Delivered(self.now.bucket, self.now.prefix)] if rows is None else []
             report = verify(self.world.buckets, self.now.arn, places, lambda region: {FINGERPRINT: PUBLIC}, rows)
-            # From the files alone nobody can tell a file of a time without validation from one that was slipped in.
+            # From the files alone nobody can tell a file of a deleted trail, which came while the next one of its name was validated,
+            # from one that was slipped in.
             assert [finding for finding in report.findings if finding.wrong and (rows or finding.what != "log-unnamed")] == []
         assert validate_logs(self.world, self.now).status == 0
         for database in (self.world.main, self.world.own):
