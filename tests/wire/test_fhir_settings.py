@@ -185,3 +185,9 @@ def test_reads_and_searches_are_data_events_for_trails_that_select_them(of_data:
     assert not {record["eventCategory"] for record in delivered(story, "plain", last)} & {"Data"}
     done = story.live.server.run("report", "patient", "Patient/p1")
     assert done.stdout.endswith("1 call\n")
+
+
+def test_the_demo_knows_of_data_events(of_data: Story) -> None:
+    server = of_data.live.server
+    told = server.run("demo", "--fhir-data-events", "--flush-interval", "1s", "--digest-interval", "1h")
+    assert told.returncode == 0, told.stdout + told.stderr

@@ -290,18 +290,18 @@ class _Verifier:
     def _unnamed(self, place: Place, known: set[At], own: Sequence[Digest], rows: Rows | None) -> None:
         """7. Log files that no digest names. Without rows it must be told from the digests when files were to be named by them."""
         planned = {(row.bucket, row.object_key) for row in rows.logs} if rows else set()
+        covered = {region: _covered(digest for digest in own if digest.region == region) for region in {digest.region for digest in own}}
+        newest = {region: max(digest.value.digestEndTime for digest in own if digest.region == region) for region in covered}
         for listed in self._listed(place, "CloudTrail"):
             at = (place.bucket, listed.key)
             if at in known or at in planned:
                 continue
             named = LOG_KEY.fullmatch(listed.key.removeprefix(self._root(place)))
-            digests = [digest for digest in own if named is not None and digest.region == named["region"]]
-            covering = _covering(digests)
             modified = stamp(listed.modified)
-            if named is None or rows is not None or any(one.digestStartTime <= modified < one.digestEndTime for one in covering):
+            if named is None or rows is not None or any(since <= modified < until for since, until in covered.get(named["region"], ())):
                 self.found("log-unnamed", at, "no digest names it")
                 continue
-            if any(modified < digest.value.digestEndTime for digest in digests):
+            if modified < newest.get(named["region"], ""):
                 self.found("log-unvalidated", at, "it came at a time that no digest covers, as while validation is switched off")
             else:
                 self.found("log-waits", at, "the next digest will name it")
@@ -330,12 +330,20 @@ class _Verifier:
                 self.found("log-differs", at, "its bytes are not those that were planned")
 
 
-def _covering(digests: Iterable[Digest]) -> list[Document]:
-    """Those of a region's digests in whose time every file is named: not the first after validation was switched on, nor the last
-    before it was switched off, of whose time only a part counts."""
+def _covered(digests: Iterable[Digest]) -> list[tuple[str, str]]:
+    """From when to when every file of a region is named: the time of its digests but of the first after validation was switched on and
+    of the last before it was switched off, of which only a part counts."""
     chain = sorted(digests, key=lambda digest: digest.value.digestEndTime)
-    begins = [digest.previous() is None for digest in chain]
-    return [digest.value for digest, first, last in zip(chain, begins, [*begins[1:], False], strict=False) if not first and not last]
+    found: list[tuple[str, str]] = []
+    for digest, following in zip(chain, [*chain[1:], None], strict=True):
+        if digest.previous() is None or (following is not None and following.previous() is None):
+            continue
+        since, until = digest.value.digestStartTime, digest.value.digestEndTime
+        if found and found[-1][1] == since:
+            found[-1] = found[-1][0], until
+        else:
+            found.append((since, until))
+    return found
 
 
 def public_keys(answer: Mapping[str, Any]) -> dict[str, bytes]:
