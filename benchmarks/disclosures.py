@@ -132,7 +132,7 @@ def entry(position: int, patients: Sequence[str]) -> tuple[Entry, Fresh]:
         "additionalEventData": {"patients": shown},
     }  # fmt: skip
     fresh = Fresh(1_790_000_000 + position, "123456789012", "us-east-1", 0, json.dumps(record).encode(), (Disclosed("patients", text),))
-    return Entry(position, *fresh[:5]), fresh
+    return Entry(position, fresh.time, fresh.account, fresh.region, fresh.category, fresh.record), fresh
 
 
 def follower() -> None:
