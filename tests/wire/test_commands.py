@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from benchmarks.servers import PROGRAM, free_port, program
+from benchmarks.servers import PROGRAM, Server, free_port, program
 
 from tests.wire.story import Live, Story
 
@@ -111,3 +111,16 @@ def test_one_role_alone_needs_postgresql(tmp_path: Path) -> None:
     done = program("serve", "--role", "web", "--data-dir", str(tmp_path / "data"))
     assert (done.returncode, "--role: one role alone needs PostgreSQL" in done.stderr) == (2, True), done.stderr
     assert not (tmp_path / "data").exists()
+
+
+def test_a_server_starts_without_the_default_profile(tmp_path: Path) -> None:
+    """Who has put the root user's key away may remove it from the file."""
+    server = Server(tmp_path / "data")
+    try:
+        server.start()
+        assert server.stop() == 0
+        (server.folder / "credentials").write_text("[else]\naws_access_key_id = A\naws_secret_access_key = B\n")
+        server.start()
+        assert server.stop() == 0
+    finally:
+        server.end()

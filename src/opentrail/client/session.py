@@ -50,17 +50,17 @@ def client(session: botocore.session.Session, service: str, settings: Settings, 
 
 
 def exports(settings: Settings, profile: str = "default") -> str:
-    """The shell lines that make stock clients use the server as the root user of an account. Raises NoServer for one that the
-    credentials file does not have; the file may lie on another machine."""
-    file = credentials_file(settings)
-    if file.exists() and profile not in botocore.configloader.raw_config_parse(str(file)):
-        raise NoServer(f"--profile: {file} has no profile {profile}")
+    """The shell lines that make stock clients use the server as the root user of an account. Raises NoServer for a profile that
+    the credentials file does not have; the file may lie on another machine."""
     lines = {
         "AWS_ENDPOINT_URL": settings.url,
         "AWS_SHARED_CREDENTIALS_FILE": str(credentials_file(settings)),
         "AWS_DEFAULT_REGION": settings.region,
     }
     if profile != "default":
+        file = credentials_file(settings)
+        if file.exists() and profile not in botocore.configloader.raw_config_parse(str(file)):
+            raise NoServer(f"--profile: {file} has no profile {profile}")
         lines["AWS_PROFILE"] = profile
     if issuer := own_issuer(settings):
         lines["AWS_CA_BUNDLE"] = issuer

@@ -87,14 +87,15 @@ class _Verifier:
         every = self._everywhere([*places, *self._planned_places(rows)])
         own = [digest for digest in every if digest.trail == self.name]
         newest: dict[str, str] = {}
+        covered: dict[str, list[tuple[str, str]]] = {}
         for region in sorted({digest.region for digest in own}):
             chain = sorted((digest for digest in own if digest.region == region), key=lambda digest: digest.value.digestEndTime)
-            newest[region] = chain[-1].value.digestEndTime
+            newest[region], covered[region] = chain[-1].value.digestEndTime, _covered(chain)
             self._chain(chain, rows)
         named = self._named(own)
         known = named | {(entry.s3Bucket, entry.s3Object) for digest in every if digest.signed for entry in digest.value.logFiles}
         for place in self.places:
-            self._unnamed(place, known, own, rows)
+            self._unnamed(place, known, newest, covered, rows)
         if rows is not None:
             self._rows(rows, {digest.at: digest for digest in own})
         if until is not None and newest.get(self.trail.region, "") < stamp(until):
@@ -287,11 +288,11 @@ class _Verifier:
         if known != (at, place):
             self.found("record-twice", at, f"record {id[:64]} also lies in {'/'.join(known[0])}")
 
-    def _unnamed(self, place: Place, known: set[At], own: Sequence[Digest], rows: Rows | None) -> None:
+    def _unnamed(
+        self, place: Place, known: set[At], newest: Mapping[str, str], covered: Mapping[str, Sequence[tuple[str, str]]], rows: Rows | None
+    ) -> None:
         """7. Log files that no digest names. Without rows it must be told from the digests when files were to be named by them."""
         planned = {(row.bucket, row.object_key) for row in rows.logs} if rows else set()
-        covered = {region: _covered(digest for digest in own if digest.region == region) for region in {digest.region for digest in own}}
-        newest = {region: max(digest.value.digestEndTime for digest in own if digest.region == region) for region in covered}
         for listed in self._listed(place, "CloudTrail"):
             at = (place.bucket, listed.key)
             if at in known or at in planned:
@@ -330,10 +331,9 @@ class _Verifier:
                 self.found("log-differs", at, "its bytes are not those that were planned")
 
 
-def _covered(digests: Iterable[Digest]) -> list[tuple[str, str]]:
-    """From when to when every file of a region is named: the time of its digests but of the first after validation was switched on and
-    of the last before it was switched off, of which only a part counts."""
-    chain = sorted(digests, key=lambda digest: digest.value.digestEndTime)
+def _covered(chain: Sequence[Digest]) -> list[tuple[str, str]]:
+    """From when to when every file of a region is named, by its digests from the oldest on: their time, but for the first after
+    validation was switched on and the last before it was switched off, of which only a part counts."""
     found: list[tuple[str, str]] = []
     for digest, following in zip(chain, [*chain[1:], None], strict=True):
         if digest.previous() is None or (following is not None and following.previous() is None):
